@@ -1,0 +1,13 @@
+//! Plain values that every layer shares.
+//!
+//! Absent on purpose: any reading of a clock, a file or the environment. An [`At`] is always handed in.
+
+mod at;
+mod fingerprint;
+mod limits;
+mod tree_path;
+
+pub use at::{At, AtError};
+pub use fingerprint::Fingerprint;
+pub use limits::Limits;
+pub use tree_path::TreePath;

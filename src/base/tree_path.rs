@@ -1,0 +1,133 @@
+//! A path inside a tree.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// An absolute, normalised path *inside* a tree (this host's, or a root file system's).
+///
+/// It is not a `PathBuf`, so that it can't be handed to `std::fs` by mistake: only [`crate::host`] knows where a tree
+/// begins. Bytes, because a file name need not be UTF-8. It never holds `.`, `..` or a repeated slash.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreePath(Vec<u8>);
+
+impl TreePath {
+    /// The root of the tree.
+    #[must_use]
+    pub fn root() -> Self {
+        TreePath(b"/".to_vec())
+    }
+
+    /// Normalises `path`; `..` stops at the root, and a relative path counts from the root.
+    pub fn new(path: impl AsRef<[u8]>) -> Self {
+        TreePath::root().join(path)
+    }
+
+    /// This path and `more` below it; an absolute `more` starts again at the root of the tree.
+    #[must_use]
+    pub fn join(&self, more: impl AsRef<[u8]>) -> Self {
+        let more = more.as_ref();
+        let mut out = if more.first() == Some(&b'/') { Vec::new() } else { self.0.clone() };
+        if out == b"/" {
+            out.clear();
+        }
+        for part in more.split(|b| *b == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => {
+                    let end = out.iter().rposition(|b| *b == b'/').unwrap_or(0);
+                    out.truncate(end);
+                }
+                name => {
+                    out.push(b'/');
+                    out.extend_from_slice(name);
+                }
+            }
+        }
+        if out.is_empty() {
+            out.push(b'/');
+        }
+        TreePath(out)
+    }
+
+    /// The directory that holds this path; the root holds itself.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        self.join("..")
+    }
+
+    /// The last component; empty for the root.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
+    }
+
+    /// The components, from the root down.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|b| *b == b'/').filter(|part| !part.is_empty())
+    }
+
+    /// Whether this path is `dir` or lies below it.
+    #[must_use]
+    pub fn starts_with(&self, dir: &TreePath) -> bool {
+        dir.0 == b"/" || self == dir || (self.0.starts_with(&dir.0) && self.0.get(dir.0.len()) == Some(&b'/'))
+    }
+
+    /// The bytes, beginning with a slash.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&str> for TreePath {
+    fn from(path: &str) -> Self {
+        TreePath::new(path)
+    }
+}
+
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Control bytes in a name must not reach a terminal.
+        for c in String::from_utf8_lossy(&self.0).chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for TreePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_leaves_the_root() {
+        assert_eq!(TreePath::new("/a/../../etc//ssl/./x").to_string(), "/etc/ssl/x");
+        assert_eq!(TreePath::new("etc").to_string(), "/etc");
+        assert_eq!(TreePath::new("..").to_string(), "/");
+        assert_eq!(TreePath::new("/etc").join("/usr/share").to_string(), "/usr/share");
+        assert_eq!(TreePath::new("/etc/ssl").join("../x").to_string(), "/etc/x");
+    }
+
+    #[test]
+    fn knows_its_parts() {
+        let path = TreePath::new("/etc/ssl/certs");
+        assert_eq!(path.name(), b"certs");
+        assert_eq!(path.parent().to_string(), "/etc/ssl");
+        assert!(path.starts_with(&"/etc/ssl".into()));
+        assert!(!TreePath::new("/etc/ssl2").starts_with(&"/etc/ssl".into()));
+        assert_eq!(TreePath::root().name(), b"");
+    }
+}

@@ -1,0 +1,32 @@
+//! What was gathered: values, with the place where each was seen.
+//!
+//! Absent on purpose: opinions. A dead link, a corrupt file, an endpoint that does not answer are facts here; [`crate::check`] says
+//! what they mean.
+
+mod endpoint;
+mod environment;
+mod store;
+
+pub use endpoint::{ConnectFailure, Endpoint, Presented, Protocol, Staple, StartTls, Target, TargetSource};
+pub use environment::{Clock, Environment, Override, Redirect};
+pub use store::{
+    Anchor, CertFile, ConfLine, ConfLineKind, Configuration, Content, DirectoryEntry, Entry, FileState, HashDirectory, Origin,
+    Quirk, Role, Selection, Source, SourceOwner, Store, Upkeep,
+};
+
+/// Everything that one run gathered.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The stores found, in the order of [`crate::store::ALL`].
+    pub stores: Vec<Store>,
+    /// What `--CAfile` and `--CApath` named: when present, it replaces the host's stores for every client.
+    pub given: Option<Redirect>,
+    /// The targets, in the order asked for.
+    pub endpoints: Vec<Endpoint>,
+    /// Variables that redirect trust, and what they point to.
+    pub environment: Environment,
+    /// What the clock says, and what speaks against it.
+    pub clock: Clock,
+    /// Places that could not be looked at, and why: shown at the end of every report.
+    pub not_checked: Vec<(String, String)>,
+}

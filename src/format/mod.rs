@@ -1,0 +1,1 @@
+//! Bytes to entries: PEM bundles, DER, PKCS #7, Java keystores.

@@ -1,0 +1,284 @@
+//! The only room with I/O: five small capabilities, and the backends that provide them.
+//!
+//! Everything else receives them as arguments, so that judging and planning are values in, values out. No backend follows links:
+//! [`Tree::resolve`] does, once for all, and never leads out of the tree.
+
+use std::{fmt, io};
+
+use crate::{
+    base::{At, Limits, TreePath},
+    facts::{ConnectFailure, Presented, Target},
+};
+
+/// What lies at a path, itself, not where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// File, directory, link or something else.
+    pub kind: NodeKind,
+    /// Permission bits (07777).
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Modification time.
+    pub modified: At,
+}
+
+/// Kinds of nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A directory.
+    Directory,
+    /// A regular file of this size.
+    File(u64),
+    /// A symbolic link: its target as written.
+    Link(Vec<u8>),
+    /// A device, FIFO or socket.
+    Other(&'static str),
+}
+
+/// Why a path could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing is there.
+    #[error("no such file")]
+    Missing,
+    /// Not a regular file.
+    #[error("is a {0}, not a regular file")]
+    NotAFile(&'static str),
+    /// Too many links: a loop.
+    #[error("too many levels of symbolic links")]
+    LinkLoop,
+    /// Larger than the limit: its size.
+    #[error("has {0} bytes, more than is read")]
+    TooLarge(u64),
+    /// The operating system's answer.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// A path after links were followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Where it leads; it need not exist.
+    pub path: TreePath,
+    /// The links that were followed, in order, each with its target as written.
+    pub links: Vec<(TreePath, Vec<u8>)>,
+    /// What lies there; `None` when nothing does.
+    pub node: Option<Node>,
+}
+
+/// Reading a file tree.
+pub trait Tree: Sync {
+    /// What lies at `path` itself; `None` when nothing does. The directories above must not be links: use [`Tree::resolve`].
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn node_nofollow(&self, path: &TreePath) -> io::Result<Option<Node>>;
+
+    /// The content of the regular file at `path` itself, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`]; a link is [`ReadError::NotAFile`].
+    fn read_nofollow(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError>;
+
+    /// The names in the directory at `path` itself, sorted by bytes.
+    ///
+    /// # Errors
+    /// The operating system's; [`Limits::names`] exceeded.
+    fn names_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>>;
+
+    /// The names in the order in which the file system returns them, for tools that don't sort (Alpine's). Backends without an order
+    /// of their own return the sorted one.
+    ///
+    /// # Errors
+    /// As [`Tree::names_nofollow`].
+    fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
+        self.names_nofollow(path)
+    }
+
+    /// Follows links as the kernel would if the tree's root were `/`: an absolute target restarts there, `..` stops there, and after
+    /// [`Limits::links`] hops it is a loop.
+    ///
+    /// # Errors
+    /// [`ReadError::LinkLoop`], or the operating system's.
+    fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
+        let mut done = TreePath::root();
+        let mut pending: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
+        pending.reverse();
+        let mut links = Vec::new();
+        let mut node = self.node_nofollow(&done)?;
+        while let Some(part) = pending.pop() {
+            if part == b"." || part.is_empty() {
+                continue;
+            }
+            if part == b".." {
+                done = done.parent();
+                node = self.node_nofollow(&done)?;
+                continue;
+            }
+            let next = done.join(&part);
+            node = match self.node_nofollow(&next) {
+                Ok(found) => found,
+                // A file where a directory is wanted.
+                Err(e) if e.kind() == io::ErrorKind::NotADirectory => None,
+                Err(e) => return Err(e.into()),
+            };
+            match node.as_ref().map(|n| &n.kind) {
+                Some(NodeKind::Link(target)) => {
+                    if links.len() == Limits::DEFAULT.links {
+                        return Err(ReadError::LinkLoop);
+                    }
+                    links.push((next, target.clone()));
+                    if target.first() == Some(&b'/') {
+                        done = TreePath::root();
+                    }
+                    pending.extend(target.split(|b| *b == b'/').rev().map(<[u8]>::to_vec));
+                    node = self.node_nofollow(&done)?;
+                }
+                Some(_) => done = next,
+                None => {
+                    // Nothing there: what is left of the path is kept, so that a dangling link can say where it leads.
+                    done = next;
+                    while let Some(rest) = pending.pop() {
+                        done = done.join(rest);
+                    }
+                }
+            }
+        }
+        Ok(Resolved { path: done, links, node })
+    }
+
+    /// Resolves `path` and reads the regular file that it leads to.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn read(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Resolved), ReadError> {
+        let mut resolved = self.resolve(path)?;
+        match resolved.node.as_ref().map(|n| &n.kind) {
+            None => Err(ReadError::Missing),
+            Some(NodeKind::File(len)) if *len > limit => Err(ReadError::TooLarge(*len)),
+            Some(NodeKind::File(_)) => {
+                let (bytes, node) = self.read_nofollow(&resolved.path, limit)?;
+                resolved.node = Some(node);
+                Ok((bytes, resolved))
+            }
+            Some(NodeKind::Directory) => Err(ReadError::NotAFile("directory")),
+            Some(NodeKind::Link(_)) => Err(ReadError::NotAFile("link")),
+            Some(NodeKind::Other(what)) => Err(ReadError::NotAFile(what)),
+        }
+    }
+
+    /// Whether `path` leads to something.
+    fn exists(&self, path: &TreePath) -> bool {
+        self.resolve(path).is_ok_and(|r| r.node.is_some())
+    }
+}
+
+/// What one write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// By a new file that was renamed into place.
+    Atomically,
+    /// In place, because the file can't be replaced (a bind mount: EBUSY, EXDEV).
+    InPlace,
+}
+
+/// Changing a file tree. Paths are resolved already; no method follows a link.
+pub trait TreeMut: Tree {
+    /// Replaces or creates a file: a new file beside it, synced, with the old one's mode, owner and extended attributes, renamed into
+    /// place, the directory synced; where renaming is impossible, in place.
+    ///
+    /// # Errors
+    /// The operating system's; then the old file is whole.
+    fn write(&self, path: &TreePath, bytes: &[u8], mode: Option<u32>) -> io::Result<Written>;
+
+    /// Removes a file or link.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn remove(&self, path: &TreePath) -> io::Result<()>;
+
+    /// Makes a symbolic link, replacing a file or link of that name atomically.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()>;
+
+    /// Makes a directory and those above it.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn make_directory(&self, path: &TreePath, mode: u32) -> io::Result<()>;
+
+    /// Takes the exclusive lock of this tree, held until the guard is dropped.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when another run holds it.
+    fn lock(&self, path: &TreePath) -> io::Result<Box<dyn fmt::Debug>>;
+}
+
+/// What a finished command left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Exit status; `None` when a signal or the deadline ended it.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Running programs of this host.
+pub trait Exec: Sync {
+    /// Runs `argv` without a shell, with `stdin` and the given variables set or (`None`) removed, for at most `seconds`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when there is no such program, [`io::ErrorKind::TimedOut`] after the deadline.
+    fn run(&self, argv: &[&str], stdin: &[u8], env: &[(&str, Option<&str>)], seconds: u64) -> io::Result<Output>;
+}
+
+/// How to say hello.
+#[derive(Clone, Debug, Default)]
+pub struct Hello {
+    /// Connect there instead of to the target's own host and port (`--connect`).
+    pub connect: Option<(String, u16)>,
+    /// The name in SNI: `None` is the target's host when that is a name; `Some(None)` sends none.
+    pub servername: Option<Option<String>>,
+    /// Application protocols to offer.
+    pub alpn: Vec<String>,
+    /// `http://[user:password@]host:port` of a CONNECT proxy.
+    pub proxy: Option<String>,
+    /// Offer only TLS 1.2, or only 1.3.
+    pub only: Option<crate::facts::Protocol>,
+    /// Client certificate and key, PEM.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Seconds for all of it.
+    pub timeout: u64,
+}
+
+/// Talking to servers.
+pub trait Dial: Sync {
+    /// Looks at what `target` presents. Any certificate is accepted for the look: the connection is closed after the handshake and no
+    /// data of ours goes through it.
+    ///
+    /// # Errors
+    /// The class of failure.
+    fn observe(&self, target: &Target, hello: &Hello) -> Result<Presented, ConnectFailure>;
+
+    /// A handshake that verifies, by rustls, with exactly these anchors (DER) at `at`.
+    ///
+    /// # Errors
+    /// Rustls' own words, or the class of failure.
+    fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure>;
+}
+
+/// Why a verifying handshake did not end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifyFailure {
+    /// No certificate came to be judged.
+    Connect(ConnectFailure),
+    /// Rustls refused the certificate: its words.
+    Refused(String),
+}

@@ -1,0 +1,143 @@
+//! Path building as TLS clients do it, each by its own algorithm, and the list of every path that exists.
+//!
+//! Time, anchors and knobs are arguments. One file is one algorithm; versions of a family differ by the plain data of a policy.
+
+use crate::{
+    base::At,
+    x509::{Certificate, Purpose},
+};
+
+/// The certificates that a client may end a path at, in the order in which it sees them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Anchors {
+    /// From a file (CAfile): in file order, all in memory.
+    pub file: Vec<Certificate>,
+    /// From a hash directory (CApath): looked up by subject, after the file.
+    pub directory: Vec<Certificate>,
+}
+
+/// What a client is asked.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// What was presented, in the order sent; never empty.
+    pub presented: &'a [Certificate],
+    /// What the client trusts.
+    pub anchors: &'a Anchors,
+    /// The instant of judgement.
+    pub at: At,
+    /// The name that the client asks for; `None` when it checks none.
+    pub host: Option<&'a str>,
+    /// The purpose that the leaf must serve; [`Purpose::ServerAuth`] but for special questions.
+    pub purpose: &'a Purpose,
+}
+
+/// What a client says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It accepts, over this path (leaf first, anchor last).
+    Trusted {
+        /// The path.
+        path: Vec<Certificate>,
+    },
+    /// It refuses.
+    Untrusted {
+        /// The path as far as it was built.
+        path: Vec<Certificate>,
+        /// The errors in the order in which the client reports them; the first is the one it shows.
+        errors: Vec<ClientError>,
+    },
+    /// The model can't say, and why; never rendered as fine.
+    Unknown(String),
+}
+
+/// An error in the client's own terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientError {
+    /// The client's own code: OpenSSL's X509_V_ERR number, GnuTLS's status bits, a Java exception, Go's type.
+    pub code: String,
+    /// The code's name: `X509_V_ERR_CERT_HAS_EXPIRED`.
+    pub name: String,
+    /// The depth at which it arose, where the client tells it (0 = leaf).
+    pub depth: Option<usize>,
+    /// The text that the client shows.
+    pub text: String,
+    /// Why, in our own terms.
+    pub rejection: Rejection,
+}
+
+/// One path through what is presented and trusted, maybe unfinished, with *all* the reasons against it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Leaf first.
+    pub path: Vec<Certificate>,
+    /// Whether the last certificate is an anchor.
+    pub anchored: bool,
+    /// Each reason with its depth, in the order of depth; empty when nothing speaks against the path.
+    pub rejections: Vec<(usize, Rejection)>,
+}
+
+/// Why a certificate or a path is rejected; both sides of the comparison are kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rejection {
+    /// A budget was used up (its name and size).
+    BudgetExceeded(&'static str, usize),
+    /// The date field can't be read.
+    DateUnreadable,
+    /// notAfter has passed.
+    Expired {
+        /// The end of validity.
+        not_after: At,
+        /// The instant of judgement.
+        at: At,
+    },
+    /// The host name is not among the names of the leaf.
+    HostMismatch {
+        /// The name asked for.
+        asked: String,
+        /// The names in the certificate.
+        names: Vec<String>,
+    },
+    /// The issuer's key can't have made this signature, or the signature is damaged.
+    InvalidSignature,
+    /// No certificate of this name (the issuer) is presented or trusted.
+    IssuerMissing(String),
+    /// The issuer's keyUsage lacks keyCertSign.
+    KeyUsageLacksCertSign,
+    /// The name constraints of a CA above forbid a name.
+    NameConstraintViolated(String),
+    /// An issuer that is not a CA.
+    NotCa,
+    /// notBefore has not come.
+    NotYetValid {
+        /// The beginning of validity.
+        not_before: At,
+        /// The instant of judgement.
+        at: At,
+    },
+    /// Anything that only one client objects to: its words.
+    Other(String),
+    /// More CA certificates below than pathLenConstraint allows.
+    PathTooLong {
+        /// The limit.
+        limit: u32,
+        /// How many there are.
+        found: u32,
+    },
+    /// extendedKeyUsage lacks the purpose.
+    PurposeMismatch(String),
+    /// A self-signed leaf that is not trusted.
+    SelfSignedLeaf,
+    /// A self-signed root that was presented and is not trusted.
+    SelfSignedRootUntrusted,
+    /// The signature's algorithm is unknown to the tool or the client.
+    UnsupportedSignature(String),
+    /// The key is weaker than the client demands.
+    WeakKey {
+        /// Bits of the key.
+        bits: u32,
+        /// Bits demanded.
+        wanted: u32,
+    },
+    /// The digest in the signature is weaker than the client demands.
+    WeakSignature(String),
+}

@@ -1,0 +1,1 @@
+//! From findings to steps, and from steps to a changed tree and back.

@@ -1,0 +1,1 @@
+//! One file is one output format; each is a function from the report to text.

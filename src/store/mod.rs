@@ -1,0 +1,42 @@
+//! Kinds of stores: one file is one kind, with everything about it — where it lies, how it is read, how one anchor is taken out, and
+//! what its refresh tool makes.
+
+use std::io;
+
+use crate::{edit::Step, facts::Store, host::Tree, x509::Certificate};
+
+/// One kind of store.
+pub struct Kind {
+    /// Its identifier: `debian`.
+    pub id: &'static str,
+    /// Its name for people: `Debian, Ubuntu: ca-certificates`.
+    pub title: &'static str,
+    /// What is read, in one paragraph for `docs/stores.md`.
+    pub about: &'static str,
+    /// Recognises and loads the store; `None` when this tree has none of the kind. Never fails: what can't be read is a fact.
+    pub load: fn(&dyn Tree) -> Option<Store>,
+    /// The source edits that take one anchor out for good, in the way that survives upgrades. Reads the tree only.
+    pub distrust: fn(&dyn Tree, &Store, &Certificate, &Distrust) -> Result<Vec<Step>, Refusal>,
+    /// What the refresh tool would do to the outputs of the tree as it is now, as edits: the same result byte for byte. Empty when nothing
+    /// is generated or nothing would change.
+    pub refresh: fn(&dyn Tree, fresh: bool) -> io::Result<Vec<Step>>,
+    /// The refresh command of a live host, given whether stale links must be remade; `None` when nothing is generated.
+    pub refresh_command: fn(fresh: bool) -> Option<Vec<&'static str>>,
+}
+
+/// How an anchor is to be taken out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Distrust {
+    /// Comment a section out instead of cutting it, where the format allows.
+    pub comment_out: bool,
+}
+
+/// Why an anchor can't be taken out of a store by the tool.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}; {instead}")]
+pub struct Refusal {
+    /// What stands against it.
+    pub why: String,
+    /// What to do instead.
+    pub instead: String,
+}

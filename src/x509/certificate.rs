@@ -1,0 +1,386 @@
+//! One certificate.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use super::{
+    AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Name, PublicKey, Purpose, SignatureAlgorithm,
+    der::{Tlv, elements, oid_text, read_tlv},
+    extension,
+};
+use crate::base::{At, Fingerprint};
+
+/// A parsed certificate; cheap to clone. Equality is equality of the DER.
+#[derive(Clone)]
+pub struct Certificate(Arc<Fields>);
+
+/// What [`Certificate`] found in the DER, as ranges into it.
+struct Fields {
+    der: Box<[u8]>,
+    fingerprint: Fingerprint,
+    version: u8,
+    serial: Range<usize>,
+    tbs: Range<usize>,
+    issuer: Name,
+    subject: Name,
+    validity: Validity,
+    spki: Range<usize>,
+    key: PublicKey,
+    signature_algorithm: SignatureAlgorithm,
+    signature: Range<usize>,
+    extensions: Vec<Extension>,
+    known: extension::Known,
+    defects: Vec<Defect>,
+}
+
+/// The validity period; a date that can't be read is `None` (OpenSSL's errors 13 and 14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first second at which the certificate is valid.
+    pub not_before: Option<At>,
+    /// The last second; whether it is still included depends on the client.
+    pub not_after: Option<At>,
+}
+
+/// Something that a strict parser would refuse.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Defect {
+    /// A date that is neither UTCTime nor GeneralizedTime as RFC 5280 wants it; the text as found.
+    BadDate(String),
+    /// An extension that can't be read: its OID and why.
+    BadExtension(String, String),
+    /// A subject public key that can't be read.
+    BadPublicKey,
+    /// Two extensions of the same OID (RFC 5280, section 4.2 forbids it).
+    DuplicateExtension(String),
+    /// The two signature algorithm fields differ (RFC 5280, section 4.1.1.2).
+    SignatureAlgorithmMismatch,
+    /// Bytes after the certificate, inside the same block.
+    TrailingData(usize),
+    /// A version other than 1, 2 or 3, or extensions in a certificate that is not version 3.
+    Version(u8),
+}
+
+/// Bytes that are not a certificate at all, and where reading ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a certificate: {0}")]
+pub struct NotACertificate(pub &'static str);
+
+impl Certificate {
+    /// Reads one DER certificate, leniently.
+    ///
+    /// # Errors
+    /// [`NotACertificate`] when the frame of RFC 5280, section 4.1 (tbsCertificate, its names, dates and key, the signature) isn't
+    /// there. Everything less is a [`Defect`].
+    pub fn parse(der: &[u8]) -> Result<Certificate, NotACertificate> {
+        let fail = NotACertificate;
+        let (outer, trailing) = read_tlv(der).ok_or(fail("no complete SEQUENCE"))?;
+        if outer.tag != 0x30 {
+            return Err(fail("does not begin with a SEQUENCE"));
+        }
+        let mut defects = Vec::new();
+        if !trailing.is_empty() {
+            defects.push(Defect::TrailingData(trailing.len()));
+        }
+        let der = outer.whole;
+        let at = |part: &[u8]| {
+            let start = part.as_ptr() as usize - der.as_ptr() as usize;
+            start..start + part.len()
+        };
+
+        let mut parts = elements(outer.value);
+        let tbs = parts.next().filter(|t| t.tag == 0x30).ok_or(fail("no tbsCertificate"))?;
+        let outer_algorithm = parts.next().filter(|t| t.tag == 0x30).ok_or(fail("no signatureAlgorithm"))?;
+        let signature = parts.next().filter(|t| t.tag == 0x03).ok_or(fail("no signature"))?;
+
+        let mut fields = elements(tbs.value).peekable();
+        let version = match fields.next_if(|t| t.tag == 0xa0) {
+            Some(tagged) => read_tlv(tagged.value).and_then(|(v, _)| v.value.last().copied()).unwrap_or(0).wrapping_add(1),
+            None => 1,
+        };
+        let serial = fields.next().filter(|t| t.tag == 0x02).ok_or(fail("no serialNumber"))?;
+        let inner_algorithm = fields.next().filter(|t| t.tag == 0x30).ok_or(fail("no signature algorithm"))?;
+        let issuer = fields.next().filter(|t| t.tag == 0x30).ok_or(fail("no issuer"))?;
+        let validity = fields.next().filter(|t| t.tag == 0x30).ok_or(fail("no validity"))?;
+        let subject = fields.next().filter(|t| t.tag == 0x30).ok_or(fail("no subject"))?;
+        let spki = fields.next().filter(|t| t.tag == 0x30).ok_or(fail("no subjectPublicKeyInfo"))?;
+
+        if inner_algorithm.whole != outer_algorithm.whole {
+            defects.push(Defect::SignatureAlgorithmMismatch);
+        }
+        let mut dates = elements(validity.value).map(|date| {
+            let read = read_date(&date);
+            if read.is_none() {
+                defects.push(Defect::BadDate(String::from_utf8_lossy(date.value).into_owned()));
+            }
+            read
+        });
+        let validity = Validity { not_before: dates.next().flatten(), not_after: dates.next().flatten() };
+        drop(dates);
+
+        let key = PublicKey::read(spki.whole).unwrap_or_else(|| {
+            defects.push(Defect::BadPublicKey);
+            PublicKey::unreadable()
+        });
+
+        let mut extensions = Vec::new();
+        if let Some(list) = fields.find(|t| t.tag == 0xa3).and_then(|t| read_tlv(t.value)) {
+            for item in elements(list.0.value) {
+                let mut parts = elements(item.value).peekable();
+                let Some(oid) = parts.next().filter(|t| t.tag == 0x06) else { continue };
+                let critical = parts.next_if(|t| t.tag == 0x01).is_some_and(|t| t.value.first().is_some_and(|b| *b != 0));
+                let Some(value) = parts.next().filter(|t| t.tag == 0x04) else { continue };
+                let oid = oid_text(oid.value);
+                if extensions.iter().any(|e: &Extension| e.oid == oid) {
+                    defects.push(Defect::DuplicateExtension(oid.clone()));
+                }
+                extensions.push(Extension { oid, critical, value: at(value.value) });
+            }
+        }
+        if !(1..=3).contains(&version) || (version != 3 && !extensions.is_empty()) {
+            defects.push(Defect::Version(version));
+        }
+        let known = extension::Known::read(der, &extensions, &mut defects);
+
+        Ok(Certificate(Arc::new(Fields {
+            fingerprint: Fingerprint::of(der),
+            version,
+            serial: at(serial.value),
+            tbs: at(tbs.whole),
+            issuer: Name::new(issuer.whole),
+            subject: Name::new(subject.whole),
+            validity,
+            spki: at(spki.whole),
+            key,
+            signature_algorithm: SignatureAlgorithm::read(outer_algorithm.whole),
+            // The first octet of a BIT STRING counts its unused bits.
+            signature: at(signature.value.get(1..).unwrap_or_default()),
+            extensions,
+            known,
+            defects,
+            der: der.into(),
+        })))
+    }
+
+    /// The whole certificate.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
+    }
+
+    /// SHA-256 of [`Self::der`].
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint
+    }
+
+    /// 1, 2 or 3 (anything else is a [`Defect::Version`]).
+    #[must_use]
+    pub fn version(&self) -> u8 {
+        self.0.version
+    }
+
+    /// The contents of the serial number, big-endian, as encoded.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        &self.0.der[self.0.serial.clone()]
+    }
+
+    /// The signed part, with tag and length.
+    #[must_use]
+    pub fn tbs(&self) -> &[u8] {
+        &self.0.der[self.0.tbs.clone()]
+    }
+
+    /// Who signed it, by name.
+    #[must_use]
+    pub fn issuer(&self) -> &Name {
+        &self.0.issuer
+    }
+
+    /// Whom it names.
+    #[must_use]
+    pub fn subject(&self) -> &Name {
+        &self.0.subject
+    }
+
+    /// When it is valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.0.validity
+    }
+
+    /// The subjectPublicKeyInfo, with tag and length: two certificates with equal ones hold the same key.
+    #[must_use]
+    pub fn spki(&self) -> &[u8] {
+        &self.0.der[self.0.spki.clone()]
+    }
+
+    /// Algorithm and size of the key.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        &self.0.key
+    }
+
+    /// How it was signed.
+    #[must_use]
+    pub fn signature_algorithm(&self) -> &SignatureAlgorithm {
+        &self.0.signature_algorithm
+    }
+
+    /// The signature's octets.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.0.der[self.0.signature.clone()]
+    }
+
+    /// Every extension, in the order of the certificate.
+    #[must_use]
+    pub fn extensions(&self) -> &[Extension] {
+        &self.0.extensions
+    }
+
+    /// The contents of the extension `oid`, if present.
+    #[must_use]
+    pub fn extension(&self, oid: &str) -> Option<(&Extension, &[u8])> {
+        let found = self.0.extensions.iter().find(|e| e.oid == oid)?;
+        Some((found, &self.0.der[found.value.clone()]))
+    }
+
+    /// basicConstraints; `None` when absent or unreadable.
+    #[must_use]
+    pub fn basic_constraints(&self) -> Option<BasicConstraints> {
+        self.0.known.basic_constraints
+    }
+
+    /// Whether basicConstraints says CA. A version 1 certificate never does; clients differ on what that means.
+    #[must_use]
+    pub fn is_ca(&self) -> bool {
+        self.basic_constraints().is_some_and(|b| b.ca)
+    }
+
+    /// keyUsage; `None` when absent, and then every use is allowed.
+    #[must_use]
+    pub fn key_usage(&self) -> Option<KeyUsage> {
+        self.0.known.key_usage
+    }
+
+    /// extendedKeyUsage; `None` when absent, and then every purpose is allowed.
+    #[must_use]
+    pub fn extended_key_usage(&self) -> Option<&[Purpose]> {
+        self.0.known.extended_key_usage.as_deref()
+    }
+
+    /// subjectKeyIdentifier.
+    #[must_use]
+    pub fn subject_key_id(&self) -> Option<&[u8]> {
+        self.0.known.subject_key_id.as_deref()
+    }
+
+    /// authorityKeyIdentifier.
+    #[must_use]
+    pub fn authority_key_id(&self) -> Option<&AuthorityKeyId> {
+        self.0.known.authority_key_id.as_ref()
+    }
+
+    /// subjectAltName; `None` when absent or unreadable.
+    #[must_use]
+    pub fn subject_alt_name(&self) -> Option<&[GeneralName]> {
+        self.0.known.subject_alt_name.as_deref()
+    }
+
+    /// What a strict parser would refuse.
+    #[must_use]
+    pub fn defects(&self) -> &[Defect] {
+        &self.0.defects
+    }
+
+    /// Whether subject and issuer are the same name, byte for byte.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.subject().raw() == self.issuer().raw()
+    }
+
+    /// Whether `other` has the same subject and key under another certificate: a cross-sign or a renewal (RFC 5280, section 3.2).
+    #[must_use]
+    pub fn is_same_entity(&self, other: &Certificate) -> bool {
+        self != other && self.subject().raw() == other.subject().raw() && self.spki() == other.spki()
+    }
+
+    /// Whether the certificate has expired at `at`, counting the second of notAfter as still valid.
+    #[must_use]
+    pub fn is_expired(&self, at: At) -> bool {
+        self.validity().not_after.is_some_and(|end| at > end)
+    }
+
+    /// Whether the certificate is not valid yet at `at`.
+    #[must_use]
+    pub fn is_not_yet_valid(&self, at: At) -> bool {
+        self.validity().not_before.is_some_and(|start| at < start)
+    }
+
+    /// A name for people: the common name, else the organisational unit or organisation, else the whole subject.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.subject().label()
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.fingerprint == other.0.fingerprint
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.label(), self.fingerprint().short())
+    }
+}
+
+/// UTCTime (RFC 5280, section 4.1.2.5.1: years 50 to 99 are 19xx) or GeneralizedTime, both to the second and in UTC.
+fn read_date(date: &Tlv<'_>) -> Option<At> {
+    let text = std::str::from_utf8(date.value).ok()?.strip_suffix('Z')?;
+    let (year, rest) = match (date.tag, text.len()) {
+        (0x17, 12) => {
+            let year: i32 = text.get(..2)?.parse().ok()?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, text.get(2..)?)
+        }
+        (0x18, 14) => (text.get(..4)?.parse().ok()?, text.get(4..)?),
+        _ => return None,
+    };
+    if !rest.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let part = |i: usize| rest.get(i..i + 2).and_then(|t| t.parse::<u8>().ok());
+    let date = time::Date::from_calendar_date(year, part(0)?.try_into().ok()?, part(2)?).ok()?;
+    let time = time::Time::from_hms(part(4)?, part(6)?, part(8)?).ok()?;
+    Some(At(time::PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(tag: u8, text: &str) -> Option<String> {
+        read_date(&Tlv { tag, value: text.as_bytes(), whole: &[] }).map(|at| at.to_string())
+    }
+
+    #[test]
+    fn reads_dates_as_rfc_5280_wants_them() {
+        assert_eq!(date(0x17, "200530104838Z").as_deref(), Some("2020-05-30T10:48:38Z"));
+        assert_eq!(date(0x17, "500101000000Z").as_deref(), Some("1950-01-01T00:00:00Z"));
+        assert_eq!(date(0x18, "20500101000000Z").as_deref(), Some("2050-01-01T00:00:00Z"));
+        assert_eq!(date(0x17, "2005301048Z"), None);
+        assert_eq!(date(0x17, "201330104838Z"), None);
+        assert_eq!(date(0x18, "20500101000000+0100"), None);
+    }
+
+    #[test]
+    fn refuses_what_is_no_certificate() {
+        assert!(Certificate::parse(b"").is_err());
+        assert!(Certificate::parse(b"-----BEGIN").is_err());
+        assert!(Certificate::parse(&[0x30, 0x03, 0x02, 0x01, 0x00]).is_err());
+    }
+}

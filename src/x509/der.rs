@@ -1,0 +1,87 @@
+//! Tag, length, value: the least that is needed to find the fields of a certificate.
+
+/// One DER element.
+#[derive(Clone, Copy, Debug)]
+pub struct Tlv<'a> {
+    /// The identifier octet (high tag numbers are not used by RFC 5280 and are refused).
+    pub tag: u8,
+    /// The contents octets.
+    pub value: &'a [u8],
+    /// Identifier, length and contents.
+    pub whole: &'a [u8],
+}
+
+/// Reads the first element of `input`; returns it and what follows. `None` for truncated, indefinite or oversized lengths.
+///
+/// Lengths need not be minimal: OpenSSL reads such certificates too.
+#[must_use]
+pub fn read_tlv(input: &[u8]) -> Option<(Tlv<'_>, &[u8])> {
+    let (&tag, rest) = input.split_first()?;
+    if tag & 0x1f == 0x1f {
+        return None;
+    }
+    let (&first, mut rest) = rest.split_first()?;
+    let length = if first < 0x80 {
+        usize::from(first)
+    } else {
+        let octets = usize::from(first & 0x7f);
+        if octets == 0 || octets > 4 {
+            return None;
+        }
+        let (length, after) = rest.split_at_checked(octets)?;
+        rest = after;
+        length.iter().fold(0usize, |acc, b| acc << 8 | usize::from(*b))
+    };
+    let (value, after) = rest.split_at_checked(length)?;
+    Some((Tlv { tag, value, whole: &input[..input.len() - after.len()] }, after))
+}
+
+/// The elements of a constructed value, up to the first that can't be read.
+pub(super) fn elements(mut input: &[u8]) -> impl Iterator<Item = Tlv<'_>> {
+    std::iter::from_fn(move || {
+        let (tlv, rest) = read_tlv(input)?;
+        input = rest;
+        Some(tlv)
+    })
+}
+
+/// The dotted form of an object identifier's contents.
+pub(super) fn oid_text(value: &[u8]) -> String {
+    let mut arcs: Vec<u64> = Vec::new();
+    let mut arc = 0u64;
+    for byte in value {
+        arc = arc.wrapping_shl(7) | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            if arcs.is_empty() {
+                let first = (arc / 40).min(2);
+                arcs.push(first);
+                arc -= first * 40;
+            }
+            arcs.push(arc);
+            arc = 0;
+        }
+    }
+    arcs.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lengths_of_every_form() {
+        let (tlv, rest) = read_tlv(&[0x04, 0x01, 0xaa, 0xbb]).expect("short form");
+        assert_eq!((tlv.value, rest), (&[0xaa][..], &[0xbb][..]));
+        let (tlv, _) = read_tlv(&[0x04, 0x82, 0x00, 0x01, 0xaa]).expect("long form, not minimal");
+        assert_eq!(tlv.value, [0xaa]);
+        assert!(read_tlv(&[0x30, 0x80, 0, 0]).is_none());
+        assert!(read_tlv(&[0x30, 0x05, 0]).is_none());
+        assert!(read_tlv(&[]).is_none());
+    }
+
+    #[test]
+    fn writes_oids() {
+        assert_eq!(oid_text(&[0x55, 0x1d, 0x0f]), "2.5.29.15");
+        assert_eq!(oid_text(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b]), "1.2.840.113549.1.1.11");
+    }
+}

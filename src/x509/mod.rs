@@ -1,0 +1,19 @@
+//! Certificates as they are found, not as they ought to be (RFC 5280, read leniently).
+//!
+//! A certificate is read in two steps: our own skeleton reader finds the fields of RFC 5280, section 4.1, in anything that is
+//! roughly DER, and `x509-parser` reads what lies inside names and extensions. What a strict parser would refuse becomes a
+//! [`Defect`] and the certificate lives on, because a TLS client somewhere will judge it.
+//!
+//! Absent on purpose: any verdict. Whether a certificate is good is the business of [`crate::path`].
+
+mod certificate;
+mod der;
+mod extension;
+mod key;
+mod name;
+
+pub use certificate::{Certificate, Defect, NotACertificate, Validity};
+pub use der::{Tlv, read_tlv};
+pub use extension::{AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Purpose};
+pub use key::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm};
+pub use name::Name;

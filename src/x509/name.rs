@@ -1,0 +1,250 @@
+//! Distinguished names: as bytes, for people, and in the form that OpenSSL compares and hashes.
+
+use std::fmt;
+
+use ring::digest;
+
+use super::der::{Tlv, elements, oid_text, read_tlv};
+
+/// A distinguished name, kept as its DER.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<[u8]>);
+
+impl Name {
+    /// Keeps the DER of a `Name` (tag and length included).
+    #[must_use]
+    pub fn new(der: &[u8]) -> Self {
+        Name(der.into())
+    }
+
+    /// The DER.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it has no attribute at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attributes().next().is_none()
+    }
+
+    /// The common name, if any; the last one if there are several, as OpenSSL's host check and people see it.
+    #[must_use]
+    pub fn common_name(&self) -> Option<String> {
+        self.attributes().filter(|(_, oid, _)| *oid == [0x55, 0x04, 0x03]).last().map(|(_, _, value)| text(&value))
+    }
+
+    /// A name for people: common name, else organisational unit, else organisation, else everything.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let find = |last: u8| {
+            self.attributes()
+                .filter(|(_, oid, _)| *oid == [0x55, 0x04, last])
+                .last()
+                .map(|(_, _, value)| printable(&text(&value)))
+        };
+        find(3).or_else(|| find(11)).or_else(|| find(10)).unwrap_or_else(|| self.to_string())
+    }
+
+    /// The form of `openssl x509 -subject` and `s_client` 3.x: `C = US, O = Example, CN = example.com`; attributes of one
+    /// RDN are joined by ` + ` (`XN_FLAG_ONELINE`, with its escapes).
+    #[must_use]
+    pub fn openssl_oneline(&self) -> String {
+        let mut out = String::new();
+        let mut last_rdn = usize::MAX;
+        for (rdn, oid, value) in self.attributes() {
+            if !out.is_empty() {
+                out.push_str(if rdn == last_rdn { " + " } else { ", " });
+            }
+            last_rdn = rdn;
+            out.push_str(&attribute_name(oid));
+            out.push_str(" = ");
+            push_rfc2253_quoted(&mut out, &value);
+        }
+        out
+    }
+
+    /// OpenSSL's canonical form (`x509_name_canon`, crypto/x509/x_name.c): every string as UTF8String, leading and trailing
+    /// blanks dropped, runs of blanks folded to one, ASCII lower-cased; the outer SEQUENCE header is left out.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.len());
+        let body = read_tlv(&self.0).map(|(t, _)| t.value).unwrap_or_default();
+        for rdn in elements(body) {
+            let mut set: Vec<Vec<u8>> = Vec::new();
+            for attribute in elements(rdn.value) {
+                let mut parts = elements(attribute.value);
+                let (Some(oid), Some(value)) = (parts.next(), parts.next()) else { continue };
+                let mut inner = oid.whole.to_vec();
+                match canonical_string(&value) {
+                    Some(text) => push_tlv(&mut inner, 0x0c, &text),
+                    None => inner.extend_from_slice(value.whole),
+                }
+                let mut element = Vec::with_capacity(inner.len() + 4);
+                push_tlv(&mut element, 0x30, &inner);
+                set.push(element);
+            }
+            // DER orders the elements of a SET OF.
+            set.sort();
+            push_tlv(&mut out, 0x31, &set.concat());
+        }
+        out
+    }
+
+    /// The hash in the names of a CApath directory: the first four octets, little-endian, of SHA-1 over the canonical form
+    /// (`X509_NAME_hash_ex`, OpenSSL 1.0.0 and later).
+    #[must_use]
+    pub fn openssl_hash(&self) -> u32 {
+        let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &self.canonical());
+        let first: [u8; 4] = digest.as_ref()[..4].try_into().unwrap_or_default();
+        u32::from_le_bytes(first)
+    }
+
+    /// Each attribute: the index of its RDN, the contents of its OID, its value.
+    fn attributes(&self) -> impl Iterator<Item = (usize, &[u8], Tlv<'_>)> {
+        let body = read_tlv(&self.0).map(|(t, _)| t.value).unwrap_or_default();
+        elements(body).enumerate().flat_map(|(rdn, set)| {
+            elements(set.value).filter_map(move |attribute| {
+                let mut parts = elements(attribute.value);
+                let (oid, value) = (parts.next()?, parts.next()?);
+                Some((rdn, oid.value, value))
+            })
+        })
+    }
+}
+
+impl fmt::Display for Name {
+    /// `CN=…, O=…, C=…`: most specific first, as RFC 4514 writes names, with a blank after the comma.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<String> =
+            self.attributes().map(|(_, oid, value)| format!("{}={}", attribute_name(oid), printable(&text(&value)))).collect();
+        parts.reverse();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The short names that OpenSSL prints.
+fn attribute_name(oid: &[u8]) -> String {
+    match oid_text(oid).as_str() {
+        "2.5.4.3" => "CN".into(),
+        "2.5.4.4" => "SN".into(),
+        "2.5.4.5" => "serialNumber".into(),
+        "2.5.4.6" => "C".into(),
+        "2.5.4.7" => "L".into(),
+        "2.5.4.8" => "ST".into(),
+        "2.5.4.9" => "street".into(),
+        "2.5.4.10" => "O".into(),
+        "2.5.4.11" => "OU".into(),
+        "2.5.4.12" => "title".into(),
+        "2.5.4.13" => "description".into(),
+        "2.5.4.15" => "businessCategory".into(),
+        "2.5.4.17" => "postalCode".into(),
+        "2.5.4.42" => "GN".into(),
+        "2.5.4.43" => "initials".into(),
+        "2.5.4.46" => "dnQualifier".into(),
+        "2.5.4.65" => "pseudonym".into(),
+        "2.5.4.97" => "organizationIdentifier".into(),
+        "1.2.840.113549.1.9.1" => "emailAddress".into(),
+        "0.9.2342.19200300.100.1.1" => "UID".into(),
+        "0.9.2342.19200300.100.1.25" => "DC".into(),
+        "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL".into(),
+        "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST".into(),
+        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC".into(),
+        other => other.to_owned(),
+    }
+}
+
+/// A directory string as text; what is no string is shown in hexadecimal.
+fn text(value: &Tlv<'_>) -> String {
+    match value.tag {
+        0x1e => String::from_utf16_lossy(
+            &value.value.chunks(2).map(|c| c.iter().fold(0u16, |acc, b| acc << 8 | u16::from(*b))).collect::<Vec<_>>(),
+        ),
+        0x1c => value
+            .value
+            .chunks(4)
+            .map(|c| char::from_u32(c.iter().fold(0u32, |acc, b| acc << 8 | u32::from(*b))).unwrap_or('\u{fffd}'))
+            .collect(),
+        // TeletexString is read as Latin-1, as OpenSSL does.
+        0x14 => value.value.iter().map(|b| char::from(*b)).collect(),
+        0x0c | 0x12 | 0x13 | 0x16 | 0x1a => String::from_utf8_lossy(value.value).into_owned(),
+        _ => value.whole.iter().fold("#".to_owned(), |acc, b| format!("{acc}{b:02X}")),
+    }
+}
+
+/// Control characters in a hostile name must not reach a terminal.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// `XN_FLAG_ONELINE`: RFC 2253 escapes for quotes and control characters, quotes around values with separators, and every
+/// byte above 127 as `\XX` of its UTF-8 form (`ASN1_STRFLGS_ESC_MSB`).
+fn push_rfc2253_quoted(out: &mut String, value: &Tlv<'_>) {
+    let text = text(value);
+    let needs_quotes = text.starts_with(['#', ' ']) || text.ends_with(' ') || text.contains([',', '+', '<', '>', ';']);
+    if needs_quotes {
+        out.push('"');
+    }
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_ascii() && !c.is_ascii_control() => out.push(c),
+            c => {
+                let mut buffer = [0; 4];
+                for byte in c.encode_utf8(&mut buffer).bytes() {
+                    out.push_str(&format!("\\{byte:02X}"));
+                }
+            }
+        }
+    }
+    if needs_quotes {
+        out.push('"');
+    }
+}
+
+/// The folded UTF-8 form of a string; `None` for types that OpenSSL leaves alone (`ASN1_MASK_CANON`).
+fn canonical_string(value: &Tlv<'_>) -> Option<Vec<u8>> {
+    if !matches!(value.tag, 0x0c | 0x13 | 0x14 | 0x16 | 0x1a | 0x1c | 0x1e) {
+        return None;
+    }
+    let text = text(value);
+    let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}');
+    let mut out = Vec::with_capacity(text.len());
+    let mut pending = false;
+    for c in text.trim_matches(blank).chars() {
+        if blank(c) {
+            pending = true;
+            continue;
+        }
+        if pending {
+            out.push(b' ');
+            pending = false;
+        }
+        let mut buffer = [0; 4];
+        out.extend_from_slice(c.to_ascii_lowercase().encode_utf8(&mut buffer).as_bytes());
+    }
+    Some(out)
+}
+
+fn push_tlv(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
+    out.push(tag);
+    if value.len() < 0x80 {
+        out.push(value.len() as u8);
+    } else {
+        let length = value.len().to_be_bytes();
+        let length = &length[length.iter().take_while(|b| **b == 0).count()..];
+        out.push(0x80 | length.len() as u8);
+        out.extend_from_slice(length);
+    }
+    out.extend_from_slice(value);
+}
