@@ -6,6 +6,7 @@
 
 pub mod base;
 pub mod check;
+pub mod cli;
 pub mod client;
 pub mod edit;
 pub mod facts;
@@ -15,5 +16,6 @@ pub mod host;
 pub mod path;
 pub mod plan;
 pub mod render;
+pub mod report;
 pub mod store;
 pub mod x509;

@@ -50,4 +50,6 @@ pub struct ClientVerdict {
     pub store: Vec<String>,
     /// Its answer.
     pub verdict: Verdict,
+    /// For a refusal: each remedy that was tried by judging again, in words, and whether the client then trusts.
+    pub would_help: Vec<(String, bool)>,
 }

@@ -1,1 +1,22 @@
 //! One file is one output format; each is a function from the report to text.
+//!
+//! Absent on purpose: writing. What is rendered is handed back, and `main` writes it.
+
+pub mod human;
+pub mod json;
+mod words;
+
+/// An output format.
+pub struct FormatEntry {
+    /// The name for `--format`.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// Every format, sorted by name.
+pub const ALL: &[FormatEntry] = &[
+    FormatEntry { name: "human", about: "for people: areas, findings, clients, and the verdict in the last line" },
+    FormatEntry { name: "json", about: "one JSON document; its schema: certdoctor generate schema" },
+    FormatEntry { name: "s_client", about: "inspect only: the words and sections of openssl s_client" },
+];

@@ -1,0 +1,82 @@
+//! A finding in rustc's anatomy: message, place, facts, help.
+
+use super::Style;
+use crate::{
+    edit::Applicability,
+    finding::{Evidence, Finding, Severity},
+    report::Report,
+};
+
+/// Writes every finding that is to be shown, the causes first.
+pub(super) fn all(out: &mut String, report: &Report, style: Style) {
+    let causes: Vec<usize> = report.causes.iter().flatten().copied().collect();
+    let mut order: Vec<usize> = Vec::new();
+    for index in causes.iter().copied().chain(0..report.findings.len()) {
+        if !order.contains(&index) {
+            order.push(index);
+        }
+    }
+    let mut folded = Vec::new();
+    for index in order {
+        let Some(finding) = report.findings.get(index) else { continue };
+        let is_cause = causes.contains(&index);
+        // A healthy host prints fewer than ten lines: notes are folded into one line each.
+        if finding.severity == Severity::Note && report.verbosity < 1 && !is_cause {
+            folded.push(finding);
+        } else {
+            one(out, finding, is_cause, report, style);
+        }
+    }
+    for finding in folded.iter().take(5) {
+        let head = format!("note[{}]", finding.code);
+        out.push_str(&format!("{}: {}\n", style.severity(Severity::Note, &head), finding.message));
+    }
+    if folded.len() > 5 {
+        out.push_str(&format!("{}\n", style.dim(&format!("      and {} more notes: -v shows them", folded.len() - 5))));
+    }
+}
+
+fn one(out: &mut String, finding: &Finding, is_cause: bool, report: &Report, style: Style) {
+    let word = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    let head = style.severity(finding.severity, &format!("{word}[{}]", finding.code));
+    let cause = if is_cause { "the cause: " } else { "" };
+    out.push_str(&format!("\n{head}: {}\n", style.bold(&format!("{cause}{}", finding.message))));
+    let shown = if report.verbosity > 0 { finding.evidence.len() } else { 6 };
+    for (index, evidence) in finding.evidence.iter().take(shown).enumerate() {
+        let arrow = if index == 0 { "-->" } else { ":::" };
+        out.push_str(&format!("  {} {}\n", style.place(arrow), place(evidence)));
+    }
+    if finding.evidence.len() > shown {
+        out.push_str(&format!("  {} {} more places: -v shows them\n", style.place(":::"), finding.evidence.len() - shown));
+    }
+    let width = finding.facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(4);
+    let bar = style.place("=");
+    for (name, value) in &finding.facts {
+        out.push_str(&format!("   {bar} {name:<width$}  {value}\n"));
+    }
+    for remedy in &finding.remedies {
+        let hand = if remedy.applicability == Applicability::Manual && remedy.command.is_none() { " (by hand)" } else { "" };
+        out.push_str(&format!("   {bar} {:<width$}  {}{hand}\n", style.bold("help"), remedy.text));
+        if let Some(command) = &remedy.command {
+            out.push_str(&format!("     {:<width$}  {}\n", "", style.bold(&format!("$ {command}"))));
+        }
+        for (word, clients) in [("helps", &remedy.helps), ("does not help", &remedy.does_not_help), ("breaks", &remedy.harms)] {
+            if !clients.is_empty() {
+                out.push_str(&format!("     {:<width$}  {word}: {}\n", "", clients.join(", ")));
+            }
+        }
+    }
+}
+
+fn place(evidence: &Evidence) -> String {
+    let place = match (&evidence.path, evidence.line) {
+        (Some(path), Some(line)) => format!("{path}:{line}"),
+        (Some(path), None) => path.to_string(),
+        (None, _) => "on the wire".to_owned(),
+    };
+    if evidence.what.is_empty() { place } else { format!("{place} ({})", evidence.what) }
+}

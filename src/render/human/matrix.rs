@@ -1,0 +1,71 @@
+//! The clients: what each says about each target, and why.
+
+use super::Style;
+use crate::{check::ClientVerdict, path::Verdict, report::Report};
+
+/// Writes the table of each target.
+pub(super) fn all(out: &mut String, report: &Report, style: Style) {
+    if !matches!(report.command, "inspect" | "diagnose" | "fix") {
+        return;
+    }
+    for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
+        let verdicts: Vec<&ClientVerdict> = report.verdicts.iter().filter(|v| v.endpoint == index).collect();
+        if verdicts.is_empty() {
+            continue;
+        }
+        out.push_str(&format!(
+            "\n{}\n",
+            style.bold(&format!("what clients with the stores of this host say about {}", endpoint.target))
+        ));
+        // Clients that say the same share a line; a refusal is shown before consent, consent before silence.
+        let mut rows: Vec<(u8, String, Vec<String>)> = Vec::new();
+        for verdict in verdicts {
+            let (rank, text) = say(verdict, report.verbosity);
+            match rows.iter_mut().find(|(r, t, _)| *r == rank && *t == text) {
+                Some((_, _, clients)) => clients.push(verdict.client.clone()),
+                None => rows.push((rank, text, vec![verdict.client.clone()])),
+            }
+        }
+        rows.sort_by_key(|(rank, ..)| *rank);
+        for (rank, text, clients) in rows {
+            let mark = match rank {
+                0 => style.bad("[x] "),
+                1 => style.good("[ok]"),
+                _ => style.dim("[-] "),
+            };
+            out.push_str(&format!("{mark} {}\n     {text}\n", clients.join(", ")));
+        }
+    }
+}
+
+fn say(verdict: &ClientVerdict, verbosity: i8) -> (u8, String) {
+    match &verdict.verdict {
+        Verdict::Trusted { path } => {
+            let anchor = path.last().map(|c| c.label()).unwrap_or_default();
+            (1, if verbosity > 0 { format!("accept: {}", trail(path)) } else { format!("accept, by {anchor}") })
+        }
+        Verdict::Untrusted { path, errors } => {
+            let text = match errors.first() {
+                Some(first) => {
+                    let depth = first.depth.map(|d| {
+                        let who = path.get(d).map(|c| format!(", {}", c.label())).unwrap_or_default();
+                        format!(" at depth {d}{who}")
+                    });
+                    let code = if first.code.chars().all(|c| c.is_ascii_digit()) {
+                        format!("error {}: ", first.code)
+                    } else {
+                        String::new()
+                    };
+                    format!("refuse: {code}{}{}", first.text, depth.unwrap_or_default())
+                }
+                None => "refuse".to_owned(),
+            };
+            (0, if verbosity > 0 { format!("{text}; path: {}", trail(path)) } else { text })
+        }
+        Verdict::Unknown(why) => (2, format!("can't say: {why}")),
+    }
+}
+
+fn trail(path: &[crate::x509::Certificate]) -> String {
+    path.iter().map(|c| c.label()).collect::<Vec<_>>().join(" <- ")
+}

@@ -1,0 +1,48 @@
+//! Rejections and failures in words, for every format.
+
+use crate::{facts::ConnectFailure, path::Rejection};
+
+/// A rejection in words.
+#[must_use]
+pub(super) fn rejection(rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::BudgetExceeded(what, limit) => format!("gave up after {limit} {what}"),
+        Rejection::DateUnreadable => "a date that can't be read".into(),
+        Rejection::Expired { not_after, at } => format!("expired {not_after} ({})", at.relative(*not_after)),
+        Rejection::HostMismatch { asked, names } => format!("is for {}, not for {asked}", names.join(", ")),
+        Rejection::InvalidSignature => "the issuer's key did not make this signature".into(),
+        Rejection::IssuerMissing(name) => format!("issuer {name} is neither presented nor trusted"),
+        Rejection::KeyUsageLacksCertSign => "keyUsage lacks keyCertSign".into(),
+        Rejection::NameConstraintViolated(what) => format!("forbidden by a name constraint: {what}"),
+        Rejection::NotCa => "is no CA".into(),
+        Rejection::NotYetValid { not_before, at } => format!("not valid before {not_before} ({})", at.relative(*not_before)),
+        Rejection::Other(words) => words.clone(),
+        Rejection::PathTooLong { limit, found } => format!("{found} CA certificates below it, {limit} allowed"),
+        Rejection::PurposeMismatch(purpose) => format!("extendedKeyUsage lacks {purpose}"),
+        Rejection::SelfSignedLeaf => "self-signed and not trusted".into(),
+        Rejection::SelfSignedRootUntrusted => "a root that is not trusted here".into(),
+        Rejection::UnsupportedSignature(what) => format!("signed with {what}, which can't be checked"),
+        Rejection::WeakKey { bits, wanted } => format!("key of {bits} bits, {wanted} wanted"),
+        Rejection::WeakSignature(what) => format!("signed with {what}"),
+    }
+}
+
+/// A failed connection in words.
+#[must_use]
+pub(super) fn failure(failure: &ConnectFailure) -> String {
+    match failure {
+        ConnectFailure::Alert { number, name } => format!("the server answered with alert {number} ({name})"),
+        ConnectFailure::EofAfterHello => "the connection was closed after the ClientHello".into(),
+        ConnectFailure::Io(what) => what.clone(),
+        ConnectFailure::NameDoesNotResolve(why) => format!("the name does not resolve: {why}"),
+        ConnectFailure::NoRoute(why) => format!("no route: {why}"),
+        ConnectFailure::NotTls { looks_like: Some(what), .. } => format!("the answer is not TLS, it looks like {what}"),
+        ConnectFailure::NotTls { .. } => "the answer is not TLS".into(),
+        ConnectFailure::Proxy(said) => format!("the proxy refused: {said}"),
+        ConnectFailure::Refused(peer) => format!("connection refused by {peer}"),
+        ConnectFailure::Reset => "the connection was reset".into(),
+        ConnectFailure::StartTls { protocol, said } => format!("STARTTLS for {} failed: {said}", protocol.name()),
+        ConnectFailure::TimedOut(step) => format!("timed out while {step}"),
+        ConnectFailure::Unreadable(why) => why.clone(),
+    }
+}
