@@ -1,0 +1,288 @@
+//! From facts to verdicts and findings: every client for every endpoint, then every check, then every remedy by judging again.
+//!
+//! Absent on purpose: I/O. The same facts, clients and instant give the same judgement.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    base::At,
+    check::{self, Case, ClientVerdict},
+    client::{self, Client, Reading},
+    facts::Facts,
+    finding::{Finding, Intent, Severity},
+    path::{self, Anchors, Attempt, Question, Verdict},
+    x509::{Certificate, Purpose, SignatureCache},
+};
+
+/// What is asked of the facts.
+pub struct Inquiry {
+    /// The instant of judgement.
+    pub at: At,
+    /// Days ahead in which an expiry is worth a word.
+    pub within: i64,
+    /// The purpose that leaves must serve.
+    pub purpose: Purpose,
+    /// The clients to ask.
+    pub clients: Vec<Client>,
+    /// Codes (or slugs) with the severity that they get instead of their own.
+    pub regrade: Vec<(String, Severity)>,
+}
+
+/// What came of it.
+pub struct Judgement {
+    /// What each client says about each endpoint, endpoints first.
+    pub verdicts: Vec<ClientVerdict>,
+    /// For each endpoint, every path.
+    pub paths: Vec<Vec<Attempt>>,
+    /// The findings, worst first.
+    pub findings: Vec<Finding>,
+    /// For each endpoint, the index of the finding that is its one cause.
+    pub causes: Vec<Option<usize>>,
+    /// Checks that broke, and how: reported as not checked.
+    pub broken: Vec<(String, String)>,
+}
+
+/// Codes that can be the cause of a refusal, the most telling first: what redirects or distorts everything comes before what it
+/// makes visible, and a single certificate's fault before the absence of an issuer.
+const CAUSES: &[&str] = &[
+    "CD503", "CD601", "CD501", "CD201", "CD202", "CD203", "CD209", "CD504", "CD204", "CD210", "CD502", "CD505", "CD213", "CD211", "CD205",
+];
+
+/// Judges.
+#[must_use]
+pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
+    let court = Court { facts, inquiry, signatures: SignatureCache::default(), readings: readings(facts, inquiry) };
+    let mut verdicts = court.verdicts();
+    let paths = court.paths();
+    court.would_help(&mut verdicts);
+    let case = Case { facts, at: inquiry.at, within: inquiry.within, verdicts: &verdicts, paths: &paths };
+    let (mut findings, broken) = check::run_all(&case);
+    for finding in &mut findings {
+        if let Some((_, severity)) =
+            inquiry.regrade.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(finding.code) || name == finding.slug)
+        {
+            finding.severity = *severity;
+        }
+        court.weigh_remedies(finding, &verdicts);
+    }
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(b.code)).then_with(|| a.subject.cmp(&b.subject)));
+    let causes = (0..facts.endpoints.len()).map(|index| court.cause(index, &findings, &verdicts)).collect();
+    Judgement { verdicts, paths, findings, causes, broken }
+}
+
+fn readings(facts: &Facts, inquiry: &Inquiry) -> Vec<Reading> {
+    inquiry.clients.iter().map(|client| client.reads(facts)).collect()
+}
+
+/// One sitting: the facts, the clients and what they read, and the signatures already checked.
+struct Court<'a> {
+    facts: &'a Facts,
+    inquiry: &'a Inquiry,
+    signatures: SignatureCache,
+    readings: Vec<Reading>,
+}
+
+/// A world that differs in one thing.
+enum Change<'a> {
+    WithoutAnchor(&'a Certificate),
+    WithAnchor(&'a Certificate),
+    WithoutSent(&'a Certificate),
+    WithSent(&'a Certificate),
+    NewestClient,
+}
+
+impl Court<'_> {
+    fn verdicts(&self) -> Vec<ClientVerdict> {
+        let mut verdicts = Vec::new();
+        for endpoint in 0..self.facts.endpoints.len() {
+            if self.presented(endpoint).is_empty() {
+                continue;
+            }
+            for (client, reading) in self.inquiry.clients.iter().zip(&self.readings) {
+                verdicts.push(ClientVerdict {
+                    client: client.id.clone(),
+                    profile: client.profile,
+                    endpoint,
+                    store: reading.from.clone(),
+                    verdict: self.ask(client, reading, &reading.anchors, endpoint, self.presented(endpoint)),
+                    would_help: Vec::new(),
+                });
+            }
+        }
+        verdicts
+    }
+
+    fn presented(&self, endpoint: usize) -> &[Certificate] {
+        self.facts.endpoints[endpoint].outcome.as_ref().map(|p| p.certificates.as_slice()).unwrap_or_default()
+    }
+
+    fn ask(&self, client: &Client, reading: &Reading, anchors: &Anchors, endpoint: usize, presented: &[Certificate]) -> Verdict {
+        if let Some(why) = &reading.unknown {
+            return Verdict::Unknown(why.clone());
+        }
+        client.judge(&Question {
+            presented,
+            anchors,
+            at: self.inquiry.at,
+            host: self.facts.endpoints[endpoint].target.host.as_deref(),
+            purpose: &self.inquiry.purpose,
+            signatures: &self.signatures,
+        })
+    }
+
+    fn paths(&self) -> Vec<Vec<Attempt>> {
+        let anchors = self.union();
+        self.facts
+            .endpoints
+            .iter()
+            .enumerate()
+            .map(|(index, endpoint)| match self.presented(index) {
+                [] => Vec::new(),
+                presented => path::explore(&Question {
+                    presented,
+                    anchors: &anchors,
+                    at: self.inquiry.at,
+                    host: endpoint.target.host.as_deref(),
+                    purpose: &self.inquiry.purpose,
+                    signatures: &self.signatures,
+                }),
+            })
+            .collect()
+    }
+
+    /// Every anchor of every store that is in force, once.
+    fn union(&self) -> Anchors {
+        let mut seen = BTreeSet::new();
+        let mut anchors = Anchors::default();
+        let mut add = |certificate: &Certificate| {
+            if seen.insert(certificate.fingerprint()) {
+                anchors.file.push(certificate.clone());
+            }
+        };
+        if let Some(given) = &self.facts.given {
+            given.file.iter().flat_map(|f| f.certificates()).for_each(|(_, c)| add(c));
+            given.directories.iter().flat_map(|d| d.reachable()).for_each(|(_, c)| add(c));
+        } else {
+            self.facts.stores.iter().flat_map(|s| s.anchors()).for_each(|a| add(&a.certificate));
+            for one in &self.facts.environment.overrides {
+                one.redirect.file.iter().flat_map(|f| f.certificates()).for_each(|(_, c)| add(c));
+                one.redirect.directories.iter().flat_map(|d| d.reachable()).for_each(|(_, c)| add(c));
+            }
+        }
+        anchors
+    }
+
+    /// Whether the client trusts in the changed world; `None` when the change does not concern it.
+    fn under(&self, verdict: &ClientVerdict, change: &Change<'_>) -> Option<bool> {
+        let at = self.inquiry.clients.iter().position(|c| c.id == verdict.client)?;
+        let (client, reading) = (&self.inquiry.clients[at], &self.readings[at]);
+        let presented = self.presented(verdict.endpoint);
+        let mut anchors = reading.anchors.clone();
+        let mut sent = presented.to_vec();
+        match change {
+            Change::WithoutAnchor(gone) => {
+                anchors.file.retain(|c| c != *gone);
+                anchors.directory.retain(|c| c != *gone);
+                if anchors == reading.anchors {
+                    return None;
+                }
+            }
+            Change::WithAnchor(new) => anchors.file.push((*new).clone()),
+            Change::WithoutSent(gone) => sent.retain(|c| c != *gone),
+            Change::WithSent(new) => sent.push((*new).clone()),
+            Change::NewestClient => {
+                let newest = client::newest(client.profile.family).filter(|n| n.profile.id != client.profile.id)?;
+                return trusted(&self.ask(&newest, reading, &reading.anchors, verdict.endpoint, presented));
+            }
+        }
+        if sent.is_empty() {
+            return None;
+        }
+        trusted(&self.ask(client, reading, &anchors, verdict.endpoint, &sent))
+    }
+
+    /// For each refusal: every remedy that one person can carry out alone, tried.
+    fn would_help(&self, verdicts: &mut [ClientVerdict]) {
+        for index in 0..verdicts.len() {
+            let verdict = &verdicts[index];
+            let Verdict::Untrusted { path, .. } = &verdict.verdict else { continue };
+            let sent = self.presented(verdict.endpoint);
+            let Some(reading) = self.inquiry.clients.iter().position(|c| c.id == verdict.client).map(|i| &self.readings[i]) else { continue };
+            let mut tried: Vec<(String, bool)> = Vec::new();
+            let mut attempt = |words: String, change: Change<'_>| {
+                if let Some(trusts) = self.under(verdict, &change) {
+                    tried.push((words, trusts));
+                }
+            };
+            let anchors = || reading.anchors.file.iter().chain(&reading.anchors.directory);
+            for anchor in path.iter().filter(|c| anchors().any(|a| a == *c)) {
+                attempt(format!("remove the anchor {}", anchor.label()), Change::WithoutAnchor(anchor));
+            }
+            for certificate in sent.iter().skip(1) {
+                let words = format!("the server stops sending {} issued by {}", certificate.label(), certificate.issuer().label());
+                attempt(words, Change::WithoutSent(certificate));
+            }
+            if let Some(root) = sent.last().filter(|c| c.is_self_issued() && anchors().all(|a| a != *c)) {
+                attempt(format!("add the anchor {}", root.label()), Change::WithAnchor(root));
+            }
+            if let Some(newest) = client::newest(verdict.profile.family) {
+                attempt(format!("upgrade the client to {}", newest.profile.title), Change::NewestClient);
+            }
+            verdicts[index].would_help = tried;
+        }
+    }
+
+    /// Fills in for whom each remedy of a finding helps, by judging again.
+    fn weigh_remedies(&self, finding: &mut Finding, verdicts: &[ClientVerdict]) {
+        for remedy in &mut finding.remedies {
+            let change = match &remedy.intent {
+                Intent::Distrust(anchor, _) => Change::WithoutAnchor(anchor),
+                Intent::StopServing(certificate) => Change::WithoutSent(certificate),
+                Intent::Serve(Some(certificate)) => Change::WithSent(certificate),
+                Intent::Trust(Some(anchor)) => Change::WithAnchor(anchor),
+                Intent::UpgradeClient(_) => Change::NewestClient,
+                Intent::FixClock
+                | Intent::Manual
+                | Intent::Renew
+                | Intent::Repair(_)
+                | Intent::Serve(None)
+                | Intent::Trust(None)
+                | Intent::UnsetVariable(_)
+                | Intent::UpgradePackage(_) => continue,
+            };
+            let of_targets = |v: &&ClientVerdict| finding.targets.contains(&self.facts.endpoints[v.endpoint].target.text);
+            for verdict in verdicts.iter().filter(of_targets) {
+                let list = match (trusted(&verdict.verdict), self.under(verdict, &change)) {
+                    (Some(false), Some(true)) => &mut remedy.helps,
+                    (Some(false), _) => &mut remedy.does_not_help,
+                    (Some(true), Some(false)) => &mut remedy.harms,
+                    _ => continue,
+                };
+                if !list.contains(&verdict.client) {
+                    list.push(verdict.client.clone());
+                }
+            }
+        }
+    }
+
+    /// The one finding that explains why this endpoint fails; `None` when nothing fails.
+    fn cause(&self, endpoint: usize, findings: &[Finding], verdicts: &[ClientVerdict]) -> Option<usize> {
+        let target = &self.facts.endpoints[endpoint].target.text;
+        let concerns = |f: &Finding| f.targets.contains(target) && f.severity >= Severity::Warning;
+        if self.facts.endpoints[endpoint].outcome.is_err() {
+            return findings.iter().position(|f| concerns(f) && f.code.starts_with("CD1"));
+        }
+        if verdicts.iter().filter(|v| v.endpoint == endpoint).all(|v| trusted(&v.verdict) != Some(false)) {
+            return None;
+        }
+        CAUSES.iter().find_map(|code| findings.iter().position(|f| f.code == *code && concerns(f)))
+    }
+}
+
+fn trusted(verdict: &Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Trusted { .. } => Some(true),
+        Verdict::Untrusted { .. } => Some(false),
+        Verdict::Unknown(_) => None,
+    }
+}
