@@ -163,9 +163,6 @@ pub enum Command {
         /// Put back also what somebody else changed since
         #[arg(long)]
         force: bool,
-        /// Don't run the host's refresh tool afterwards
-        #[arg(long)]
-        no_refresh: bool,
     },
     /// Print the RUN snippet for an image, or patch FILE (a diff; --write to write it)
     Dockerfile(DockerfileArgs),
@@ -306,9 +303,12 @@ pub struct DockerfileArgs {
     /// Take out this anchor, by SHA-256 (or its beginning) or name; without it, what has expired
     #[arg(long, value_name = "SHA256|NAME")]
     pub anchor: Vec<String>,
-    /// Upgrade the distribution's package first
+    /// Upgrade the distribution's package first (needs the network while the image is built)
     #[arg(long)]
     pub upgrade: bool,
+    /// A value for an ARG that the FROM line depends on (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", requires = "file")]
+    pub build_arg: Vec<String>,
     /// Write the patched Dockerfile
     #[arg(long, requires = "file", conflicts_with = "check")]
     pub write: bool,

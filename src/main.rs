@@ -1,1 +1,32 @@
-fn main() {}
+//! The thin binary: arguments in, one run, output out, and the only exit.
+
+use std::{
+    io::{self, IsTerminal as _, Read as _, Write as _},
+    process::ExitCode,
+};
+
+use certdoctor::{
+    command::{self, Machine},
+    host::{Env, LiveDial, LiveExec, clock},
+};
+
+fn main() -> ExitCode {
+    let line: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let stdin = || {
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(certdoctor::base::Limits::DEFAULT.file).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let machine = Machine { now: clock::now(), env: Env::snapshot(), exec: &LiveExec, dial: &LiveDial::default(), stdin: &stdin };
+    // https://no-color.org: any value that is not empty.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let outcome = command::run_line(&machine, &line, io::stdout().is_terminal() && !no_color);
+    let written = io::stdout().lock().write_all(&outcome.out).and_then(|()| io::stdout().lock().flush());
+    let _ = io::stderr().lock().write_all(outcome.err.as_bytes());
+    match written {
+        // A reader that has seen enough is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
+        _ => ExitCode::from(outcome.status),
+    }
+}

@@ -1,0 +1,48 @@
+//! `inspect` and `diagnose`: the same look at a target, once for what is presented, once for why it fails.
+
+use super::{Failure, Outcome, Session, session::status};
+use crate::{cli::Format, path::Verdict, render};
+
+/// Days ahead in which an expiry is worth a word beside a target.
+const WITHIN: i64 = 30;
+
+pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String], showcerts: bool) -> Result<Outcome, Failure> {
+    if session.global.format == Format::SClient && command != "inspect" {
+        return Err(Failure("--format s_client is for inspect only; write --format human or json".into()));
+    }
+    let targets = session.targets(typed)?;
+    let facts = session.gather(&targets)?;
+    let judgement = session.judge(&facts, WITHIN)?;
+    let mut report = session.report(command, facts, judgement);
+    if command == "inspect" {
+        // What lies in the stores is scan's business; here only what concerns a target counts.
+        keep_what_concerns_targets(&mut report);
+    }
+    if session.global.format == Format::SClient {
+        let out = render::s_client::report(&report, showcerts);
+        let openssl = report.verdicts.iter().filter(|v| v.profile.family == "openssl" || v.profile.family == "s_client");
+        let refused = openssl.clone().any(|v| matches!(v.verdict, Verdict::Untrusted { .. })) || openssl.clone().next().is_none();
+        let status = if report.facts.endpoints.iter().all(|e| e.outcome.is_err()) { 2 } else { u8::from(refused) };
+        return Ok(Outcome { out: out.into_bytes(), err: String::new(), status });
+    }
+    let status = status(&report);
+    let mut outcome = session.finish(&report, status);
+    if showcerts && session.global.format == Format::Human {
+        let pem = report.facts.endpoints.iter().filter_map(|e| e.outcome.as_ref().ok()).flat_map(|p| &p.certificates);
+        outcome.out.extend(pem.flat_map(|c| render::pem(c).into_bytes()));
+    }
+    Ok(outcome)
+}
+
+fn keep_what_concerns_targets(report: &mut crate::report::Report) {
+    let causes: Vec<Option<(&'static str, String)>> = report
+        .causes
+        .iter()
+        .map(|c| c.and_then(|i| report.findings.get(i)).map(|f| (f.code, f.subject.clone())))
+        .collect();
+    report.findings.retain(|f| !f.targets.is_empty());
+    report.causes = causes
+        .iter()
+        .map(|c| c.as_ref().and_then(|(code, subject)| report.findings.iter().position(|f| f.code == *code && f.subject == *subject)))
+        .collect();
+}

@@ -1,0 +1,174 @@
+//! `dockerfile`: the RUN snippet for an image, or the patch of a Dockerfile.
+
+use std::{collections::BTreeMap, os::unix::ffi::OsStrExt as _, path::Path};
+
+use serde_json::json;
+
+use super::{Failure, Outcome, Session};
+use crate::{
+    base::{Fingerprint, TreePath},
+    cli::{DockerfileArgs, Format},
+    edit::{Applicability, Edit, Precondition, Step},
+    host::{DirTree, Tree as _, TreeMut as _},
+    plan::{
+        self,
+        dockerfile::{Anchor, Decision, Family, Patch, Snippet, patch, snippet},
+    },
+    store,
+};
+
+pub(super) fn run(session: &Session<'_>, args: &DockerfileArgs) -> Result<Outcome, Failure> {
+    let anchors = anchors(session, args)?;
+    let family = args
+        .family
+        .as_deref()
+        .map(|name| Family::parse(name).ok_or_else(|| Failure(format!("unknown family `{name}`; debian and alpine have a recipe"))))
+        .transpose()?;
+    match &args.file {
+        Some(file) => patch_file(session, args, file, anchors, family),
+        None => print_snippet(session, args, anchors, family),
+    }
+}
+
+fn print_snippet(session: &Session<'_>, args: &DockerfileArgs, anchors: Vec<Anchor>, family: Option<Family>) -> Result<Outcome, Failure> {
+    let family = match (family, &args.base, &session.global.root) {
+        (Some(family), ..) => family,
+        (None, Some(base), _) => Family::of_image(base)
+            .ok_or_else(|| Failure(format!("can't tell which distribution {base} is made of; name it with --family debian or --family alpine")))?,
+        (None, None, Some(_)) => of_root(session).ok_or_else(|| Failure("can't tell the distribution of this root; name it with --family".into()))?,
+        (None, None, None) => {
+            return Err(Failure("for which image? give --base IMAGE, --root DIR, --family NAME, or a Dockerfile".into()));
+        }
+    };
+    let request = Snippet { upgrade: args.upgrade, ..Snippet::new(family, anchors) };
+    let text = snippet(&request).map_err(|e| Failure(e.to_string()))?;
+    Ok(match session.global.format {
+        Format::Json => Outcome::text(format!("{:#}\n", json!({ "family": family.to_string(), "snippet": text }))),
+        Format::Human | Format::SClient => Outcome::text(text),
+    })
+}
+
+fn patch_file(
+    session: &Session<'_>,
+    args: &DockerfileArgs,
+    file: &Path,
+    anchors: Vec<Anchor>,
+    family: Option<Family>,
+) -> Result<Outcome, Failure> {
+    // Names in the diff count from where the person stands.
+    let base = if file.is_absolute() { Path::new("/") } else { Path::new(".") };
+    let tree = DirTree::new(base)?;
+    let place = TreePath::new(file.as_os_str().as_bytes());
+    let (text, resolved) = tree
+        .read(&place, crate::base::Limits::DEFAULT.file)
+        .map_err(|e| Failure(format!("can't read {}: {e}", file.display())))?;
+    let mut build_arguments = BTreeMap::new();
+    for argument in &args.build_arg {
+        let (name, value) = argument.split_once('=').ok_or_else(|| Failure(format!("--build-arg {argument}: write NAME=VALUE")))?;
+        build_arguments.insert(name.to_owned(), value.to_owned());
+    }
+    let request = Patch { anchors, stage: args.stage.clone(), family, build_arguments, upgrade: args.upgrade };
+    let patched = patch(&text, &request).map_err(|e| Failure(format!("{}: {e}", file.display())))?;
+    let changes = patched.text != text;
+    let step = Step {
+        edit: Edit::Write { path: place, bytes: patched.text.clone(), mode: None },
+        precondition: Precondition::Content(Fingerprint::of(&text)),
+        because: Vec::new(),
+        applicability: Applicability::Auto,
+        summary: "put the RUN instruction in".into(),
+        generated: false,
+    };
+    let diff = if changes { plan::diff(&tree, std::slice::from_ref(&step))? } else { Vec::new() };
+    if args.write && changes {
+        tree.write(&resolved.path, &patched.text, None).map_err(|e| Failure(format!("can't write {}: {e}", file.display())))?;
+    }
+    let status = if args.check && changes { 3 } else { 0 };
+    if session.global.format == Format::Json {
+        let document = json!({
+            "decision": decision(patched.decision), "changed": changes && args.write, "would_change": changes,
+            "diff": String::from_utf8_lossy(&diff), "notes": patched.notes, "warnings": patched.warnings,
+        });
+        return Ok(Outcome { out: format!("{document:#}\n").into_bytes(), err: String::new(), status });
+    }
+    let mut err = String::new();
+    for (word, lines) in [("note", &patched.notes), ("warning", &patched.warnings)] {
+        lines.iter().for_each(|line| err.push_str(&format!("{word}: {line}\n")));
+    }
+    if !changes {
+        err.push_str(&format!("{}: nothing to do\n", file.display()));
+    } else if args.write {
+        err.push_str(&format!("{}: written\n", file.display()));
+    }
+    Ok(Outcome { out: diff, err, status })
+}
+
+fn decision(decision: Decision) -> &'static str {
+    match decision {
+        Decision::AlreadyDone => "already-done",
+        Decision::Inserted => "inserted",
+        Decision::NoStore => "no-store",
+        Decision::Replaced => "replaced",
+    }
+}
+
+/// The anchors that are asked for; without a name, those that have expired: in the tree of `--root`, else of the known ones.
+fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, Failure> {
+    let stores = match session.global.root {
+        Some(_) => store::ALL.iter().filter_map(|kind| (kind.load)(&session.tree)).collect(),
+        None => Vec::new(),
+    };
+    let mut held: Vec<Anchor> = Vec::new();
+    for store in &stores {
+        for anchor in store.anchors() {
+            let print = anchor.certificate.fingerprint();
+            if held.iter().all(|a| a.fingerprint != print) {
+                held.extend(Anchor::from_store(store, print));
+            }
+        }
+    }
+    let known = if stores.is_empty() { Anchor::known() } else { held };
+    if args.anchor.is_empty() {
+        return Ok(known.into_iter().filter(|a| a.not_after.is_some_and(|end| session.at > end)).collect());
+    }
+    let mut chosen: Vec<Anchor> = Vec::new();
+    for name in &args.anchor {
+        let hex = name.replace(':', "").to_ascii_lowercase();
+        let is_hex = hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_meant = |a: &&Anchor| match is_hex {
+            true => a.fingerprint.to_string().starts_with(&hex),
+            false => {
+                let entry = a.entry.as_deref().unwrap_or_default();
+                a.title.eq_ignore_ascii_case(name) || entry == name || entry.trim_start_matches("mozilla/").trim_end_matches(".crt") == name
+            }
+        };
+        let found: Vec<Anchor> = known.iter().filter(is_meant).cloned().collect();
+        if found.is_empty() {
+            let names: Vec<&str> = known.iter().map(|a| a.title.as_str()).take(5).collect();
+            return Err(Failure(format!(
+                "no anchor is known as `{name}`; known here: {}{}; give --root with the image's tree for any other",
+                names.join(", "),
+                if known.len() > 5 { ", …" } else { "" }
+            )));
+        }
+        for anchor in found {
+            if !chosen.contains(&anchor) {
+                chosen.push(anchor);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// The family of the tree of `--root`, by os-release, else by its store.
+fn of_root(session: &Session<'_>) -> Option<Family> {
+    let id = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| {
+        let (bytes, _) = session.tree.read(&(*path).into(), crate::base::Limits::DEFAULT.file).ok()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let line = text.lines().find_map(|l| l.strip_prefix("ID="))?;
+        Some(line.trim().trim_matches(['"', '\'']).to_owned())
+    });
+    id.and_then(|id| Family::parse(&id)).or_else(|| {
+        let kinds: Vec<&str> = store::ALL.iter().filter(|k| (k.load)(&session.tree).is_some()).map(|k| k.id).collect();
+        kinds.iter().find_map(|kind| Family::parse(kind))
+    })
+}

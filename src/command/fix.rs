@@ -1,0 +1,286 @@
+//! `fix`: plan, show, apply, gather again, judge again — and roll back when the outcome is not what was meant.
+
+use super::{Failure, Outcome, Session, verify};
+use crate::{
+    base::TreePath,
+    cli::FixArgs,
+    facts::{Anchor, Facts, Target, TargetSource},
+    finding::{Finding, Intent},
+    host::{on_this_host, processes},
+    judge::{self, Judgement},
+    path::Verdict,
+    plan::{self, ApplyOptions, Plan, Wanted},
+    report::{AppliedReport, Holder, PlanReport, Report, Verification},
+    store,
+};
+
+/// Days ahead in which an expiry is worth a word beside a fix.
+const WITHIN: i64 = 30;
+
+pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Result<Outcome, Failure> {
+    let targets = session.targets(typed)?;
+    let facts = session.gather(&targets)?;
+    let judgement = session.judge(&facts, WITHIN)?;
+    let (wanted, unknown) = wanted(&facts, &judgement, args);
+    let inquiry = session.inquiry(WITHIN)?;
+    let plan = plan::solve(&plan::Request {
+        tree: &session.tree,
+        stores: &facts.stores,
+        kinds: store::ALL,
+        distrust: &wanted,
+        options: plan::Options { comment_out: args.comment_out, force: args.force, yes: args.yes.clone() },
+        endangers: &|gone| judge::endangered(&facts, &inquiry, gone),
+        at: session.machine.now,
+    });
+    if args.diff && !args.apply {
+        let status = if args.check && !plan.is_empty() { 3 } else { 0 };
+        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(&plan, &unknown), status });
+    }
+    let mut shown = plan_report(session, &plan)?;
+    shown.notes.extend(unknown);
+    if !args.apply {
+        let mut report = session.report("fix", facts, judgement);
+        let status = match (args.check, plan.is_empty()) {
+            (true, false) => 3,
+            (true, true) => u8::from(!plan.refusals.is_empty() || !plan.needs_yes.is_empty()),
+            (false, _) => super::session::status(&report),
+        };
+        report.plan = Some(shown);
+        report.restart = args.restart_list.then(|| holders(session));
+        return Ok(session.finish(&report, status));
+    }
+    apply(session, args, &targets, (facts, judgement), &plan, shown)
+}
+
+/// The findings of a look before, and the state after.
+struct After {
+    facts: Facts,
+    judgement: Judgement,
+    verified: Vec<Verification>,
+    /// Why the outcome is not what was meant.
+    wrong: Vec<String>,
+}
+
+fn apply(
+    session: &Session<'_>,
+    args: &FixArgs,
+    targets: &[Target],
+    (facts, judgement): (Facts, Judgement),
+    plan: &Plan,
+    shown: PlanReport,
+) -> Result<Outcome, Failure> {
+    let unfinished = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
+    if plan.is_empty() {
+        let mut report = session.report("fix", facts, judgement);
+        let status = u8::from(unfinished || (!targets.is_empty() && report.is_refused()));
+        report.plan = Some(shown);
+        report.applied = Some(AppliedReport::default());
+        return Ok(session.finish(&report, status));
+    }
+    let live = session.global.root.is_none();
+    let mut options = ApplyOptions::new(session.machine.now, live);
+    options.no_refresh = args.no_refresh;
+    if let Some(dir) = &args.backup_dir {
+        options.backup_directory = backup_directory(session, dir)?;
+    }
+    let exec = live.then_some(session.machine.exec);
+    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| Failure(e.to_string()))?;
+
+    let after = look_again(session, args, targets, (&facts, &judgement), plan)?;
+    let mut done = AppliedReport {
+        backup: Some(applied.id.clone()),
+        changed: summary(plan),
+        refresh: applied.runs.first().map(|run| {
+            let status = run.status.map_or("ended by a signal".to_owned(), |s| format!("exit status {s}"));
+            let last = run.output.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no output");
+            format!("{} ({status}): {last}", run.argv.join(" "))
+        }),
+        rolled_back: None,
+    };
+    let (after, failed) = if after.wrong.is_empty() {
+        (after, false)
+    } else {
+        let mut why = after.wrong.join("; ");
+        if let Err(trouble) = plan::roll_back(&session.tree, &applied) {
+            why.push_str(&format!("; putting back failed{trouble}"));
+        }
+        done.rolled_back = Some(why);
+        let facts = session.gather(targets)?;
+        let judgement = session.judge(&facts, WITHIN)?;
+        (After { facts, judgement, ..after }, true)
+    };
+    drop(applied);
+    let mut report: Report = session.report("fix", after.facts, after.judgement);
+    report.plan = Some(shown);
+    report.applied = Some(done);
+    report.verified = after.verified;
+    report.restart = args.restart_list.then(|| holders(session));
+    let still_refused = !targets.is_empty() && report.is_refused();
+    let status = u8::from(failed || unfinished || still_refused || report.has_failures());
+    Ok(session.finish(&report, status))
+}
+
+/// Gathers and judges afresh, and compares with what was meant.
+fn look_again(
+    session: &Session<'_>,
+    args: &FixArgs,
+    targets: &[Target],
+    before: (&Facts, &Judgement),
+    plan: &Plan,
+) -> Result<After, Failure> {
+    let facts = session.gather(targets)?;
+    let judgement = session.judge(&facts, WITHIN)?;
+    let mut wrong = Vec::new();
+    if !args.no_refresh {
+        if let Err(deviations) = plan.expectation.check(&facts.stores, &plan.remove) {
+            wrong.extend(deviations.iter().map(ToString::to_string));
+        }
+    }
+    let servers: Vec<Target> = targets.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
+    let verified = verify::by_rustls(session, &facts, &servers)?;
+    wrong.extend(
+        verified.iter().filter(|v| v.trusted == Some(false)).map(|v| format!("the fresh handshake with {} failed: {}", v.target, v.text)),
+    );
+    for old in before.1.verdicts.iter().filter(|v| matches!(v.verdict, Verdict::Trusted { .. })) {
+        let now = judgement.verdicts.iter().find(|v| v.client == old.client && v.endpoint == old.endpoint);
+        if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) && !args.force {
+            wrong.push(format!("{} trusted {} before and refuses it now", old.client, before.0.endpoints[old.endpoint].target));
+        }
+    }
+    Ok(After { facts, judgement, verified, wrong })
+}
+
+/// The anchors that are to go, each with the codes that want it; and notes on names that no store knows.
+fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>, Vec<String>) {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut want = |certificate: &crate::x509::Certificate, code: &'static str, store: Option<&'static str>| match wanted
+        .iter_mut()
+        .find(|w| w.certificate == *certificate)
+    {
+        Some(known) if !known.because.contains(&code) => known.because.push(code),
+        Some(_) => {}
+        None => wanted.push(Wanted { certificate: certificate.clone(), because: vec![code], store }),
+    };
+    let mut unknown = Vec::new();
+    if !args.anchor.is_empty() {
+        let anchors: Vec<Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
+        for name in &args.anchor {
+            let before = anchors.iter().filter(|a| is_called(a, name)).count();
+            for anchor in anchors.iter().filter(|a| is_called(a, name)) {
+                let code = judgement.findings.iter().find(|f| concerns(f, anchor)).map_or("asked-for", |f| f.code);
+                want(&anchor.certificate, code, None);
+            }
+            if before == 0 {
+                unknown.push(format!("no store holds an anchor called `{name}`: nothing to do for it (certdoctor scan -v lists them all)"));
+            }
+        }
+        return (wanted, unknown);
+    }
+    let only = |f: &&Finding| args.only.is_empty() || args.only.iter().any(|c| c.eq_ignore_ascii_case(f.code) || c == f.slug);
+    let at_targets = !facts.endpoints.is_empty();
+    for finding in judgement.findings.iter().filter(only) {
+        // With targets, only what concerns them; without, whatever has a remedy that is an anchor's removal.
+        if at_targets && finding.targets.is_empty() {
+            continue;
+        }
+        for remedy in &finding.remedies {
+            if let Intent::Distrust(certificate, store) = &remedy.intent {
+                if !at_targets || !remedy.helps.is_empty() {
+                    want(certificate, finding.code, Some(*store).filter(|_| !at_targets));
+                }
+            }
+        }
+    }
+    (wanted, unknown)
+}
+
+/// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.
+fn is_called(anchor: &Anchor, name: &str) -> bool {
+    let hex: String = name.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
+    let print = anchor.certificate.fingerprint().to_string();
+    if hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return print.starts_with(&hex);
+    }
+    if anchor.certificate.label().eq_ignore_ascii_case(name) {
+        return true;
+    }
+    anchor.origins.iter().any(|origin| {
+        let file = String::from_utf8_lossy(origin.path.name()).into_owned();
+        let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
+        file == name || stem == name || stem.strip_prefix("ca-cert-") == Some(name) || origin.path.to_string().ends_with(&format!("/{name}"))
+    })
+}
+
+fn concerns(finding: &Finding, anchor: &Anchor) -> bool {
+    finding.code.starts_with("CD3") && finding.evidence.iter().any(|e| e.fingerprint == Some(anchor.certificate.fingerprint()))
+}
+
+fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure> {
+    let mut step_diffs = Vec::new();
+    for step in &plan.steps {
+        let one = plan::diff(&session.tree, std::slice::from_ref(step))?;
+        step_diffs.push((!one.is_empty()).then_some(one));
+    }
+    Ok(PlanReport {
+        diff: plan::diff(&session.tree, &plan.steps)?,
+        steps: plan.steps.clone(),
+        step_diffs,
+        advice: plan.advice.iter().map(|a| a.command.as_ref().map_or(a.text.clone(), |c| format!("{}: {c}", a.text))).collect(),
+        refusals: plan.refusals.iter().map(|r| (r.subject.clone(), r.why.clone(), r.instead.clone())).collect(),
+        needs_yes: plan.needs_yes.iter().map(|n| n.certificate.label()).collect(),
+        notes: Vec::new(),
+    })
+}
+
+/// What `--diff` says beside the diff, on standard error.
+fn said(plan: &Plan, unknown: &[String]) -> String {
+    let mut out = String::new();
+    for advice in &plan.advice {
+        let command = advice.command.as_ref().map(|c| format!(": {c}")).unwrap_or_default();
+        out.push_str(&format!("better: {}{command}\n", advice.text));
+    }
+    for refused in &plan.refusals {
+        out.push_str(&format!("not done: {}: {}; {}\n", refused.subject, refused.why, refused.instead));
+    }
+    for needs in &plan.needs_yes {
+        let name = needs.certificate.label();
+        out.push_str(&format!("not done: {name} is a local anchor and may be your organisation's: add --yes '{name}'\n"));
+    }
+    for note in unknown {
+        out.push_str(&format!("note: {note}\n"));
+    }
+    out
+}
+
+/// What was done, one line each; generated outputs in one line.
+fn summary(plan: &Plan) -> Vec<String> {
+    let mut lines: Vec<String> = plan.steps.iter().filter(|s| !s.generated).map(|s| s.summary.clone()).collect();
+    let generated = plan.steps.iter().filter(|s| s.generated).count();
+    if generated > 0 {
+        lines.push(format!("refreshed the generated files ({generated} changes)"));
+    }
+    lines
+}
+
+/// Where `--backup-dir` lies in the tree.
+pub(super) fn backup_directory(session: &Session<'_>, dir: &std::path::Path) -> Result<TreePath, Failure> {
+    let place = on_this_host(dir)?;
+    let Some(root) = &session.global.root else { return Ok(place) };
+    // Within --root a backup is part of the tree: an absolute directory that begins with the root's path means the same.
+    let root = on_this_host(root)?;
+    Ok(match place.starts_with(&root) && root != TreePath::root() {
+        true => TreePath::new(&place.as_bytes()[root.as_bytes().len()..]),
+        false => TreePath::new(std::os::unix::ffi::OsStrExt::as_bytes(dir.as_os_str())),
+    })
+}
+
+fn holders(session: &Session<'_>) -> Vec<Holder> {
+    if session.global.root.is_some() {
+        return Vec::new();
+    }
+    let list = processes::restart_list(session.machine.now);
+    list.processes
+        .into_iter()
+        .map(|p| Holder { pid: p.pid, command: p.command, why: p.why, unit: p.unit })
+        .collect()
+}

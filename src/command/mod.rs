@@ -1,0 +1,112 @@
+//! One file is one subcommand; each composes gathering, judging, planning and rendering.
+//!
+//! A command never prints and never exits: it hands back an [`Outcome`], and `main` writes it.
+
+mod demo;
+mod diagnose;
+mod dockerfile;
+mod explain;
+mod fix;
+mod generate;
+mod list;
+mod scan;
+mod session;
+pub mod target;
+mod undo;
+mod verify;
+
+use clap::Parser as _;
+
+use crate::{
+    base::At,
+    cli::{Cli, Command},
+    host::{Dial, Env, Exec},
+};
+
+pub use session::{Failure, Session};
+
+/// What this machine lends to a command.
+pub struct Machine<'a> {
+    /// The instant now.
+    pub now: At,
+    /// The environment at the start.
+    pub env: Env,
+    /// Running programs.
+    pub exec: &'a dyn Exec,
+    /// Talking to servers.
+    pub dial: &'a dyn Dial,
+    /// What standard input holds, for the commands that read it; asked for at most once.
+    pub stdin: &'a (dyn Fn() -> std::io::Result<Vec<u8>> + Sync),
+}
+
+/// What a command has to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// For standard output.
+    pub out: Vec<u8>,
+    /// For standard error.
+    pub err: String,
+    /// The exit status: 0, 1, 2 or 3 (see `docs/`, and `certdoctor --help`).
+    pub status: u8,
+}
+
+impl Outcome {
+    /// Text and nothing to complain about.
+    #[must_use]
+    pub fn text(out: impl Into<Vec<u8>>) -> Self {
+        Outcome { out: out.into(), err: String::new(), status: 0 }
+    }
+
+    /// The tool could not do what was asked: what, and what to do.
+    #[must_use]
+    pub fn error(message: impl std::fmt::Display) -> Self {
+        Outcome { out: Vec::new(), err: format!("error: {message}\n"), status: 2 }
+    }
+}
+
+/// Runs one command. `color` is the decision for `--color auto`.
+#[must_use]
+pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
+    let color = match cli.global.color {
+        crate::cli::Color::Auto => color,
+        crate::cli::Color::Always => true,
+        crate::cli::Color::Never => false,
+    };
+    let global = cli.global;
+    let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);
+    let result = match cli.command {
+        Command::Inspect { targets, connection, showcerts } => {
+            session(connection).and_then(|s| diagnose::run(&s, "inspect", &targets, showcerts))
+        }
+        Command::Diagnose { targets, connection } => session(connection).and_then(|s| diagnose::run(&s, "diagnose", &targets, false)),
+        Command::Scan { within } => session(Default::default()).and_then(|s| scan::run(&s, within)),
+        Command::Fix { targets, connection, fix } => session(connection).and_then(|s| fix::run(&s, &targets, &fix)),
+        Command::Undo { id, list, backup_dir, force } => session(Default::default())
+            .and_then(|s| undo::run(&s, &undo::Request { id: id.as_deref(), list, backup_dir: backup_dir.as_deref(), force })),
+        Command::Dockerfile(args) => session(Default::default()).and_then(|s| dockerfile::run(&s, &args)),
+        Command::Verify { targets, connection } => session(connection).and_then(|s| verify::run(&s, &targets)),
+        Command::Explain { code } => explain::run(code.as_deref()),
+        Command::List { what } => Ok(list::run(what, global.format)),
+        Command::Demo { scenario } => demo::run(machine, scenario, color).map_err(Failure::from),
+        Command::Generate { what } => Ok(generate::run(&what)),
+    };
+    result.unwrap_or_else(Outcome::error)
+}
+
+/// Parses a command line and runs it: what a person would have typed.
+#[must_use]
+pub fn run_line(machine: &Machine<'_>, line: &[&str], color: bool) -> Outcome {
+    match Cli::try_parse_from(line) {
+        Ok(cli) => run(machine, cli, color),
+        Err(error) => {
+            // Help and version are answers, not errors.
+            let text = error.render();
+            let text = if color { text.ansi().to_string() } else { text.to_string() };
+            if error.use_stderr() {
+                Outcome { out: Vec::new(), err: text, status: 2 }
+            } else {
+                Outcome::text(text)
+            }
+        }
+    }
+}

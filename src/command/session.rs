@@ -1,0 +1,255 @@
+//! What the commands have in common: options turned into a request, gathering, judging, and the frame of a report.
+
+use std::{io, path::Path};
+
+use crate::{
+    base::{At, TreePath},
+    cli::{Connection, Format, Global},
+    client::{self, Client},
+    command::{Machine, Outcome, target},
+    facts::{Facts, Protocol, Target},
+    finding::Severity,
+    gather::{self, Request},
+    host::{DirTree, Hello, Tree as _, on_this_host},
+    judge::{self, Inquiry, Judgement},
+    render,
+    report::Report,
+    x509::Purpose,
+};
+
+/// The tool could not do what was asked: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure(error.to_string())
+    }
+}
+
+/// One run: the machine, the tree that is looked at, and what was asked for.
+pub struct Session<'a> {
+    /// The machine.
+    pub machine: &'a Machine<'a>,
+    /// Options of every command.
+    pub global: Global,
+    /// How to connect and what to trust.
+    pub connection: Connection,
+    /// The tree that is looked at: `/`, or `--root`.
+    pub tree: DirTree,
+    /// This host's own tree: targets and CA files are named in it.
+    pub files: DirTree,
+    /// The directory that relative names count from.
+    pub cwd: TreePath,
+    /// The clients to ask.
+    pub clients: Vec<Client>,
+    /// The instant of judgement.
+    pub at: At,
+    /// Whether to colour.
+    pub color: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Checks the options and opens the trees.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write instead.
+    pub fn open(machine: &'a Machine<'a>, global: Global, connection: Connection, color: bool) -> Result<Self, Failure> {
+        let open = |path: &Path| {
+            DirTree::new(path).map_err(|e| Failure(format!("can't open {}: {e}; give the directory of an unpacked root file system", path.display())))
+        };
+        let tree = open(global.root.as_deref().unwrap_or(Path::new("/")))?;
+        let files = open(Path::new("/"))?;
+        let cwd = on_this_host(Path::new("."))?;
+        let clients = clients(&global.client)?;
+        let at = global.at.unwrap_or(machine.now);
+        Ok(Session { machine, global, connection, tree, files, cwd, clients, at, color })
+    }
+
+    /// The targets as typed, `@FILE` read.
+    ///
+    /// # Errors
+    /// A target that can't be read as one.
+    pub fn targets(&self, typed: &[String]) -> Result<Vec<Target>, Failure> {
+        let mut texts = Vec::new();
+        for text in typed {
+            match text.strip_prefix('@') {
+                Some(file) => {
+                    let (bytes, _) = self.read(Path::new(file))?;
+                    let list = String::from_utf8_lossy(&bytes).into_owned();
+                    texts.extend(list.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+                }
+                None => texts.push(text.clone()),
+            }
+        }
+        if let (true, Some(address)) = (texts.is_empty(), &self.connection.connect) {
+            texts.push(address.clone());
+        }
+        texts.iter().map(|t| target::parse(t, &self.connection, &self.cwd).map_err(|e| Failure(e.to_string()))).collect()
+    }
+
+    /// A file of this host.
+    ///
+    /// # Errors
+    /// Its name and why it can't be read.
+    pub fn read(&self, path: &Path) -> Result<(Vec<u8>, TreePath), Failure> {
+        let place = on_this_host(path)?;
+        let (bytes, resolved) = self
+            .files
+            .read(&place, crate::base::Limits::DEFAULT.file)
+            .map_err(|e| Failure(format!("can't read {}: {e}", path.display())))?;
+        Ok((bytes, resolved.path))
+    }
+
+    /// How to say hello.
+    ///
+    /// # Errors
+    /// An address or file that can't be used.
+    pub fn hello(&self) -> Result<Hello, Failure> {
+        let connection = &self.connection;
+        let connect = connection.connect.as_deref().map(target::address).transpose().map_err(|e| Failure(e.to_string()))?;
+        let identity = match (&connection.cert, &connection.key) {
+            (Some(cert), Some(key)) => Some((self.read(cert)?.0, self.read(key)?.0)),
+            _ => None,
+        };
+        let proxy = match connection.proxy.as_deref() {
+            Some("none") => None,
+            Some(url) => Some(url.to_owned()),
+            None => ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].iter().find_map(|v| self.machine.env.get(v)).map(str::to_owned),
+        };
+        Ok(Hello {
+            connect,
+            servername: connection.servername.as_ref().map(|name| (name != "none").then(|| name.clone())),
+            alpn: connection.alpn.clone(),
+            proxy,
+            no_proxy: match connection.proxy {
+                Some(_) => None,
+                None => ["no_proxy", "NO_PROXY"].iter().find_map(|v| self.machine.env.get(v)).map(str::to_owned),
+            },
+            only: if connection.tls1_2 {
+                Some(Protocol::Tls12)
+            } else if connection.tls1_3 {
+                Some(Protocol::Tls13)
+            } else {
+                None
+            },
+            identity,
+            timeout: self.global.timeout,
+        })
+    }
+
+    /// Gathers afresh: nothing of an earlier look is used.
+    ///
+    /// # Errors
+    /// What can't be read although it was named.
+    pub fn gather(&self, targets: &[Target]) -> Result<Facts, Failure> {
+        let hello = self.hello()?;
+        let request = Request {
+            targets,
+            hello: &hello,
+            jobs: usize::from(self.global.jobs),
+            ca_file: self.connection.ca_file.as_deref().map(on_this_host).transpose()?,
+            ca_path: self.connection.ca_path.as_deref().map(on_this_host).transpose()?,
+            at: self.at,
+            injected: self.global.at.is_some(),
+            live: self.global.root.is_none(),
+        };
+        gather::gather(&self.tree, &self.files, self.machine, &request)
+    }
+
+    /// Judges what was gathered.
+    ///
+    /// # Errors
+    /// A code that does not exist.
+    pub fn judge(&self, facts: &Facts, within: i64) -> Result<Judgement, Failure> {
+        let mut regrade = Vec::new();
+        for (names, severity) in
+            [(&self.global.allow, Severity::Note), (&self.global.warn, Severity::Warning), (&self.global.deny, Severity::Error)]
+        {
+            for name in names {
+                crate::check::find(name).ok_or_else(|| Failure(format!("no finding is called `{name}`; certdoctor list findings shows them")))?;
+                regrade.push((name.clone(), severity));
+            }
+        }
+        let inquiry = Inquiry { at: self.at, within, purpose: Purpose::ServerAuth, clients: self.clients.clone(), regrade };
+        Ok(judge::judge(facts, &inquiry))
+    }
+
+    /// The report of facts and judgement.
+    #[must_use]
+    pub fn report(&self, command: &'static str, mut facts: Facts, judgement: Judgement) -> Report {
+        facts.not_checked.extend(judgement.broken);
+        Report {
+            command,
+            at: self.at,
+            request: self.request(&facts),
+            root: self.root(),
+            facts,
+            verdicts: judgement.verdicts,
+            paths: judgement.paths,
+            findings: judgement.findings,
+            causes: judgement.causes,
+            plan: None,
+            applied: None,
+            verified: Vec::new(),
+            restart: None,
+            fail_on: self.global.fail_on.into(),
+            verbosity: if self.global.quiet { -1 } else { i8::try_from(self.global.verbose).unwrap_or(i8::MAX) },
+        }
+    }
+
+    /// `--root`, as typed.
+    #[must_use]
+    pub fn root(&self) -> Option<String> {
+        self.global.root.as_ref().map(|r| r.display().to_string())
+    }
+
+    fn request(&self, facts: &Facts) -> Vec<(&'static str, Vec<String>)> {
+        let mut request = vec![("target", facts.endpoints.iter().map(|e| e.target.text.clone()).collect::<Vec<_>>())];
+        request.push(("client", self.global.client.clone()));
+        let path = |p: &Option<std::path::PathBuf>| p.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
+        request.push(("CAfile", path(&self.connection.ca_file)));
+        request.push(("CApath", path(&self.connection.ca_path)));
+        request.push(("connect", self.connection.connect.iter().cloned().collect()));
+        request.retain(|(_, values)| !values.is_empty());
+        request
+    }
+
+    /// The report as bytes, and its exit status.
+    #[must_use]
+    pub fn finish(&self, report: &Report, status: u8) -> Outcome {
+        let out = match self.global.format {
+            Format::Human => render::human::render(report, self.color),
+            Format::Json => render::json::render(report),
+            Format::SClient => render::s_client::report(report),
+        };
+        Outcome { out: out.into_bytes(), err: String::new(), status }
+    }
+}
+
+/// The clients that were asked for: by name, every one, or those shown when nothing is said.
+fn clients(names: &[String]) -> Result<Vec<Client>, Failure> {
+    if names.is_empty() {
+        return Ok(client::defaults());
+    }
+    let mut clients: Vec<Client> = Vec::new();
+    for name in names {
+        if name == "all" {
+            clients.extend(client::ALL.iter().map(|profile| Client::of(profile)));
+        } else {
+            clients.push(client::resolve(name).map_err(|e| Failure(e.to_string()))?);
+        }
+    }
+    Ok(clients)
+}
+
+/// The exit status of a look: 1 when a client refuses or something stands at or above `--fail-on`, 2 when nothing could be looked at.
+#[must_use]
+pub fn status(report: &Report) -> u8 {
+    let endpoints = &report.facts.endpoints;
+    if !endpoints.is_empty() && endpoints.iter().all(|e| e.outcome.is_err()) {
+        return 2;
+    }
+    u8::from(report.has_failures() || report.is_refused())
+}

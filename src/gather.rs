@@ -1,0 +1,148 @@
+//! From the host to facts: the first half of every run, and again after every change.
+//!
+//! Absent on purpose: opinions, and memory of an earlier look.
+
+use std::io;
+
+use crate::{
+    base::{At, Limits, TreePath},
+    facts::{
+        Clock, ConnectFailure, Endpoint, Environment, Facts, FileState, Override, Presented, Redirect, Store, Target, TargetSource,
+    },
+    format::sniff,
+    host::{Dial, Env, Hello, TRUST_VARIABLES, Tree, clock, in_order},
+    store,
+};
+
+/// Where facts come from.
+pub struct Sources<'a> {
+    /// The tree that is looked at: `/`, or `--root`.
+    pub tree: &'a dyn Tree,
+    /// This host's own tree: targets and CA files are named in it.
+    pub files: &'a dyn Tree,
+    /// The environment of this process; it counts only when this host is looked at.
+    pub env: &'a Env,
+    /// Talking to servers.
+    pub dial: &'a dyn Dial,
+    /// Standard input.
+    pub stdin: &'a (dyn Fn() -> io::Result<Vec<u8>> + Sync),
+}
+
+/// What to gather.
+pub struct Request<'a> {
+    /// The targets.
+    pub targets: &'a [Target],
+    /// How to say hello to those that are servers.
+    pub hello: &'a Hello,
+    /// How many at once.
+    pub jobs: usize,
+    /// `--CAfile`.
+    pub ca_file: Option<TreePath>,
+    /// `--CApath`.
+    pub ca_path: Option<TreePath>,
+    /// The instant of judgement.
+    pub at: At,
+    /// Whether `--at` gave it.
+    pub injected: bool,
+    /// Whether this host is looked at, not a root.
+    pub live: bool,
+}
+
+/// Gathers.
+#[must_use]
+pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
+    let stores: Vec<Store> = store::ALL.iter().filter_map(|kind| (kind.load)(sources.tree)).collect();
+    let given = (request.ca_file.is_some() || request.ca_path.is_some()).then(|| Redirect {
+        file: request.ca_file.as_ref().map(|path| store::read_file(sources.files, path)),
+        directories: request.ca_path.iter().map(|path| store::read_directory(sources.files, path)).collect(),
+    });
+    let environment = if request.live { environment(sources) } else { Environment::default() };
+    let endpoints = in_order(request.targets, request.jobs, |target| Endpoint {
+        target: target.clone(),
+        outcome: look(sources, request.hello, target),
+    });
+    let not_checked = not_checked(&stores);
+    let clock = Clock {
+        at: request.at,
+        injected: request.injected,
+        built: clock::built(),
+        newest_file: newest(&stores),
+        server_dates: endpoints
+            .iter()
+            .filter_map(|e| Some((e.target.text.clone(), e.outcome.as_ref().ok()?.date?)))
+            .collect(),
+    };
+    Facts { stores, given, endpoints, environment, clock, not_checked }
+}
+
+fn environment(sources: &Sources<'_>) -> Environment {
+    let mut overrides = Vec::new();
+    for variable in TRUST_VARIABLES {
+        let Some(value) = sources.env.get(variable) else { continue };
+        let path = |text: &str| TreePath::new(text);
+        let redirect = match *variable {
+            // Options among others, or switches: nothing to read.
+            "JAVA_TOOL_OPTIONS" | "NODE_OPTIONS" | "UV_SYSTEM_CERTS" => Redirect::default(),
+            "SSL_CERT_DIR" => Redirect {
+                file: None,
+                directories: value.split(':').filter(|p| !p.is_empty()).map(|p| store::read_directory(sources.files, &path(p))).collect(),
+            },
+            // A bundle, or (REQUESTS_CA_BUNDLE and its kin) a hashed directory.
+            _ => {
+                let file = store::read_file(sources.files, &path(value));
+                match file.state {
+                    FileState::NotAFile("directory") => {
+                        Redirect { file: None, directories: vec![store::read_directory(sources.files, &path(value))] }
+                    }
+                    _ => Redirect { file: Some(file), directories: Vec::new() },
+                }
+            }
+        };
+        overrides.push(Override { variable, value: value.to_owned(), redirect });
+    }
+    Environment { overrides }
+}
+
+fn look(sources: &Sources<'_>, hello: &Hello, target: &Target) -> Result<Presented, ConnectFailure> {
+    let bytes = match &target.source {
+        TargetSource::Server { .. } => return sources.dial.observe(target, hello),
+        TargetSource::Stdin => (sources.stdin)().map_err(|e| ConnectFailure::Unreadable(format!("standard input: {e}")))?,
+        TargetSource::File(path) => match sources.files.read(path, Limits::DEFAULT.file) {
+            Ok((bytes, _)) => bytes,
+            Err(e) => return Err(ConnectFailure::Unreadable(format!("{path}: {e}"))),
+        },
+    };
+    let found = sniff::certificates(&bytes);
+    if found.certificates.is_empty() && found.opaque.is_empty() {
+        return Err(ConnectFailure::Unreadable("no certificate in it: neither PEM, nor DER, nor PKCS #7".into()));
+    }
+    Ok(Presented { certificates: found.certificates, opaque: found.opaque, handshake_completed: true, ..Presented::default() })
+}
+
+/// Places that could not be read for want of permission: said at the end of every report, since what lies there may matter.
+fn not_checked(stores: &[Store]) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for store in stores {
+        let files = store.sources.iter().map(|s| &s.file).chain(&store.bundle).chain(&store.derived);
+        for file in files {
+            if let FileState::Unreadable(why) = &file.state {
+                out.push((file.path.to_string(), why.clone()));
+            }
+        }
+        if let Some(Err(why)) = store.directory.as_ref().map(|d| &d.state) {
+            out.push((store.location.to_string(), why.clone()));
+        }
+    }
+    out
+}
+
+fn newest(stores: &[Store]) -> Option<(At, TreePath)> {
+    stores
+        .iter()
+        .flat_map(|s| s.sources.iter().map(|s| &s.file).chain(&s.bundle))
+        .filter_map(|file| match file.state {
+            FileState::Read { modified, .. } => Some((modified, file.path.clone())),
+            _ => None,
+        })
+        .max()
+}
