@@ -236,6 +236,12 @@ impl TreeMut for DirTree {
         Ok(rfs::fsync(&dir)?)
     }
 
+    fn set_owner(&self, path: &TreePath, uid: u32, gid: u32) -> io::Result<()> {
+        let dir = self.directory_above(path)?;
+        let (uid, gid) = (rfs::Uid::from_raw(uid), rfs::Gid::from_raw(gid));
+        Ok(rfs::chownat(&dir, path.name(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
     fn make_directory(&self, path: &TreePath, mode: u32) -> io::Result<()> {
         let mut at = TreePath::root();
         for name in path.components() {
