@@ -3,6 +3,9 @@
 //! Everything else receives them as arguments, so that judging and planning are values in, values out. No backend follows links:
 //! [`Tree::resolve`] does, once for all, and never leads out of the tree.
 
+pub mod dial;
+pub mod exec;
+
 use std::{fmt, io};
 
 use crate::{
