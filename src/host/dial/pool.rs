@@ -49,7 +49,7 @@ mod tests {
     fn keeps_the_order() {
         let items: Vec<u64> = (0..500).collect();
         let slow_first = |n: &u64| {
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 thread::sleep(std::time::Duration::from_micros(300));
             }
             n * 2

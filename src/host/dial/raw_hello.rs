@@ -208,6 +208,8 @@ fn client_hello(dialect: Dialect, newest: Protocol, sni: Option<&str>, alpn: &[S
         Protocol::Tls11 => 0x0302,
         Protocol::Tls12 | Protocol::Tls13 => 0x0303,
     };
+    // SSL 3.0 has no extensions (RFC 6101, section 5.6.1.2).
+    let extended = dialect == Dialect::Modern && newest > Protocol::Ssl3;
     let mut body = version.to_be_bytes().to_vec();
     body.extend_from_slice(&random::<32>());
     // No session to resume.
@@ -215,7 +217,7 @@ fn client_hello(dialect: Dialect, newest: Protocol, sni: Option<&str>, alpn: &[S
     vector(&mut body, 2, |out| {
         for (suite, name) in ciphers::OFFERED {
             // SSL 3.0 and TLS 1.0 knew neither GCM nor SHA-2, and nothing beyond the first two hundred numbers.
-            if dialect == Dialect::Modern || (*suite < 0x0100 && (name.ends_with("SHA") || name.ends_with("MD5"))) {
+            if extended || (*suite < 0x0100 && (name.ends_with("SHA") || name.ends_with("MD5"))) {
                 out.extend_from_slice(&suite.to_be_bytes());
             }
         }
@@ -224,7 +226,7 @@ fn client_hello(dialect: Dialect, newest: Protocol, sni: Option<&str>, alpn: &[S
     });
     // No compression.
     body.extend_from_slice(&[1, 0]);
-    if dialect == Dialect::Modern && newest > Protocol::Ssl3 {
+    if extended {
         extensions(&mut body, newest, sni, alpn);
     }
     let mut message = vec![1];
