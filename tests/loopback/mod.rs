@@ -1,6 +1,8 @@
 //! Servers on loopback ports for tests: real ones (`openssl s_server`, rustls) and stubs, with certificates made on the spot.
 #![expect(dead_code, reason = "each test file uses its part of it")]
 
+pub mod plain;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -105,6 +107,13 @@ pub fn issue_with(params: CertificateParams, key: KeyPair, issuer: Option<&Issue
     Issued { pem: certificate.pem(), der: certificate.der().to_vec(), params, key }
 }
 
+/// A new RSA key, which ring can use but not make.
+pub fn rsa_key() -> KeyPair {
+    let made = command("openssl").args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]).output();
+    let pem = String::from_utf8(made.expect("openssl").stdout).expect("PEM");
+    KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_RSA_SHA256).expect("a key")
+}
+
 /// Root, intermediate and leaf.
 pub struct Pki {
     pub root: Issued,
@@ -118,6 +127,22 @@ impl Pki {
         let intermediate = issue(ca_params("Test Intermediate"), Some(&root));
         let leaf = issue(leaf_params(), Some(&intermediate));
         Pki { root, intermediate, leaf }
+    }
+
+    /// The same with an RSA leaf.
+    pub fn with_rsa_leaf() -> Self {
+        let mut pki = Pki::new();
+        pki.leaf = issue_with(leaf_params(), rsa_key(), Some(&pki.intermediate));
+        pki
+    }
+
+    /// The arguments of `s_server` that make it send the chain, from files in `directory`.
+    pub fn s_server_files(&self, directory: &Path) -> [&'static str; 6] {
+        file(directory, "leaf.pem", &self.leaf.pem);
+        file(directory, "chain.pem", &self.intermediate.pem);
+        file(directory, "leaf.key", self.leaf.key.serialize_pem());
+        file(directory, "root.pem", &self.root.pem);
+        ["-cert", "leaf.pem", "-key", "leaf.key", "-cert_chain", "chain.pem"]
     }
 
     /// Leaf and intermediate, as a server should send them.
