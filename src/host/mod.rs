@@ -7,6 +7,8 @@ pub mod clock;
 pub mod dir;
 pub mod environment;
 pub mod overlay;
+pub mod dial;
+pub mod exec;
 
 use std::{fmt, io};
 
