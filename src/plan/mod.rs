@@ -1,1 +1,3 @@
 //! From findings to steps, and from steps to a changed tree and back.
+
+pub mod dockerfile;
