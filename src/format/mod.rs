@@ -1,1 +1,3 @@
 //! Bytes to entries: PEM bundles, DER, PKCS #7, Java keystores.
+
+pub mod dockerfile;

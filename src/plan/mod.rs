@@ -105,3 +105,5 @@ impl Plan {
         self.steps.is_empty()
     }
 }
+
+pub mod dockerfile;
