@@ -4,14 +4,24 @@
 //! [`Tree::resolve`] does, once for all, and never leads out of the tree.
 
 pub mod clock;
+pub mod dial;
 pub mod dir;
 pub mod environment;
-pub mod overlay;
-pub mod dial;
 pub mod exec;
+mod loopback;
+pub mod overlay;
+mod scratch;
 
 use std::{fmt, io};
 
+pub use self::{
+    dial::{LiveDial, in_order},
+    dir::DirTree,
+    environment::{Env, TRUST_VARIABLES},
+    exec::LiveExec,
+    loopback::Loopback,
+    scratch::{Scratch, on_this_host},
+};
 use crate::{
     base::{At, Limits, TreePath},
     facts::{ConnectFailure, Presented, Target},

@@ -30,7 +30,7 @@ impl Scratch {
 ///
 /// # Errors
 /// The operating system's.
-pub fn current_directory() -> io::Result<PathBuf> {
+fn current_directory() -> io::Result<PathBuf> {
     std::env::current_dir()
 }
 
