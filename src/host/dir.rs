@@ -265,7 +265,18 @@ impl TreeMut for DirTree {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rfs::openat(&dir, path.name(), flags, Mode::from_raw_mode(0o600))?;
         rfs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(file))
+        Ok(Box::new(Guard(file)))
+    }
+}
+
+/// A lock that is held.
+#[derive(Debug)]
+struct Guard(OwnedFd);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Closing would not do: a process that another thread is about to start holds a copy of the descriptor until its exec.
+        let _ = rfs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 

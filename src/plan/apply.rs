@@ -65,15 +65,17 @@ pub struct Run {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The backup could not be made.
-    #[error("cannot keep a backup at {path}: {error}; {}", advice(error, true))]
+    #[error("cannot keep a backup at {path}: {error}{not_restored}; {}", advice(error, true))]
     Backup {
         /// Where.
         path: TreePath,
         /// Why.
         error: io::Error,
+        /// What could not be put back.
+        not_restored: NotRestored,
     },
     /// What was read when the plan was made is not what lies there now.
-    #[error("{path} has been changed since it was read: {found}; run the command again, it will plan anew")]
+    #[error("{path} has been changed since it was read: {found}{not_restored}; run the command again, it will plan anew")]
     Changed {
         /// Which.
         path: TreePath,
@@ -171,7 +173,8 @@ pub fn apply(tree: &dyn TreeMut, exec: Option<&dyn Exec>, plan: &Plan, options: 
 
     let (place, id) = free_place(tree, plan, options)?;
     let mut run = Transaction { tree, manifest: backup::begin(options.at.0, plan_summary(plan)), place, changed: Vec::new() };
-    let failed = |error| ApplyError::Backup { path: run_dir(options, &id), error };
+    let path = place.dir.clone();
+    let failed = |error| no_backup(&path, error);
     for step in &steps {
         run.remember_step(step).map_err(failed)?;
     }
@@ -199,7 +202,7 @@ pub fn roll_back(tree: &dyn TreeMut, applied: &Applied) -> Result<(), NotRestore
     let dir = applied.backup.clone();
     let trouble = |path: TreePath, error| NotRestored { paths: vec![(path, error)], backup: Some(dir.clone()) };
     let manifest = applied.place.read(tree).map_err(|e| trouble(dir.clone(), e))?;
-    let mut run = Transaction { tree, manifest, place: applied.place.clone(), changed: Vec::new() };
+    let mut run = Transaction { tree, manifest, place: applied.place.clone(), changed: applied.changed.clone() };
     let not_restored = run.put_back();
     if not_restored.paths.is_empty() { Ok(()) } else { Err(not_restored) }
 }
@@ -286,8 +289,8 @@ impl Transaction<'_> {
             }
         }
         if let Some(exec) = by_command {
-            let place = self.place.dir.clone();
-            let failed = |error| ApplyError::Backup { path: place.clone(), error };
+            let path = self.place.dir.clone();
+            let failed = |error| no_backup(&path, error);
             self.manifest.progress = Progress::Refreshing;
             self.place.write(self.tree, &self.manifest).map_err(failed)?;
             for argv in plan.refreshes.iter().filter_map(|r| r.argv.as_ref()) {
@@ -297,8 +300,7 @@ impl Transaction<'_> {
             self.record_outputs().map_err(failed)?;
         }
         self.manifest.progress = Progress::Complete;
-        let dir = self.place.dir.clone();
-        self.place.write(self.tree, &self.manifest).map_err(|error| ApplyError::Backup { path: dir, error })?;
+        self.place.write(self.tree, &self.manifest).map_err(|error| no_backup(&self.place.dir, error))?;
         Ok(runs)
     }
 
@@ -346,27 +348,39 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Puts everything back and says so in the manifest.
+    /// Puts everything back and says so in the manifest. What somebody else wrote meanwhile stays.
     fn put_back(&mut self) -> NotRestored {
+        let foreign = match self.place.foreign(self.tree, &self.manifest) {
+            Ok(foreign) => foreign,
+            Err(error) => {
+                return NotRestored { paths: vec![(self.place.dir.clone(), error)], backup: Some(self.place.dir.clone()) };
+            }
+        };
         self.place.drop_new(self.tree, &self.manifest);
-        backup::sweep(self.tree, self.manifest.entries.iter().map(|e| e.path.path()).collect::<Vec<_>>().iter());
-        let (_, failed) = self.place.restore(self.tree, &self.manifest);
+        let paths: Vec<TreePath> = self.manifest.entries.iter().map(|e| e.path.path()).collect();
+        backup::sweep(self.tree, paths.iter());
+        let (_, mut failed) = self.place.restore(self.tree, &self.manifest, &foreign);
+        for path in foreign.into_iter().filter(|path| self.changed.iter().any(|(changed, _)| changed == path)) {
+            failed.push((path, io::Error::other("somebody else changed it meanwhile")));
+        }
         if failed.is_empty() {
             self.manifest.progress = Progress::RolledBack;
             // The tree is as it was; should the manifest not tell, an undo will find nothing to do.
             let _ = self.place.write(self.tree, &self.manifest);
+            return NotRestored::default();
         }
-        NotRestored { backup: (!failed.is_empty()).then(|| self.place.dir.clone()), paths: failed }
+        NotRestored { paths: failed, backup: Some(self.place.dir.clone()) }
     }
 }
 
 impl ApplyError {
     fn with(mut self, rest: NotRestored) -> Self {
         match &mut self {
-            ApplyError::Changed { not_restored, .. }
+            ApplyError::Backup { not_restored, .. }
+            | ApplyError::Changed { not_restored, .. }
             | ApplyError::Command { not_restored, .. }
             | ApplyError::Write { not_restored, .. } => *not_restored = rest,
-            ApplyError::Backup { .. } | ApplyError::Locked(_) | ApplyError::Lock { .. } => {}
+            ApplyError::Locked(_) | ApplyError::Lock { .. } => {}
         }
         self
     }
@@ -437,13 +451,13 @@ fn make_directory_above(tree: &dyn TreeMut, path: &TreePath) -> io::Result<()> {
     tree.make_directory(&path.parent(), 0o755)
 }
 
-fn run_dir(options: &ApplyOptions, id: &str) -> TreePath {
-    options.backup_directory.join(id)
+fn no_backup(path: &TreePath, error: io::Error) -> ApplyError {
+    ApplyError::Backup { path: path.clone(), error, not_restored: NotRestored::default() }
 }
 
 /// A new directory for the backup: the plan's name for it, or that with `-2`, `-3`, … when it is taken.
 fn free_place(tree: &dyn TreeMut, plan: &Plan, options: &ApplyOptions) -> Result<(Place, String), ApplyError> {
-    let failed = |error| ApplyError::Backup { path: options.backup_directory.clone(), error };
+    let failed = |error| no_backup(&options.backup_directory, error);
     let mut id = plan.id.clone();
     let mut n = 1;
     loop {

@@ -226,20 +226,33 @@ impl Place {
         for (n, entry) in manifest.entries.iter().enumerate() {
             let path = entry.path.path();
             let (now, bytes) = observe(tree, &path).map_err(|e| io::Error::new(e.kind(), format!("{path}: {e}")))?;
-            let Some(after) = &entry.after else { continue };
-            if !now.same_content(&entry.before) && !now.same_content(after) && !self.is_torn(tree, n, bytes.as_deref()) {
+            let ours = match &entry.after {
+                Some(after) => now.same_content(after) || self.is_torn(tree, n, bytes.as_deref()),
+                // Outputs that a command was making; before it ran nobody of ours touched them.
+                None => manifest.progress == Progress::Refreshing,
+            };
+            if !ours && !now.same_content(&entry.before) {
                 foreign.push(path);
             }
         }
         Ok(foreign)
     }
 
-    /// Puts every entry back, last one first. Goes on after a failure, so that as much as possible is as it was.
-    pub fn restore(&self, tree: &dyn TreeMut, manifest: &Manifest) -> (Vec<TreePath>, Vec<(TreePath, io::Error)>) {
+    /// Puts every entry back, last one first; those in `keep` stay as they are. Goes on after a failure, so that as much as possible
+    /// is as it was.
+    pub fn restore(
+        &self,
+        tree: &dyn TreeMut,
+        manifest: &Manifest,
+        keep: &[TreePath],
+    ) -> (Vec<TreePath>, Vec<(TreePath, io::Error)>) {
         let mut restored = Vec::new();
         let mut failed = Vec::new();
         for (n, entry) in manifest.entries.iter().enumerate().rev() {
             let path = entry.path.path();
+            if keep.contains(&path) {
+                continue;
+            }
             match self.restore_one(tree, n, entry, &path) {
                 Ok(true) => restored.push(path),
                 Ok(false) => {}

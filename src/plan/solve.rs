@@ -7,7 +7,7 @@ use super::{Advice, Expectation, NeedsYes, Plan, Refresh, Refused, Removal};
 use crate::{
     base::{At, Fingerprint, TreePath},
     edit::{Applicability, Edit, Step},
-    facts::{Role, SourceOwner, Store, Upkeep},
+    facts::{Anchor, Role, SourceOwner, Store, Upkeep},
     host::{Tree, overlay::Overlay},
     store::{Distrust, Kind},
     x509::Certificate,
@@ -244,7 +244,8 @@ fn judge_collateral(request: &Request<'_>, plan: &mut Plan, touched: &[&Store], 
         let leaves = |plan: &Plan, c: &Certificate| {
             plan.remove.iter().any(|r| r.store == before.kind && r.location == before.location && r.certificate == *c)
         };
-        for anchor in has.iter().filter(|a| leaves(plan, &a.certificate)) {
+        let stays: Vec<&Anchor> = has.iter().filter(|a| leaves(plan, &a.certificate)).collect();
+        for anchor in stays {
             let label = anchor.certificate.label();
             match anchor.origins.iter().find(|o| o.role != Role::Derived) {
                 Some(origin) => barred.push(Barred {

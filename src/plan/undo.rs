@@ -122,7 +122,7 @@ pub fn undo(tree: &dyn TreeMut, directory: &TreePath, id: &str, lock: &TreePath,
             return Err(UndoError::ChangedSince(foreign));
         }
     }
-    let (restored, failed) = place.restore(tree, &manifest);
+    let (restored, failed) = place.restore(tree, &manifest, &[]);
     if let Some((path, error)) = failed.into_iter().next() {
         return Err(UndoError::NotRestored { path, error, backup: place.dir });
     }
