@@ -1,4 +1,12 @@
 //! Checks: one file is one finding, a pure function over the facts and verdicts.
+//!
+//! A check's file is named after its slug; [`ALL`] lists them by code, and `tests/registry.rs` compares the two. The doc comment in a
+//! check's `rule!` is the whole explanation: it is the rustdoc, the text of `certdoctor explain CDnnn` and a section of
+//! `docs/findings.md`.
+//!
+//! Absent on purpose: any reading of files, clocks or the environment, and any opinion of one check on another's findings.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
     base::At,
@@ -6,6 +14,13 @@ use crate::{
     finding::{Finding, Severity},
     path::{Attempt, Verdict},
 };
+
+mod doc;
+mod support;
+#[cfg(test)]
+mod testing;
+
+pub use doc::findings_markdown;
 
 /// One check.
 pub struct Check {
@@ -17,7 +32,8 @@ pub struct Check {
     pub title: &'static str,
     /// The severity of its findings unless a finding says otherwise.
     pub severity: Severity,
-    /// What it means, how it was found, what to do, sources: Markdown; also the text of `explain`.
+    /// What it means, how it was found, what to do, sources: Markdown, as the doc comment has it (each line begins with a blank;
+    /// [`Check::text`] is without).
     pub doc: &'static str,
     /// Looks, and appends what it finds.
     pub run: fn(&Case<'_>, &mut Vec<Finding>),
@@ -52,4 +68,140 @@ pub struct ClientVerdict {
     pub verdict: Verdict,
     /// For a refusal: each remedy that was tried by judging again, in words, and whether the client then trusts.
     pub would_help: Vec<(String, bool)>,
+}
+
+/// A check that failed itself: what it would have found is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The check's code.
+    pub code: &'static str,
+    /// The words of its panic.
+    pub why: String,
+}
+
+/// Defines a file's `CHECK`; the doc comment becomes its rustdoc and its explanation.
+macro_rules! rule {
+    ($(#[doc = $doc:literal])* $code:literal $slug:literal $severity:ident $title:literal) => {
+        $(#[doc = $doc])*
+        pub(super) static CHECK: $crate::check::Check = $crate::check::Check {
+            code: $code,
+            slug: $slug,
+            title: $title,
+            severity: $crate::finding::Severity::$severity,
+            doc: concat!($($doc, "\n"),*),
+            run,
+        };
+    };
+}
+use rule;
+
+/// Declares the modules and lists their checks, by code.
+macro_rules! checks {
+    ($($module:ident)*) => {
+        $(mod $module;)*
+
+        /// Every check, by code.
+        pub static ALL: &[&Check] = &[$(&$module::CHECK),*];
+    };
+}
+
+checks! {
+    connection_refused connection_timed_out connection_reset not_tls tls_alert name_does_not_resolve eof_after_hello old_protocol starttls_failed proxy_refused no_route no_certificate_presented anchor_expired anchor_expiring anchor_not_yet_valid same_name_order non_ca_anchor weak_anchor duplicate_anchor drift dangling_link multi_certificate_file missing_final_newline crlf wrong_extension deselect_name_mapped deleted_or_commented_line conf_last_line_without_newline stale_new_file unreadable_file private_key_in_store corrupt_certificate parked_configuration no_store_found empty_store same_basename missing_configuration model_and_client_disagree
+}
+
+pub use model_and_client_disagree::disagreement;
+
+/// Runs every check. The findings come worst first, then by code and subject; a check that panics fails alone.
+#[must_use]
+pub fn run_all(case: &Case<'_>) -> (Vec<Finding>, Vec<Broken>) {
+    run_these(ALL, case)
+}
+
+/// Runs some checks, as [`run_all`] does.
+#[must_use]
+pub fn run_these(checks: &[&'static Check], case: &Case<'_>) -> (Vec<Finding>, Vec<Broken>) {
+    let mut findings = Vec::new();
+    let mut broken = Vec::new();
+    for check in checks {
+        // What a check was about to append when it panicked is dropped with it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut found = Vec::new();
+            (check.run)(case, &mut found);
+            found
+        }));
+        match outcome {
+            Ok(found) => findings.extend(found),
+            Err(panic) => {
+                let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+                let why = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".into());
+                broken.push(Broken { code: check.code, why });
+            }
+        }
+    }
+    sort(&mut findings);
+    (findings, broken)
+}
+
+/// The order of every report: worst first, then by code, subject and message.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| a.code.cmp(b.code))
+            .then_with(|| a.subject.cmp(&b.subject))
+            .then_with(|| a.message.cmp(&b.message))
+    });
+}
+
+/// The check with this code (`CD301`, in either case) or slug.
+#[must_use]
+pub fn find(code_or_slug: &str) -> Option<&'static Check> {
+    ALL.iter().copied().find(|c| c.code.eq_ignore_ascii_case(code_or_slug) || c.slug == code_or_slug)
+}
+
+impl Check {
+    /// The explanation as Markdown.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.doc.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n").collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::World, *};
+
+    fn panics(_: &Case<'_>, _: &mut Vec<Finding>) {
+        panic!("no such luck");
+    }
+
+    #[test]
+    fn a_broken_check_fails_alone() {
+        static BROKEN: Check = Check { code: "CD000", slug: "broken", title: "", severity: Severity::Note, doc: "", run: panics };
+        let world = World::at("2026-11-22");
+        let (findings, broken) = run_these(&[&BROKEN, &no_store_found::CHECK], &world.case());
+        assert_eq!(broken, [Broken { code: "CD000", why: "no such luck".into() }]);
+        assert_eq!(findings.iter().map(|f| f.code).collect::<Vec<_>>(), ["CD415"]);
+    }
+
+    #[test]
+    fn is_found_by_code_and_slug() {
+        assert_eq!(find("cd301").map(|c| c.slug), Some("anchor-expired"));
+        assert_eq!(find("anchor-expired").map(|c| c.code), Some("CD301"));
+        assert!(find("CD999").is_none());
+    }
+
+    #[test]
+    fn orders_by_severity_code_and_subject() {
+        let finding = |severity, check: &Check, subject: &str| Finding { severity, ..Finding::new(check, subject, "") };
+        let mut findings = [
+            finding(Severity::Note, &crlf::CHECK, "a"),
+            finding(Severity::Error, &drift::CHECK, "b"),
+            finding(Severity::Error, &drift::CHECK, "a"),
+            finding(Severity::Error, &anchor_expired::CHECK, "z"),
+        ];
+        sort(&mut findings);
+        let order: Vec<_> = findings.iter().map(|f| (f.code, f.subject.as_str())).collect();
+        assert_eq!(order, [("CD301", "z"), ("CD401", "a"), ("CD401", "b"), ("CD405", "a")]);
+    }
 }

@@ -1,0 +1,54 @@
+//! CD410.
+
+use crate::{
+    edit::Applicability,
+    finding::{Evidence, Finding, Intent, Remedy},
+};
+
+use super::{Case, rule, support};
+
+rule! {
+    /// **What it means.** An interrupted refresh left its half-written output behind. Debian's tool *appends* to a `ca-certificates.crt.new` that
+    /// is there: its content, whatever it is, gets into the bundle at the next run.
+    ///
+    /// **How it is found.** The file's name beside the bundle.
+    ///
+    /// **What to do.** Remove it and refresh.
+    ///
+    /// **Sources.** Debian's update-ca-certificates; recorded run `fixtures/roots/debian` 35.
+    "CD410" "stale-new-file" Warning "an interrupted refresh left a file behind"
+}
+
+fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
+    for store in &case.facts.stores {
+        for path in &store.leftovers {
+            let message = format!("{path} was left behind by an interrupted refresh and gets into the next bundle");
+            let mut finding = Finding::new(&CHECK, path.to_string(), message);
+            finding.evidence = vec![Evidence::file(path, None, "left behind")];
+            let remove = format!("rm {}", support::shell(&path.to_string()));
+            let command = support::refresh(store, false).map_or(remove.clone(), |refresh| format!("{remove} && {refresh}"));
+            let text = "remove it and refresh";
+            finding.remedies.push(Remedy::new(Intent::Repair(path.clone()), Applicability::Manual, text, Some(command)));
+            out.push(finding);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing::*, *};
+
+    #[test]
+    fn catches() {
+        let mut store = debian(&[("mozilla/U.crt", STORE_U)]);
+        store.leftovers.push("/etc/ssl/certs/ca-certificates.crt.new".into());
+        let finding = World::at(LAB).store(store).one(&CHECK);
+        let command = finding.remedies[0].command.as_deref();
+        assert_eq!(command, Some("rm /etc/ssl/certs/ca-certificates.crt.new && update-ca-certificates"));
+    }
+
+    #[test]
+    fn is_silent_without() {
+        World::at(LAB).store(debian(&[("mozilla/U.crt", STORE_U)])).silent(&CHECK);
+    }
+}

@@ -1,0 +1,322 @@
+//! What several checks share: the union of what is trusted, who issued whom, and words.
+
+use crate::{
+    edit::Applicability,
+    facts::{
+        Anchor, CertFile, ConnectFailure, Endpoint, HashDirectory, Origin, Presented, Redirect, Role, Selection, SourceOwner,
+        Store, Target, TargetSource, Upkeep,
+    },
+    finding::{Evidence, Finding, Intent, Remedy},
+    path::{Rejection, Verdict},
+    x509::Certificate,
+};
+
+use super::{Case, ClientVerdict};
+
+/// Some anchors and where they are kept.
+pub(super) struct Place<'a> {
+    /// The store, unless a variable or an option names the place.
+    pub(super) store: Option<&'a Store>,
+    /// A name for people.
+    pub(super) title: String,
+    /// The anchors.
+    pub(super) anchors: Vec<Anchor>,
+}
+
+/// Every place that holds anchors: stores, what `--CAfile` names, what variables name.
+pub(super) fn places<'a>(case: &Case<'a>) -> Vec<Place<'a>> {
+    let stores = case.facts.stores.iter().map(|s| Place { store: Some(s), title: s.title.clone(), anchors: s.anchors() });
+    let given = case.facts.given.iter().map(|g| redirected("given", "the given CA file".into(), g));
+    let overrides = case.facts.environment.overrides.iter();
+    let overrides = overrides.map(|o| redirected("environment", format!("the store that {} names", o.variable), &o.redirect));
+    stores.chain(given).chain(overrides).collect()
+}
+
+fn redirected<'a>(kind: &'static str, title: String, redirect: &Redirect) -> Place<'a> {
+    let mut anchors: Vec<Anchor> = Vec::new();
+    let mut see = |role: Role, file: &CertFile| {
+        for (entry, certificate) in file.certificates() {
+            let origin = Origin {
+                store: kind,
+                role,
+                path: file.path.clone(),
+                line: Some(entry.line),
+                span: Some(entry.section.clone()),
+                real: file.real.clone(),
+            };
+            match anchors.iter_mut().find(|a| a.certificate == *certificate) {
+                Some(anchor) => anchor.origins.push(origin),
+                None => anchors.push(Anchor { certificate: certificate.clone(), origins: vec![origin] }),
+            }
+        }
+    };
+    redirect.file.iter().for_each(|f| see(Role::Bundle, f));
+    for entry in redirect.directories.iter().flat_map(|d| &d.entries) {
+        see(if entry.hash.is_some() { Role::HashLink } else { Role::Directory }, &entry.file);
+    }
+    Place { store: None, title, anchors }
+}
+
+/// Everything that some client of this host may trust; with `--CAfile` or `--CApath` only what they name.
+pub(super) fn trusted(case: &Case<'_>) -> Vec<Certificate> {
+    let places = match &case.facts.given {
+        Some(given) => vec![redirected("given", String::new(), given)],
+        None => places(case),
+    };
+    let mut out: Vec<Certificate> = Vec::new();
+    for anchor in places.into_iter().flat_map(|p| p.anchors) {
+        if !out.contains(&anchor.certificate) {
+            out.push(anchor.certificate);
+        }
+    }
+    out
+}
+
+/// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature is
+/// not looked at.
+pub(super) fn issued(issuer: &Certificate, child: &Certificate) -> bool {
+    if issuer.subject().raw() != child.issuer().raw() && issuer.subject().canonical() != child.issuer().canonical() {
+        return false;
+    }
+    match (child.authority_key_id().and_then(|a| a.key_id.as_deref()), issuer.subject_key_id()) {
+        (Some(wanted), Some(has)) => wanted == has,
+        _ => true,
+    }
+}
+
+/// Whether a certificate names itself as issuer and its key identifiers agree.
+pub(super) fn is_self_signed(certificate: &Certificate) -> bool {
+    certificate.is_self_issued() && issued(certificate, certificate)
+}
+
+/// The indices of the presented certificates on the way up from the leaf, as far as the presented ones lead.
+pub(super) fn climb(presented: &[Certificate]) -> Vec<usize> {
+    let mut path = Vec::new();
+    let mut next = (!presented.is_empty()).then_some(0);
+    while let Some(at) = next {
+        path.push(at);
+        let child = &presented[at];
+        next = (0..presented.len())
+            .find(|i| !path.contains(i) && !is_self_signed(child) && presented[*i] != *child && issued(&presented[*i], child));
+    }
+    path
+}
+
+/// Every endpoint that presented something, with its index.
+pub(super) fn presented<'a>(case: &Case<'a>) -> impl Iterator<Item = (usize, &'a Endpoint, &'a Presented)> {
+    let facts = case.facts;
+    facts.endpoints.iter().enumerate().filter_map(|(i, e)| e.outcome.as_ref().ok().map(|p| (i, e, p)))
+}
+
+/// Every target that presented nothing, and why.
+pub(super) fn failures<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Target, &'a ConnectFailure)> {
+    let facts = case.facts;
+    facts.endpoints.iter().filter_map(|e| e.outcome.as_ref().err().map(|f| (&e.target, f)))
+}
+
+/// What the clients say about one endpoint.
+pub(super) fn verdicts<'a>(case: &Case<'a>, endpoint: usize) -> impl Iterator<Item = &'a ClientVerdict> + use<'a> {
+    case.verdicts.iter().filter(move |v| v.endpoint == endpoint)
+}
+
+/// The clients that refuse an endpoint, and those that accept it, by name.
+pub(super) fn refusing_and_accepting(case: &Case<'_>, endpoint: usize) -> (Vec<String>, Vec<String>) {
+    let names = |wanted: fn(&Verdict) -> bool| {
+        verdicts(case, endpoint).filter(|v| wanted(&v.verdict)).map(|v| v.client.clone()).collect()
+    };
+    (names(|v| matches!(v, Verdict::Untrusted { .. })), names(|v| matches!(v, Verdict::Trusted { .. })))
+}
+
+/// Whether a client refuses an endpoint, or none was asked.
+pub(super) fn refused_or_unjudged(case: &Case<'_>, endpoint: usize) -> bool {
+    let (refusing, accepting) = refusing_and_accepting(case, endpoint);
+    !refusing.is_empty() || accepting.is_empty()
+}
+
+/// The certificate above the leaf for whose expiry a client refuses, and the expired anchor behind it: the same certificate, or the one
+/// that issued it.
+pub(super) fn dead<'v>(
+    case: &Case<'_>,
+    verdict: &'v ClientVerdict,
+    trusted: &[Certificate],
+) -> Option<(&'v Certificate, Option<Certificate>)> {
+    let Verdict::Untrusted { path, errors } = &verdict.verdict else { return None };
+    let expiry = |r: &Rejection| matches!(r, Rejection::Expired { .. });
+    let depth = errors.iter().filter(|e| expiry(&e.rejection)).map(|e| e.depth).find(|d| *d != Some(0))?;
+    let above = path.get(1..).unwrap_or_default();
+    let told = depth.and_then(|d| path.get(d)).filter(|c| c.is_expired(case.at));
+    let certificate = told.or_else(|| above.iter().rev().find(|c| c.is_expired(case.at)))?;
+    let anchor = trusted.iter().find(|t| *t == certificate);
+    let anchor = anchor.or_else(|| trusted.iter().find(|t| t.is_expired(case.at) && issued(t, certificate)));
+    Some((certificate, anchor.cloned()))
+}
+
+/// Which certificates of a directory a lookup by subject hash really finds: the link's hash must be that of the certificate.
+pub(super) fn by_hash(directory: &HashDirectory) -> Vec<&Certificate> {
+    let reachable = directory.reachable().into_iter();
+    reachable
+        .filter(|(entry, c)| entry.hash.is_some_and(|(hash, _)| hash == c.subject().openssl_hash()))
+        .map(|(_, c)| c)
+        .collect()
+}
+
+/// The sources that the refresh tool takes.
+pub(super) fn enabled(store: &Store) -> impl Iterator<Item = &crate::facts::Source> {
+    store.sources.iter().filter(|s| s.selection == Selection::Enabled)
+}
+
+/// Every file of a store that clients or the refresh tool read: enabled sources, bundle, derived outputs, directory entries other than
+/// hash links.
+pub(super) fn files(store: &Store) -> impl Iterator<Item = (&'static str, &CertFile)> {
+    let plain = store.directory.iter().flat_map(|d| &d.entries).filter(|e| e.hash.is_none() && e.link.is_none());
+    let bundle = store.bundle.as_ref().map(|b| &b.real);
+    enabled(store)
+        .map(|s| ("source", &s.file))
+        .chain(store.bundle.iter().map(|b| ("bundle", b)))
+        .chain(store.derived.iter().map(|d| ("derived store", d)))
+        .chain(plain.filter(move |e| Some(&e.file.real) != bundle).map(|e| ("file in the hash directory", &e.file)))
+}
+
+/// The refresh command of a store, if it is generated; `fresh` makes every link again where the tool must be told to.
+pub(super) fn refresh(store: &Store, fresh: bool) -> Option<String> {
+    match &store.upkeep {
+        // Alpine's tool has no options and always makes every link again.
+        Upkeep::Generated { by } => {
+            Some(if fresh && store.kind == "debian" { format!("{by} --fresh") } else { (*by).to_owned() })
+        }
+        Upkeep::ByHand | Upkeep::Owned { .. } => None,
+    }
+}
+
+/// The package that brings a store's list, and the command that upgrades it.
+pub(super) fn upgrade(store: &Store) -> Option<(&'static str, &'static str)> {
+    match (store.kind, &store.upkeep) {
+        ("alpine", Upkeep::Owned { .. }) => Some(("ca-certificates-bundle", "apk upgrade ca-certificates-bundle")),
+        ("alpine", _) => Some(("ca-certificates", "apk upgrade ca-certificates")),
+        ("debian", _) => Some(("ca-certificates", "apt-get update && apt-get install --only-upgrade ca-certificates")),
+        _ => None,
+    }
+}
+
+/// Whether an administrator put this anchor there: then it may be a corporate CA.
+pub(super) fn is_local(store: &Store, certificate: &Certificate) -> bool {
+    enabled(store).any(|s| s.owner == SourceOwner::Local && s.file.certificates().any(|(_, c)| c == certificate))
+}
+
+/// The remedy of taking an anchor out of its store, or of the file that an option or a variable names.
+pub(super) fn distrust(store: Option<&Store>, certificate: &Certificate, evidence: &[Evidence]) -> Remedy {
+    let label = certificate.label();
+    match store {
+        Some(store) => {
+            let local = is_local(store, certificate);
+            let applicability = if local { Applicability::Ask } else { Applicability::Auto };
+            let text = format!("take {label} out of the {} in the way that survives upgrades", store.title);
+            let command = format!("certdoctor fix --anchor {} --diff", certificate.fingerprint().short());
+            Remedy::new(Intent::Distrust(certificate.clone(), store.kind), applicability, text, Some(command))
+        }
+        None => {
+            let path = evidence.iter().find_map(|e| e.path.as_ref()).map_or_else(String::new, |p| format!(" from {p}"));
+            Remedy::new(Intent::Manual, Applicability::Manual, format!("remove {label}{path}"), None)
+        }
+    }
+}
+
+/// A remedy that a person carries out.
+pub(super) fn by_hand(text: impl Into<String>, command: Option<String>) -> Remedy {
+    Remedy::new(Intent::Manual, Applicability::Manual, text, command)
+}
+
+/// Every place of an anchor; a link says where it leads.
+pub(super) fn evidence(anchor: &Anchor) -> Vec<Evidence> {
+    let place = |origin: &Origin| {
+        let mut evidence = Evidence::at(origin, &anchor.certificate);
+        if origin.path != origin.real {
+            evidence.what = format!("{}, a link to {}", evidence.what, origin.real);
+            // Line and bytes are those of the file behind the link.
+            (evidence.line, evidence.span) = (None, None);
+        }
+        evidence
+    };
+    let mut places: Vec<Evidence> = anchor.origins.iter().map(place).collect();
+    places.dedup();
+    places
+}
+
+/// A presented certificate as evidence.
+pub(super) fn sent(endpoint: &Endpoint, presented: &Presented, index: usize) -> Evidence {
+    let path = if let TargetSource::File(path) = &endpoint.target.source { Some(path.clone()) } else { None };
+    Evidence {
+        path,
+        fingerprint: presented.certificates.get(index).map(Certificate::fingerprint),
+        what: format!("certificate {} of {} from {}", index + 1, presented.certificates.len(), endpoint.target),
+        ..Evidence::default()
+    }
+}
+
+/// A finding about a target.
+pub(super) fn about(check: &super::Check, target: &Target, message: impl Into<String>) -> Finding {
+    Finding { targets: vec![target.text.clone()], ..Finding::new(check, &target.text, message) }
+}
+
+/// Host and port for a command line of another tool.
+pub(super) fn host_port(target: &Target) -> (String, String) {
+    match &target.source {
+        TargetSource::Server { host, port, .. } => (shell(host), port.to_string()),
+        TargetSource::File(_) | TargetSource::Stdin => (shell(&target.text), String::new()),
+    }
+}
+
+/// `1 certificate`, `2 certificates`.
+pub(super) fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// `a, b, c and 4 more`.
+pub(super) fn list<T: AsRef<str>>(items: &[T], most: usize) -> String {
+    let shown: Vec<&str> = items.iter().take(most).map(AsRef::as_ref).collect();
+    match items.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A file name for people; control bytes are escaped.
+pub(super) fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name)
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
+}
+
+/// A word that a POSIX shell reads back as it is.
+pub(super) fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing::*, *};
+
+    #[test]
+    fn climbs_in_any_order() {
+        let chain = certificates(include_str!("../../fixtures/clients/chains/wrong-order.pem"));
+        assert_eq!(climb(&chain), [0, 2, 1]);
+        assert_eq!(climb(&certificates(include_str!("../../fixtures/clients/chains/addtrust_A.pem"))), [0, 1, 2, 3]);
+        assert!(climb(&[]).is_empty());
+    }
+
+    #[test]
+    fn quotes_for_the_shell() {
+        assert_eq!(shell("mozilla/X.crt"), "mozilla/X.crt");
+        assert_eq!(shell("My Root's.crt"), r"'My Root'\''s.crt'");
+        assert_eq!(shell(""), "''");
+    }
+
+    #[test]
+    fn lists_and_counts() {
+        assert_eq!(list(&["a", "b", "c"], 2), "a, b and 1 more");
+        assert_eq!(list(&["a"], 2), "a");
+        assert_eq!((count(1, "link"), count(2, "link")), ("1 link".into(), "2 links".into()));
+    }
+}

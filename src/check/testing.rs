@@ -1,0 +1,356 @@
+//! Facts by hand, for the checks' own tests.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use crate::{
+    base::{At, Fingerprint, TreePath},
+    client::{Profile, Reading},
+    facts::{
+        CertFile, Clock, ConfLine, ConfLineKind, Configuration, ConnectFailure, Content, DirectoryEntry, Endpoint, Entry,
+        Environment, Facts, FileState, HashDirectory, Presented, Selection, Source, SourceOwner, Store, Target, TargetSource,
+        Upkeep,
+    },
+    finding::Finding,
+    path::{Attempt, ClientError, Rejection, Verdict},
+    x509::Certificate,
+};
+
+use super::{Case, Check, ClientVerdict};
+
+macro_rules! fixtures {
+    ($($name:ident $path:literal)*) => {
+        $(pub(super) const $name: &str = include_str!(concat!("../../fixtures/", $path));)*
+    };
+}
+
+fixtures! {
+    ADDTRUST "bundles/single/AddTrust_External_Root.crt"
+    BALTIMORE "bundles/single/Baltimore_CyberTrust_Root.crt"
+    DST_X3 "bundles/single/DST_Root_CA_X3.crt"
+    GLOBALSIGN "bundles/single/GlobalSign_Root_CA.crt"
+    ISRG_X1 "bundles/single/ISRG_Root_X1.crt"
+    USERTRUST "bundles/single/USERTrust_RSA_Certification_Authority.crt"
+    CHAIN_ADDTRUST "clients/chains/addtrust.pem"
+    CHAIN_DST "clients/chains/dst.pem"
+    CHAIN_PLAIN "clients/chains/nocross.pem"
+    STORE_A "clients/stores/A.pem"
+    STORE_A_U "clients/stores/A_U.pem"
+    STORE_A2 "clients/stores/A2.pem"
+    STORE_U "clients/stores/U.pem"
+    LEAF "clients/stores/leaf.pem"
+}
+
+/// The instant for which `fixtures/clients` was made.
+pub(super) const LAB: &str = "2026-11-22T01:00:00Z";
+
+fn reads_nothing(_: &Facts) -> Reading {
+    Reading::default()
+}
+
+fn judges_nothing(_: &crate::path::Question<'_>) -> Verdict {
+    Verdict::Unknown("not asked".into())
+}
+
+const fn profile(id: &'static str, ignores_anchor_dates: bool) -> Profile {
+    Profile {
+        id,
+        family: id,
+        versions: "",
+        title: id,
+        source: "",
+        measured: false,
+        ignores_anchor_dates,
+        reads: reads_nothing,
+        judge: judges_nothing,
+    }
+}
+
+pub(super) static OLD_OPENSSL: Profile = profile("openssl-1.0.2", false);
+pub(super) static OPENSSL: Profile = profile("openssl-3", false);
+pub(super) static JAVA: Profile = profile("java-17", true);
+
+/// Everything that a [`Case`] borrows.
+pub(super) struct World {
+    pub(super) facts: Facts,
+    pub(super) at: At,
+    pub(super) verdicts: Vec<ClientVerdict>,
+    pub(super) paths: Vec<Vec<Attempt>>,
+}
+
+impl World {
+    /// An empty host at this instant.
+    pub(super) fn at(time: &str) -> World {
+        let at = At::parse(time).expect("a time");
+        let facts = Facts {
+            stores: Vec::new(),
+            given: None,
+            endpoints: Vec::new(),
+            environment: Environment::default(),
+            clock: Clock { at, injected: false, built: None, newest_file: None, server_dates: Vec::new() },
+            not_checked: Vec::new(),
+        };
+        World { facts, at, verdicts: Vec::new(), paths: Vec::new() }
+    }
+
+    pub(super) fn store(mut self, store: Store) -> World {
+        self.facts.stores.push(store);
+        self
+    }
+
+    pub(super) fn failing(mut self, failure: ConnectFailure) -> World {
+        self.facts.endpoints.push(Endpoint { target: target("example.com"), outcome: Err(failure) });
+        self.paths.push(Vec::new());
+        self
+    }
+
+    pub(super) fn presented(mut self, host: &str, presented: Presented) -> World {
+        self.facts.endpoints.push(Endpoint { target: target(host), outcome: Ok(presented) });
+        self.paths.push(Vec::new());
+        self
+    }
+
+    /// A server that completes the handshake with these certificates.
+    pub(super) fn presenting(self, host: &str, pem: &str) -> World {
+        self.presented(host, presented(pem))
+    }
+
+    /// The last endpoint is refused by this client over this path: the error at this depth.
+    pub(super) fn refused(
+        mut self,
+        profile: &'static Profile,
+        path: Vec<Certificate>,
+        depth: usize,
+        rejection: Rejection,
+    ) -> World {
+        let error = ClientError {
+            code: "10".into(),
+            name: "X509_V_ERR_CERT_HAS_EXPIRED".into(),
+            depth: Some(depth),
+            text: "certificate has expired".into(),
+            rejection,
+        };
+        self.judged(profile, Verdict::Untrusted { path, errors: vec![error] });
+        self
+    }
+
+    /// The last endpoint is refused because the certificate at `depth` of this path has expired.
+    pub(super) fn expired(self, profile: &'static Profile, path: Vec<Certificate>, depth: usize) -> World {
+        let (at, not_after) = (self.at, path[depth].validity().not_after.expect("a date"));
+        self.refused(profile, path, depth, Rejection::Expired { not_after, at })
+    }
+
+    /// The last endpoint is accepted by this client over this path.
+    pub(super) fn accepted(mut self, profile: &'static Profile, path: Vec<Certificate>) -> World {
+        self.judged(profile, Verdict::Trusted { path });
+        self
+    }
+
+    fn judged(&mut self, profile: &'static Profile, verdict: Verdict) {
+        self.verdicts.push(ClientVerdict {
+            client: profile.id.to_owned(),
+            profile,
+            endpoint: self.facts.endpoints.len() - 1,
+            store: vec!["/etc/ssl/certs/ca-certificates.crt".into(), "/etc/ssl/certs".into()],
+            verdict,
+        });
+    }
+
+    pub(super) fn case(&self) -> Case<'_> {
+        Case { facts: &self.facts, at: self.at, within: 90, verdicts: &self.verdicts, paths: &self.paths }
+    }
+
+    /// What one check finds; each finding is held to the house's style.
+    pub(super) fn find(&self, check: &'static Check) -> Vec<Finding> {
+        let mut found = Vec::new();
+        (check.run)(&self.case(), &mut found);
+        for finding in &found {
+            assert_eq!((finding.code, finding.slug), (check.code, check.slug));
+            assert!(!finding.message.ends_with('.') && !finding.message.is_empty(), "{}", finding.message);
+            assert!(!finding.subject.is_empty(), "{} has no subject", finding.message);
+            assert!(!finding.remedies.is_empty(), "{} has no remedy", finding.message);
+        }
+        found
+    }
+
+    /// The only finding of one check.
+    pub(super) fn one(&self, check: &'static Check) -> Finding {
+        let mut found = self.find(check);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        found.remove(0)
+    }
+
+    /// One check finds nothing.
+    pub(super) fn silent(&self, check: &'static Check) {
+        let found = self.find(check);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+pub(super) fn target(host: &str) -> Target {
+    let source = TargetSource::Server { host: host.to_owned(), port: 443, starttls: None };
+    Target { text: host.to_owned(), source, host: Some(host.to_owned()) }
+}
+
+pub(super) fn presented(pem: &str) -> Presented {
+    Presented {
+        certificates: certificates(pem),
+        protocol: Some(crate::facts::Protocol::Tls13),
+        handshake_completed: true,
+        elapsed: Duration::from_millis(1),
+        ..Presented::default()
+    }
+}
+
+/// The certificates of a PEM text, in its order.
+pub(super) fn certificates(pem: &str) -> Vec<Certificate> {
+    cert_file("/x", pem).certificates().map(|(_, c)| c.clone()).collect()
+}
+
+/// The only certificate of a PEM text.
+pub(super) fn certificate(pem: &str) -> Certificate {
+    certificates(pem).remove(0)
+}
+
+/// A file with this content; blocks are read well enough for tests.
+pub(super) fn cert_file(path: &str, pem: &str) -> CertFile {
+    let mut entries = Vec::new();
+    let mut from = 0;
+    while let Some(start) = pem[from..].find("-----BEGIN ").map(|i| from + i) {
+        let end = pem[start..]
+            .find("-----END ")
+            .and_then(|i| pem[start + i..].find('\n').map(|n| start + i + n + 1))
+            .unwrap_or(pem.len());
+        let block = &pem[start..end];
+        let body: String = block.lines().filter(|l| !l.starts_with("-----")).collect();
+        let content = if block.contains("PRIVATE KEY") {
+            Content::PrivateKey
+        } else {
+            let der = base64_simd::STANDARD.decode_to_vec(body.trim()).unwrap_or_default();
+            Certificate::parse(&der).map_or_else(|e| Content::Opaque(e.to_string()), Content::Certificate)
+        };
+        let line = u32::try_from(pem[..start].matches('\n').count() + 1).expect("few lines");
+        entries.push(Entry { line, block: start..end, section: start..end, label: None, content });
+        from = end;
+    }
+    let path = TreePath::from(path);
+    CertFile {
+        real: path.clone(),
+        path,
+        links: Vec::new(),
+        state: FileState::Read {
+            digest: Fingerprint::of(pem.as_bytes()),
+            len: pem.len() as u64,
+            mode: 0o644,
+            modified: At(1_600_000_000),
+        },
+        entries: entries.into(),
+        quirks: BTreeSet::new(),
+    }
+}
+
+/// A file that is not there.
+pub(super) fn missing(path: &str) -> CertFile {
+    CertFile { state: FileState::Missing, entries: Arc::new([]), ..cert_file(path, "") }
+}
+
+/// A whole Debian store of package certificates (`mozilla/X.crt`), consistent in all its parts.
+pub(super) fn debian(sources: &[(&str, &str)]) -> Store {
+    let mut store = Store {
+        kind: "debian",
+        title: "Debian system store".into(),
+        location: "/etc/ssl/certs".into(),
+        upkeep: Upkeep::Generated { by: "update-ca-certificates" },
+        configuration: None,
+        sources: Vec::new(),
+        bundle: None,
+        directory: None,
+        derived: Vec::new(),
+        leftovers: Vec::new(),
+    };
+    for (name, pem) in sources {
+        store.sources.push(source(name, pem, Selection::Enabled));
+    }
+    configure(&mut store, &sources.iter().map(|(name, _)| format!("{name}\n")).collect::<String>());
+    refresh(&mut store);
+    store
+}
+
+/// A source of the package, or (without a folder in its name) a local one.
+pub(super) fn source(name: &str, pem: &str, selection: Selection) -> Source {
+    let local = !name.contains('/');
+    let folder = if local { "/usr/local/share/ca-certificates" } else { "/usr/share/ca-certificates" };
+    Source {
+        name: name.as_bytes().to_vec(),
+        owner: if local { SourceOwner::Local } else { SourceOwner::Package },
+        selection,
+        line: None,
+        file: cert_file(&format!("{folder}/{name}"), pem),
+    }
+}
+
+/// Gives a store this configuration.
+pub(super) fn configure(store: &mut Store, text: &str) {
+    let mut at = 0;
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let bare = line.trim_end_matches('\n');
+        let kind = match bare.as_bytes() {
+            b"" => ConfLineKind::Blank,
+            [b'#', ..] => ConfLineKind::Comment,
+            _ if !line.ends_with('\n') => ConfLineKind::Unseen(bare.into()),
+            [b'!', name @ ..] => ConfLineKind::Deselected(name.into()),
+            name => ConfLineKind::Enabled(name.into()),
+        };
+        lines.push(ConfLine { number, span: at..at + bare.len(), kind });
+        at += line.len();
+    }
+    let path = TreePath::from("/etc/ca-certificates.conf");
+    store.configuration = Some(Configuration { path, bytes: text.into(), lines, parked: None });
+}
+
+/// Makes bundle and hash directory of a store from its enabled sources.
+pub(super) fn refresh(store: &mut Store) {
+    let enabled: Vec<Source> = store.sources.iter().filter(|s| s.selection == Selection::Enabled).cloned().collect();
+    let pem: String = enabled.iter().flat_map(|s| s.file.certificates()).map(|(_, c)| pem(c)).collect();
+    store.bundle = Some(cert_file("/etc/ssl/certs/ca-certificates.crt", &pem));
+    let mut entries: Vec<DirectoryEntry> = Vec::new();
+    for source in enabled {
+        let base = String::from_utf8_lossy(source.name.rsplit(|b| *b == b'/').next().unwrap_or_default()).replace(".crt", ".pem");
+        let linked = |name: &str| CertFile { path: format!("/etc/ssl/certs/{name}").as_str().into(), ..source.file.clone() };
+        let whole = source.file.real.as_bytes().to_vec();
+        entries.push(DirectoryEntry { name: base.clone().into(), hash: None, link: Some(whole), file: linked(&base) });
+        if let [certificate] = source.file.certificates().map(|(_, c)| c).collect::<Vec<_>>()[..] {
+            let hash = certificate.subject().openssl_hash();
+            let n = u32::try_from(entries.iter().filter(|e| e.hash.is_some_and(|(h, _)| h == hash)).count()).expect("few");
+            let name = format!("{hash:08x}.{n}");
+            entries.push(DirectoryEntry {
+                name: name.clone().into(),
+                hash: Some((hash, n)),
+                link: Some(base.into_bytes()),
+                file: linked(&name),
+            });
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let path = TreePath::from("/etc/ssl/certs");
+    store.directory = Some(HashDirectory { real: path.clone(), path, state: Ok(()), entries });
+}
+
+/// A hand-kept store of one file.
+pub(super) fn cert_pem(pem: &str) -> Store {
+    Store {
+        kind: "cert-pem",
+        title: "cert.pem".into(),
+        location: "/etc/ssl/cert.pem".into(),
+        upkeep: Upkeep::ByHand,
+        configuration: None,
+        bundle: Some(cert_file("/etc/ssl/cert.pem", pem)),
+        directory: None,
+        ..debian(&[])
+    }
+}
+
+pub(super) fn pem(certificate: &Certificate) -> String {
+    let body = base64_simd::STANDARD.encode_to_string(certificate.der());
+    format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+}

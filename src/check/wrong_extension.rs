@@ -1,0 +1,71 @@
+//! CD406.
+
+use crate::{
+    edit::Applicability,
+    facts::{Selection, SourceOwner},
+    finding::{Evidence, Finding, Intent, Remedy},
+};
+
+use super::{Case, rule, support};
+
+rule! {
+    /// **What it means.** A certificate lies in the local folder under a name that the refresh tool does not take: Debian and Ubuntu read only
+    /// `*.crt` in lower case (`.pem`, `.cer` and `.CRT` are passed over in silence), Alpine reads every name but those with a leading dot. It
+    /// looks installed and is not trusted.
+    ///
+    /// **How it is found.** Files with certificates in the local folder that the tool passes over.
+    ///
+    /// **What to do.** Rename it and refresh.
+    ///
+    /// **Sources.** update-ca-certificates(8); recorded runs `fixtures/roots/debian` 17 and `fixtures/roots/alpine` 17; gliderlabs/docker-alpine
+    /// issue 260.
+    "CD406" "wrong-extension" Warning "a local certificate is not read because of its name"
+}
+
+fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
+    for store in &case.facts.stores {
+        let passed_over = |s: &&crate::facts::Source| s.selection == Selection::Ignored && s.owner == SourceOwner::Local;
+        for source in store.sources.iter().filter(passed_over) {
+            let path = &source.file.path;
+            let Some((entry, certificate)) = source.file.certificates().next() else { continue };
+            let rule = if store.kind == "alpine" { "names with a leading dot are passed over" } else { "only names in *.crt are read" };
+            let message = format!("{path} is not trusted: {rule}");
+            let mut finding = Finding::new(&CHECK, path.to_string(), message);
+            finding.facts = vec![("certificate", certificate.label()), ("store", store.title.clone())];
+            finding.evidence =
+                vec![Evidence { fingerprint: Some(certificate.fingerprint()), ..Evidence::file(path, Some(entry.line), "not read") }];
+            let name = support::text(path.name());
+            let stem = name.trim_start_matches('.').rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+            let right = path.parent().join(format!("{stem}.crt"));
+            let rename = format!("mv {} {}", support::shell(&path.to_string()), support::shell(&right.to_string()));
+            let command = support::refresh(store, false).map_or(rename.clone(), |refresh| format!("{rename} && {refresh}"));
+            let text = "rename it if it is to be trusted, and refresh";
+            let intent = Intent::Trust(Some(certificate.clone()));
+            finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, Some(command)));
+            out.push(finding);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing::*, *};
+
+    #[test]
+    fn catches() {
+        let mut store = debian(&[]);
+        store.sources.push(source("corp.pem", STORE_U, Selection::Ignored));
+        let finding = World::at(LAB).store(store).one(&CHECK);
+        assert_eq!(finding.message, "/usr/local/share/ca-certificates/corp.pem is not trusted: only names in *.crt are read");
+        let command = finding.remedies[0].command.as_deref();
+        let folder = "/usr/local/share/ca-certificates";
+        assert_eq!(command, Some(&*format!("mv {folder}/corp.pem {folder}/corp.crt && update-ca-certificates")));
+    }
+
+    #[test]
+    fn is_silent_about_other_files() {
+        let mut store = debian(&[("corp.crt", STORE_U)]);
+        store.sources.push(source("README", "read me\n", Selection::Ignored));
+        World::at(LAB).store(store).silent(&CHECK);
+    }
+}
