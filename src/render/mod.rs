@@ -20,3 +20,5 @@ pub const ALL: &[FormatEntry] = &[
     FormatEntry { name: "json", about: "one JSON document; its schema: certdoctor generate schema" },
     FormatEntry { name: "s_client", about: "inspect only: the words and sections of openssl s_client" },
 ];
+
+pub mod s_client;
