@@ -238,6 +238,12 @@ pub struct Connection {
     /// Accept any certificate of the store as an anchor (OpenSSL's X509_V_FLAG_PARTIAL_CHAIN)
     #[arg(long, alias = "partial_chain")]
     pub partial_chain: bool,
+    /// OpenSSL's security level for the OpenSSL clients (0 to 5)
+    #[arg(long, alias = "auth_level", value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=5))]
+    pub auth_level: Option<u8>,
+    /// The purpose that the leaf must serve: sslserver, sslclient, smimesign, timestampsign, ocsphelper, any
+    #[arg(long, value_name = "PURPOSE")]
+    pub purpose: Option<String>,
     /// Offer TLS 1.2 only
     #[arg(long = "tls1_2", conflicts_with = "tls1_3")]
     pub tls1_2: bool,

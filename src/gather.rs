@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub injected: bool,
     /// Whether this host is looked at, not a root.
     pub live: bool,
+    /// Hosts that the proxy of the environment is not for, as in `NO_PROXY`.
+    pub no_proxy: Option<&'a str>,
 }
 
 /// Gathers.
@@ -59,7 +61,7 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
     let environment = if request.live { environment(sources) } else { Environment::default() };
     let endpoints = in_order(request.targets, request.jobs, |target| Endpoint {
         target: target.clone(),
-        outcome: look(sources, request.hello, target),
+        outcome: look(sources, &for_target(request.hello, target, request.no_proxy), target),
     });
     let not_checked = not_checked(&stores);
     let clock = Clock {
@@ -73,6 +75,22 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
             .collect(),
     };
     Facts { stores, given, endpoints, environment, clock, not_checked }
+}
+
+/// The hello for one target: without the proxy when `NO_PROXY` (curl's rules: names and their subdomains, `*`, addresses) or a loopback
+/// address says so.
+#[must_use]
+pub fn for_target(hello: &Hello, target: &Target, no_proxy: Option<&str>) -> Hello {
+    let TargetSource::Server { host, .. } = &target.source else { return hello.clone() };
+    let host = hello.connect.as_ref().map_or(host, |(host, _)| host).to_ascii_lowercase();
+    let local = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let spared = no_proxy.unwrap_or_default().split(',').map(|n| n.trim().trim_start_matches('.').to_ascii_lowercase()).any(|name| {
+        name == "*" || (!name.is_empty() && (host == name || host.ends_with(&format!(".{name}"))))
+    });
+    match no_proxy.is_some() && (local || spared) {
+        true => Hello { proxy: None, ..hello.clone() },
+        false => hello.clone(),
+    }
 }
 
 fn environment(sources: &Sources<'_>) -> Environment {

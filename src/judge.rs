@@ -39,7 +39,7 @@ pub struct Judgement {
     /// For each endpoint, the index of the finding that is its one cause.
     pub causes: Vec<Option<usize>>,
     /// Checks that broke, and how: reported as not checked.
-    pub broken: Vec<(String, String)>,
+    pub broken: Vec<check::Broken>,
 }
 
 /// Codes that can be the cause of a refusal, the most telling first: what redirects or distorts everything comes before what it
@@ -65,7 +65,7 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
         }
         court.weigh_remedies(finding, &verdicts);
     }
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(b.code)).then_with(|| a.subject.cmp(&b.subject)));
+    check::sort(&mut findings);
     let causes = (0..facts.endpoints.len()).map(|index| court.cause(index, &findings, &verdicts)).collect();
     Judgement { verdicts, paths, findings, causes, broken }
 }
@@ -84,7 +84,7 @@ struct Court<'a> {
 
 /// A world that differs in one thing.
 enum Change<'a> {
-    WithoutAnchor(&'a Certificate),
+    WithoutAnchors(&'a [Certificate]),
     WithAnchor(&'a Certificate),
     WithoutSent(&'a Certificate),
     WithSent(&'a Certificate),
@@ -117,17 +117,19 @@ impl Court<'_> {
     }
 
     fn ask(&self, client: &Client, reading: &Reading, anchors: &Anchors, endpoint: usize, presented: &[Certificate]) -> Verdict {
-        if let Some(why) = &reading.unknown {
-            return Verdict::Unknown(why.clone());
-        }
-        client.judge(&Question {
+        let question = Question {
             presented,
             anchors,
             at: self.inquiry.at,
             host: self.facts.endpoints[endpoint].target.host.as_deref(),
             purpose: &self.inquiry.purpose,
             signatures: &self.signatures,
-        })
+        };
+        match (client.judge(&question), &reading.unknown) {
+            // A refusal means nothing when part of what the client trusts is not known.
+            (verdict, Some(why)) if !verdict.is_trusted() => Verdict::Unknown(why.clone()),
+            (verdict, _) => verdict,
+        }
     }
 
     fn paths(&self) -> Vec<Vec<Attempt>> {
@@ -180,9 +182,9 @@ impl Court<'_> {
         let mut anchors = reading.anchors.clone();
         let mut sent = presented.to_vec();
         match change {
-            Change::WithoutAnchor(gone) => {
-                anchors.file.retain(|c| c != *gone);
-                anchors.directory.retain(|c| c != *gone);
+            Change::WithoutAnchors(gone) => {
+                anchors.file.retain(|c| !gone.contains(c));
+                anchors.directory.retain(|c| !gone.contains(c));
                 if anchors == reading.anchors {
                     return None;
                 }
@@ -191,7 +193,7 @@ impl Court<'_> {
             Change::WithoutSent(gone) => sent.retain(|c| c != *gone),
             Change::WithSent(new) => sent.push((*new).clone()),
             Change::NewestClient => {
-                let newest = client::newest(client.profile.family).filter(|n| n.profile.id != client.profile.id)?;
+                let newest = newest(client)?;
                 return trusted(&self.ask(&newest, reading, &reading.anchors, verdict.endpoint, presented));
             }
         }
@@ -207,7 +209,10 @@ impl Court<'_> {
             let verdict = &verdicts[index];
             let Verdict::Untrusted { path, .. } = &verdict.verdict else { continue };
             let sent = self.presented(verdict.endpoint);
-            let Some(reading) = self.inquiry.clients.iter().position(|c| c.id == verdict.client).map(|i| &self.readings[i]) else { continue };
+            let position = self.inquiry.clients.iter().position(|c| c.id == verdict.client);
+            let (client, Some(reading)) = (position.map(|i| &self.inquiry.clients[i]), position.map(|i| &self.readings[i])) else {
+                continue;
+            };
             let mut tried: Vec<(String, bool)> = Vec::new();
             let mut attempt = |words: String, change: Change<'_>| {
                 if let Some(trusts) = self.under(verdict, &change) {
@@ -216,7 +221,7 @@ impl Court<'_> {
             };
             let anchors = || reading.anchors.file.iter().chain(&reading.anchors.directory);
             for anchor in path.iter().filter(|c| anchors().any(|a| a == *c)) {
-                attempt(format!("remove the anchor {}", anchor.label()), Change::WithoutAnchor(anchor));
+                attempt(format!("remove the anchor {}", anchor.label()), Change::WithoutAnchors(std::slice::from_ref(anchor)));
             }
             for certificate in sent.iter().skip(1) {
                 let words = format!("the server stops sending {} issued by {}", certificate.label(), certificate.issuer().label());
@@ -225,7 +230,7 @@ impl Court<'_> {
             if let Some(root) = sent.last().filter(|c| c.is_self_issued() && anchors().all(|a| a != *c)) {
                 attempt(format!("add the anchor {}", root.label()), Change::WithAnchor(root));
             }
-            if let Some(newest) = client::newest(verdict.profile.family) {
+            if let Some(newest) = client.and_then(newest) {
                 attempt(format!("upgrade the client to {}", newest.profile.title), Change::NewestClient);
             }
             verdicts[index].would_help = tried;
@@ -236,7 +241,7 @@ impl Court<'_> {
     fn weigh_remedies(&self, finding: &mut Finding, verdicts: &[ClientVerdict]) {
         for remedy in &mut finding.remedies {
             let change = match &remedy.intent {
-                Intent::Distrust(anchor, _) => Change::WithoutAnchor(anchor),
+                Intent::Distrust(anchor, _) => Change::WithoutAnchors(std::slice::from_ref(anchor)),
                 Intent::StopServing(certificate) => Change::WithoutSent(certificate),
                 Intent::Serve(Some(certificate)) => Change::WithSent(certificate),
                 Intent::Trust(Some(anchor)) => Change::WithAnchor(anchor),
@@ -277,6 +282,33 @@ impl Court<'_> {
         }
         CAUSES.iter().find_map(|code| findings.iter().position(|f| f.code == *code && concerns(f)))
     }
+}
+
+/// The targets that some client reaches now and would refuse without the anchors `gone`: their only valid path would go.
+#[must_use]
+pub fn endangered(facts: &Facts, inquiry: &Inquiry, gone: &[Certificate]) -> Vec<String> {
+    let court = Court { facts, inquiry, signatures: SignatureCache::default(), readings: readings(facts, inquiry) };
+    let mut targets: Vec<String> = Vec::new();
+    for verdict in court.verdicts().iter().filter(|v| v.verdict.is_trusted()) {
+        let target = &facts.endpoints[verdict.endpoint].target.text;
+        if !targets.contains(target) && court.under(verdict, &Change::WithoutAnchors(gone)) == Some(false) {
+            targets.push(target.clone());
+        }
+    }
+    targets
+}
+
+/// What one client says about one endpoint.
+#[must_use]
+pub fn one(facts: &Facts, inquiry: &Inquiry, client: &Client, endpoint: usize) -> Verdict {
+    let court = Court { facts, inquiry, signatures: SignatureCache::default(), readings: Vec::new() };
+    let reading = client.reads(facts);
+    court.ask(client, &reading, &reading.anchors, endpoint, court.presented(endpoint))
+}
+
+/// The newest client of the same family, unless this is it.
+fn newest(client: &Client) -> Option<Client> {
+    client::resolve(client.profile.family).ok().filter(|n| n.profile.id != client.profile.id)
 }
 
 fn trusted(verdict: &Verdict) -> Option<bool> {

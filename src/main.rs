@@ -11,8 +11,7 @@ use certdoctor::{
 };
 
 fn main() -> ExitCode {
-    let line: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let line: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let stdin = || {
         let mut bytes = Vec::new();
         io::stdin().lock().take(certdoctor::base::Limits::DEFAULT.file).read_to_end(&mut bytes)?;

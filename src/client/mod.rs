@@ -4,6 +4,7 @@
 //! reports. Version boundaries are data with their source.
 
 mod curl;
+mod doc;
 mod node;
 mod openssl;
 mod python;
@@ -11,6 +12,7 @@ mod reading;
 mod resolve;
 mod s_client;
 
+pub use doc::markdown;
 pub use reading::Reading;
 pub use resolve::{UnknownClient, resolve};
 
@@ -125,6 +127,12 @@ impl Client {
     #[must_use]
     pub fn reads(&self, facts: &Facts) -> Reading {
         (self.profile.reads)(facts)
+    }
+
+    /// The same client with one more option after `+`; `None` when its algorithm has no such option.
+    #[must_use]
+    pub fn with_option(&self, option: &str) -> Option<Client> {
+        resolve::with_option(self.engine, option).map(|engine| Client { engine, ..self.clone() })
     }
 
     /// Its verdict.

@@ -50,7 +50,7 @@ fn profile(base: &str) -> Option<(&'static Profile, Option<String>)> {
     Some((newest, Some(format!("{base} is outside the versions that are modelled ({modelled})"))))
 }
 
-fn with_option(engine: Engine, option: &str) -> Option<Engine> {
+pub(super) fn with_option(engine: Engine, option: &str) -> Option<Engine> {
     match engine {
         Engine::Openssl(mut policy) => {
             match option {

@@ -34,7 +34,7 @@ pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String]
     Ok(outcome)
 }
 
-fn keep_what_concerns_targets(report: &mut crate::report::Report) {
+pub(super) fn keep_what_concerns_targets(report: &mut crate::report::Report) {
     let causes: Vec<Option<(&'static str, String)>> = report
         .causes
         .iter()

@@ -9,5 +9,5 @@ pub(super) fn run(code: Option<&str>) -> Result<Outcome, Failure> {
         return Ok(Outcome::text(lines.collect::<String>()));
     };
     let found = check::find(code).ok_or_else(|| Failure(format!("no finding is called `{code}`; certdoctor explain lists them")))?;
-    Ok(Outcome::text(format!("{} {}: {}\n\n{}\n", found.code, found.slug, found.title, found.doc.trim())))
+    Ok(Outcome::text(format!("{} {}: {}\n\n{}\n", found.code, found.slug, found.title, found.text().trim())))
 }

@@ -15,6 +15,8 @@ pub mod target;
 mod undo;
 mod verify;
 
+use std::ffi::OsString;
+
 use clap::Parser as _;
 
 use crate::{
@@ -95,7 +97,7 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
 
 /// Parses a command line and runs it: what a person would have typed.
 #[must_use]
-pub fn run_line(machine: &Machine<'_>, line: &[&str], color: bool) -> Outcome {
+pub fn run_line<T: Into<OsString> + Clone>(machine: &Machine<'_>, line: &[T], color: bool) -> Outcome {
     match Cli::try_parse_from(line) {
         Ok(cli) => run(machine, cli, color),
         Err(error) => {

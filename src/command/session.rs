@@ -9,9 +9,10 @@ use crate::{
     command::{Machine, Outcome, target},
     facts::{Facts, Protocol, Target},
     finding::Severity,
-    gather::{self, Request},
+    gather::{self, Request, Sources},
     host::{DirTree, Hello, Tree as _, on_this_host},
     judge::{self, Inquiry, Judgement},
+    path::Verdict,
     render,
     report::Report,
     x509::Purpose,
@@ -44,6 +45,8 @@ pub struct Session<'a> {
     pub cwd: TreePath,
     /// The clients to ask.
     pub clients: Vec<Client>,
+    /// The purpose that leaves must serve.
+    pub purpose: Purpose,
     /// The instant of judgement.
     pub at: At,
     /// Whether to colour.
@@ -62,9 +65,10 @@ impl<'a> Session<'a> {
         let tree = open(global.root.as_deref().unwrap_or(Path::new("/")))?;
         let files = open(Path::new("/"))?;
         let cwd = on_this_host(Path::new("."))?;
-        let clients = clients(&global.client)?;
+        let clients = clients(&global.client, global.format, &connection)?;
+        let purpose = purpose(connection.purpose.as_deref())?;
         let at = global.at.unwrap_or(machine.now);
-        Ok(Session { machine, global, connection, tree, files, cwd, clients, at, color })
+        Ok(Session { machine, global, connection, tree, files, cwd, clients, purpose, at, color })
     }
 
     /// The targets as typed, `@FILE` read.
@@ -123,10 +127,6 @@ impl<'a> Session<'a> {
             servername: connection.servername.as_ref().map(|name| (name != "none").then(|| name.clone())),
             alpn: connection.alpn.clone(),
             proxy,
-            no_proxy: match connection.proxy {
-                Some(_) => None,
-                None => ["no_proxy", "NO_PROXY"].iter().find_map(|v| self.machine.env.get(v)).map(str::to_owned),
-            },
             only: if connection.tls1_2 {
                 Some(Protocol::Tls12)
             } else if connection.tls1_3 {
@@ -137,6 +137,23 @@ impl<'a> Session<'a> {
             identity,
             timeout: self.global.timeout,
         })
+    }
+
+    /// The hosts that the environment's proxy is not for; an explicit `--proxy` is for all.
+    #[must_use]
+    pub fn no_proxy(&self) -> Option<&str> {
+        match self.connection.proxy {
+            Some(_) => None,
+            None => ["no_proxy", "NO_PROXY"].iter().find_map(|v| self.machine.env.get(v)),
+        }
+    }
+
+    /// What one client says about one endpoint.
+    ///
+    /// # Errors
+    /// As [`Session::inquiry`].
+    pub fn ask_one(&self, facts: &Facts, client: &Client, endpoint: usize) -> Result<Verdict, Failure> {
+        Ok(judge::one(facts, &self.inquiry(0)?, client, endpoint))
     }
 
     /// Gathers afresh: nothing of an earlier look is used.
@@ -154,8 +171,16 @@ impl<'a> Session<'a> {
             at: self.at,
             injected: self.global.at.is_some(),
             live: self.global.root.is_none(),
+            no_proxy: self.no_proxy(),
         };
-        gather::gather(&self.tree, &self.files, self.machine, &request)
+        let sources = Sources {
+            tree: &self.tree,
+            files: &self.files,
+            env: &self.machine.env,
+            dial: self.machine.dial,
+            stdin: self.machine.stdin,
+        };
+        Ok(gather::gather(&sources, &request))
     }
 
     /// Judges what was gathered.
@@ -163,6 +188,14 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A code that does not exist.
     pub fn judge(&self, facts: &Facts, within: i64) -> Result<Judgement, Failure> {
+        Ok(judge::judge(facts, &self.inquiry(within)?))
+    }
+
+    /// What is asked of the facts.
+    ///
+    /// # Errors
+    /// A code that does not exist.
+    pub fn inquiry(&self, within: i64) -> Result<Inquiry, Failure> {
         let mut regrade = Vec::new();
         for (names, severity) in
             [(&self.global.allow, Severity::Note), (&self.global.warn, Severity::Warning), (&self.global.deny, Severity::Error)]
@@ -172,14 +205,13 @@ impl<'a> Session<'a> {
                 regrade.push((name.clone(), severity));
             }
         }
-        let inquiry = Inquiry { at: self.at, within, purpose: Purpose::ServerAuth, clients: self.clients.clone(), regrade };
-        Ok(judge::judge(facts, &inquiry))
+        Ok(Inquiry { at: self.at, within, purpose: self.purpose.clone(), clients: self.clients.clone(), regrade })
     }
 
     /// The report of facts and judgement.
     #[must_use]
     pub fn report(&self, command: &'static str, mut facts: Facts, judgement: Judgement) -> Report {
-        facts.not_checked.extend(judgement.broken);
+        facts.not_checked.extend(judgement.broken.into_iter().map(|b| (format!("check {}", b.code), b.why)));
         Report {
             command,
             at: self.at,
@@ -211,6 +243,7 @@ impl<'a> Session<'a> {
         let path = |p: &Option<std::path::PathBuf>| p.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
         request.push(("CAfile", path(&self.connection.ca_file)));
         request.push(("CApath", path(&self.connection.ca_path)));
+        request.push(("partial_chain", self.connection.partial_chain.then(|| "yes".to_owned()).into_iter().collect()));
         request.push(("connect", self.connection.connect.iter().cloned().collect()));
         request.retain(|(_, values)| !values.is_empty());
         request
@@ -222,26 +255,51 @@ impl<'a> Session<'a> {
         let out = match self.global.format {
             Format::Human => render::human::render(report, self.color),
             Format::Json => render::json::render(report),
-            Format::SClient => render::s_client::report(report),
+            // Only inspect has this form, and it renders it itself.
+            Format::SClient => render::human::render(report, self.color),
         };
         Outcome { out: out.into_bytes(), err: String::new(), status }
     }
 }
 
-/// The clients that were asked for: by name, every one, or those shown when nothing is said.
-fn clients(names: &[String]) -> Result<Vec<Client>, Failure> {
-    if names.is_empty() {
-        return Ok(client::defaults());
-    }
+/// The clients that were asked for: by name, every one, or those shown when nothing is said; with the options of `openssl verify`.
+fn clients(names: &[String], format: Format, connection: &Connection) -> Result<Vec<Client>, Failure> {
     let mut clients: Vec<Client> = Vec::new();
+    if names.is_empty() && format == Format::SClient {
+        clients.push(client::resolve("s_client").map_err(|e| Failure(e.to_string()))?);
+    } else if names.is_empty() {
+        clients = client::default_clients().map_err(|e| Failure(e.to_string()))?;
+    }
     for name in names {
         if name == "all" {
-            clients.extend(client::ALL.iter().map(|profile| Client::of(profile)));
+            clients.extend(client::ALL.iter().map(|profile| profile.client()));
         } else {
             clients.push(client::resolve(name).map_err(|e| Failure(e.to_string()))?);
         }
     }
+    let mut options = Vec::new();
+    if connection.partial_chain {
+        options.push("partial".to_owned());
+    }
+    options.extend(connection.auth_level.map(|level| format!("seclevel{level}")));
+    for option in &options {
+        // Clients that don't build on OpenSSL have no such option; they are asked as they are.
+        clients = clients.into_iter().map(|c| c.with_option(option).unwrap_or(c)).collect();
+    }
     Ok(clients)
+}
+
+/// `--purpose`, by the names of `openssl verify`.
+fn purpose(name: Option<&str>) -> Result<Purpose, Failure> {
+    Ok(match name {
+        None | Some("sslserver" | "nssslserver") => Purpose::ServerAuth,
+        Some("sslclient") => Purpose::ClientAuth,
+        Some("smimesign" | "smimeencrypt") => Purpose::EmailProtection,
+        Some("timestampsign") => Purpose::TimeStamping,
+        Some("ocsphelper") => Purpose::OcspSigning,
+        Some("any") => Purpose::Any,
+        Some(other) => return Err(Failure(format!("unknown purpose `{other}`; sslserver, sslclient, smimesign, timestampsign, ocsphelper, any"))),
+    })
 }
 
 /// The exit status of a look: 1 when a client refuses or something stands at or above `--fail-on`, 2 when nothing could be looked at.

@@ -142,13 +142,14 @@ fn compare(
     words: &str,
 ) -> Option<Finding> {
     let endpoint = facts.endpoints.iter().position(|e| e.target == *target)?;
-    let verdict = session.ask_one(facts, model, endpoint)?;
+    let verdict = session.ask_one(facts, model, endpoint).ok()?;
     let said = match verdict {
         Verdict::Trusted { .. } => true,
         Verdict::Untrusted { .. } => false,
         Verdict::Unknown(_) => return None,
     };
-    (said != real).then(|| check::model_disagrees::finding(target, &model.id, said, client, real, words))
+    let word = |trusts| if trusts { "accepts" } else { "refuses" };
+    (said != real).then(|| check::disagreement(&model.id, client, &target.text, &format!("{} ({words})", word(real)), word(said)))
 }
 
 /// Where the real clients are to read: this host's stores, or the files of `--root` or `--CAfile`.

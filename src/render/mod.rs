@@ -4,7 +4,8 @@
 
 pub mod human;
 pub mod json;
-mod words;
+pub mod s_client;
+pub(crate) mod words;
 
 /// An output format.
 pub struct FormatEntry {
@@ -21,4 +22,10 @@ pub const ALL: &[FormatEntry] = &[
     FormatEntry { name: "s_client", about: "inspect only: the words and sections of openssl s_client" },
 ];
 
-pub mod s_client;
+/// A certificate in PEM, 64 columns wide.
+#[must_use]
+pub fn pem(certificate: &crate::x509::Certificate) -> String {
+    let body = base64_simd::STANDARD.encode_to_string(certificate.der());
+    let lines: Vec<&str> = (0..body.len()).step_by(64).map(|i| &body[i..(i + 64).min(body.len())]).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}

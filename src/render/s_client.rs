@@ -8,6 +8,8 @@
 
 use crate::{
     facts::{Presented, Protocol},
+    path::Verdict,
+    report::Report,
     x509::{Certificate, KeyAlgorithm, Name, read_tlv},
 };
 
@@ -35,6 +37,34 @@ pub struct VerifyError<'a> {
     pub depth: usize,
     /// The text of `X509_verify_cert_error_string`.
     pub text: &'a str,
+}
+
+/// The text for every target of a report, one after the other, as the first OpenSSL client among the verdicts sees it.
+#[must_use]
+pub fn report(report: &Report, showcerts: bool) -> String {
+    let mut out = String::new();
+    for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
+        let presented = match &endpoint.outcome {
+            Ok(presented) => presented,
+            Err(failure) => {
+                out.push_str(&format!("{}: {}\n", endpoint.target, super::words::failure(failure)));
+                continue;
+            }
+        };
+        let verdict = report.verdicts.iter().find(|v| v.endpoint == index && matches!(v.profile.family, "s_client" | "openssl"));
+        let (path, errors) = match verdict.map(|v| &v.verdict) {
+            Some(Verdict::Trusted { path }) => (path.as_slice(), &[][..]),
+            Some(Verdict::Untrusted { path, errors }) => (path.as_slice(), errors.as_slice()),
+            Some(Verdict::Unknown(_)) | None => (&[][..], &[][..]),
+        };
+        let errors: Vec<VerifyError<'_>> = errors
+            .iter()
+            .filter_map(|e| Some(VerifyError { number: e.code.parse().ok()?, depth: e.depth.unwrap_or(0), text: &e.text }))
+            .collect();
+        let partial_chain = report.request.iter().any(|(name, _)| *name == "partial_chain");
+        out.push_str(&render(&SClient { presented, path, errors: &errors, partial_chain, showcerts }));
+    }
+    out
 }
 
 /// The whole text.

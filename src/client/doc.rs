@@ -1,0 +1,27 @@
+//! `docs/clients.md`, from the profiles themselves.
+
+use super::ALL;
+
+/// The document.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "# Clients\n\n\
+         Made by `certdoctor generate docs clients` from the profiles in `src/client/`; a test compares it.\n\n\
+         A profile is a range of versions that behave alike. `--client` takes the identifier, any version in the range (`openssl-1.0.2k`), a\n\
+         bare family (its newest profile), and options after a plus sign: `+trusted_first`, `+no_alt_chains`, `+partial`, `+strict`, `+seclevel2`.\n\
+         Outside every range the answer is \"can't say\".\n\n\
+         *measured*: real binaries of that range were asked, and the model gave the same verdict in every case of `fixtures/clients/matrix.json`\n\
+         (`tests/clients.rs`). *anchor dates*: whether the client refuses an anchor whose validity has passed.\n\n\
+         | client | versions | what it is | measured | anchor dates | source |\n|---|---|---|---|---|---|\n",
+    );
+    for profile in ALL {
+        let measured = if profile.measured { "yes" } else { "no" };
+        let dates = if profile.ignores_anchor_dates { "**ignored**" } else { "checked" };
+        out.push_str(&format!(
+            "| `{}` | {} | {} | {measured} | {dates} | {} |\n",
+            profile.id, profile.versions, profile.title, profile.source
+        ));
+    }
+    out
+}
