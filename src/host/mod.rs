@@ -4,6 +4,7 @@
 //! [`Tree::resolve`] does, once for all, and never leads out of the tree.
 
 pub mod dir;
+pub mod memory;
 pub mod overlay;
 
 use std::{fmt, io};
