@@ -9,6 +9,7 @@ pub mod dir;
 pub mod environment;
 pub mod exec;
 mod loopback;
+pub mod memory;
 pub mod overlay;
 mod scratch;
 
