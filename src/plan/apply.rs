@@ -173,7 +173,7 @@ pub fn apply(tree: &dyn TreeMut, exec: Option<&dyn Exec>, plan: &Plan, options: 
 
     let (place, id) = free_place(tree, plan, options)?;
     let mut run = Transaction { tree, manifest: backup::begin(options.at.0, plan_summary(plan)), place, changed: Vec::new() };
-    let path = place.dir.clone();
+    let path = run.place.dir.clone();
     let failed = |error| no_backup(&path, error);
     for step in &steps {
         run.remember_step(step).map_err(failed)?;
