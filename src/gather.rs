@@ -7,11 +7,12 @@ use std::io;
 use crate::{
     base::{At, Limits, TreePath},
     facts::{
-        Clock, ConnectFailure, Endpoint, Environment, Facts, FileState, Override, Presented, Redirect, Store, Target, TargetSource,
+        CertFile, Clock, ConnectFailure, Endpoint, Environment, Facts, FileState, HashDirectory, Override, Presented, Redirect,
+        Store, Target, TargetSource,
     },
     format::sniff,
     host::{Dial, Env, Hello, TRUST_VARIABLES, Tree, clock, in_order},
-    store,
+    store::{self, hash_directory, read::Reader},
 };
 
 /// Where facts come from.
@@ -55,8 +56,8 @@ pub struct Request<'a> {
 pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
     let stores: Vec<Store> = store::ALL.iter().filter_map(|kind| (kind.load)(sources.tree)).collect();
     let given = (request.ca_file.is_some() || request.ca_path.is_some()).then(|| Redirect {
-        file: request.ca_file.as_ref().map(|path| store::read_file(sources.files, path)),
-        directories: request.ca_path.iter().map(|path| store::read_directory(sources.files, path)).collect(),
+        file: request.ca_file.as_ref().map(|path| file(sources.files, path)),
+        directories: request.ca_path.iter().map(|path| directory(sources.files, path)).collect(),
     });
     let environment = if request.live { environment(sources) } else { Environment::default() };
     let endpoints = in_order(request.targets, request.jobs, |target| Endpoint {
@@ -69,10 +70,7 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
         injected: request.injected,
         built: clock::built(),
         newest_file: newest(&stores),
-        server_dates: endpoints
-            .iter()
-            .filter_map(|e| Some((e.target.text.clone(), e.outcome.as_ref().ok()?.date?)))
-            .collect(),
+        server_dates: endpoints.iter().filter_map(|e| Some((e.target.text.clone(), e.outcome.as_ref().ok()?.date?))).collect(),
     };
     Facts { stores, given, endpoints, environment, clock, not_checked }
 }
@@ -84,9 +82,11 @@ pub fn for_target(hello: &Hello, target: &Target, no_proxy: Option<&str>) -> Hel
     let TargetSource::Server { host, .. } = &target.source else { return hello.clone() };
     let host = hello.connect.as_ref().map_or(host, |(host, _)| host).to_ascii_lowercase();
     let local = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let spared = no_proxy.unwrap_or_default().split(',').map(|n| n.trim().trim_start_matches('.').to_ascii_lowercase()).any(|name| {
-        name == "*" || (!name.is_empty() && (host == name || host.ends_with(&format!(".{name}"))))
-    });
+    let spared = no_proxy
+        .unwrap_or_default()
+        .split(',')
+        .map(|n| n.trim().trim_start_matches('.').to_ascii_lowercase())
+        .any(|name| name == "*" || (!name.is_empty() && (host == name || host.ends_with(&format!(".{name}")))));
     match no_proxy.is_some() && (local || spared) {
         true => Hello { proxy: None, ..hello.clone() },
         false => hello.clone(),
@@ -103,14 +103,14 @@ fn environment(sources: &Sources<'_>) -> Environment {
             "JAVA_TOOL_OPTIONS" | "NODE_OPTIONS" | "UV_SYSTEM_CERTS" => Redirect::default(),
             "SSL_CERT_DIR" => Redirect {
                 file: None,
-                directories: value.split(':').filter(|p| !p.is_empty()).map(|p| store::read_directory(sources.files, &path(p))).collect(),
+                directories: value.split(':').filter(|p| !p.is_empty()).map(|p| directory(sources.files, &path(p))).collect(),
             },
             // A bundle, or (REQUESTS_CA_BUNDLE and its kin) a hashed directory.
             _ => {
-                let file = store::read_file(sources.files, &path(value));
+                let file = file(sources.files, &path(value));
                 match file.state {
                     FileState::NotAFile("directory") => {
-                        Redirect { file: None, directories: vec![store::read_directory(sources.files, &path(value))] }
+                        Redirect { file: None, directories: vec![directory(sources.files, &path(value))] }
                     }
                     _ => Redirect { file: Some(file), directories: Vec::new() },
                 }
@@ -119,6 +119,20 @@ fn environment(sources: &Sources<'_>) -> Environment {
         overrides.push(Override { variable, value: value.to_owned(), redirect });
     }
     Environment { overrides }
+}
+
+fn file(tree: &dyn Tree, path: &TreePath) -> CertFile {
+    Reader::new(tree).file(path)
+}
+
+/// A hash directory; one that is not there is a fact too.
+fn directory(tree: &dyn Tree, path: &TreePath) -> HashDirectory {
+    hash_directory::load(tree, &mut Reader::new(tree), path).unwrap_or_else(|| HashDirectory {
+        path: path.clone(),
+        real: path.clone(),
+        state: Err("no such directory".into()),
+        entries: Vec::new(),
+    })
 }
 
 fn look(sources: &Sources<'_>, hello: &Hello, target: &Target) -> Result<Presented, ConnectFailure> {

@@ -45,7 +45,8 @@ pub struct Judgement {
 /// Codes that can be the cause of a refusal, the most telling first: what redirects or distorts everything comes before what it
 /// makes visible, and a single certificate's fault before the absence of an issuer.
 const CAUSES: &[&str] = &[
-    "CD503", "CD601", "CD501", "CD201", "CD202", "CD203", "CD209", "CD504", "CD204", "CD210", "CD502", "CD505", "CD213", "CD211", "CD205",
+    "CD503", "CD601", "CD501", "CD201", "CD202", "CD203", "CD209", "CD504", "CD204", "CD210", "CD502", "CD505", "CD213", "CD211",
+    "CD205",
 ];
 
 /// Judges.
@@ -210,7 +211,8 @@ impl Court<'_> {
             let Verdict::Untrusted { path, .. } = &verdict.verdict else { continue };
             let sent = self.presented(verdict.endpoint);
             let position = self.inquiry.clients.iter().position(|c| c.id == verdict.client);
-            let (client, Some(reading)) = (position.map(|i| &self.inquiry.clients[i]), position.map(|i| &self.readings[i])) else {
+            let (client, Some(reading)) = (position.map(|i| &self.inquiry.clients[i]), position.map(|i| &self.readings[i]))
+            else {
                 continue;
             };
             let mut tried: Vec<(String, bool)> = Vec::new();
@@ -224,7 +226,8 @@ impl Court<'_> {
                 attempt(format!("remove the anchor {}", anchor.label()), Change::WithoutAnchors(std::slice::from_ref(anchor)));
             }
             for certificate in sent.iter().skip(1) {
-                let words = format!("the server stops sending {} issued by {}", certificate.label(), certificate.issuer().label());
+                let words =
+                    format!("the server stops sending {} issued by {}", certificate.label(), certificate.issuer().label());
                 attempt(words, Change::WithoutSent(certificate));
             }
             if let Some(root) = sent.last().filter(|c| c.is_self_issued() && anchors().all(|a| a != *c)) {

@@ -9,8 +9,9 @@ use crate::{
     cli::Scenario,
     command::{Machine, Outcome, run_line},
     edit::Edit,
-    format::pem,
+    format::{Interner, pem},
     host::{DirTree, Loopback, Scratch, TreeMut as _},
+    plan::dockerfile::certdata_file_name,
     store,
 };
 
@@ -54,7 +55,12 @@ pub(super) fn run(machine: &Machine<'_>, scenario: Scenario, color: bool) -> io:
     let with = |first: &[&'static str]| first.iter().copied().chain(at_server.iter().copied()).collect::<Vec<&str>>();
     expect(&mut told, "1. Why does this connection fail here?", with(&["certdoctor", "diagnose"]), &[1]);
     expect(&mut told, "2. What would the patch be? Nothing is written yet.", with(&["certdoctor", "fix", "--diff"]), &[0, 1]);
-    expect(&mut told, "3. Apply it: backed up, refreshed, gathered and judged again.", with(&["certdoctor", "fix", "--apply"]), &[0]);
+    expect(
+        &mut told,
+        "3. Apply it: backed up, refreshed, gathered and judged again.",
+        with(&["certdoctor", "fix", "--apply"]),
+        &[0],
+    );
     expect(
         &mut told,
         "4. The same for the image that the service is built from.",
@@ -94,9 +100,9 @@ impl Teller<'_> {
 /// Lays out the root: the packaged list, the configuration, and the outputs that the refresh makes of them.
 fn furnish(tree: &DirTree, roots: &[(String, Vec<u8>)]) -> io::Result<()> {
     let mut files: Vec<(String, Vec<u8>)> = roots.to_vec();
-    for entry in pem::entries(LIST_OF_2019) {
+    for entry in pem::scan(LIST_OF_2019, &mut Interner::default()).entries {
         if let Some(label) = &entry.label {
-            files.push((file_name(label), LIST_OF_2019[entry.block.clone()].to_vec()));
+            files.push((certdata_file_name(label), LIST_OF_2019[entry.block.clone()].to_vec()));
         }
     }
     files.sort();
@@ -129,18 +135,4 @@ fn furnish(tree: &DirTree, roots: &[(String, Vec<u8>)]) -> io::Result<()> {
 fn put(tree: &DirTree, path: &TreePath, bytes: &[u8]) -> io::Result<()> {
     tree.make_directory(&path.parent(), 0o755)?;
     tree.write(path, bytes, Some(0o644)).map(|_| ())
-}
-
-/// The name that Debian's package gives a root with this label (`certdata2pem.py`).
-fn file_name(label: &str) -> String {
-    let name: String = label
-        .trim_matches('"')
-        .chars()
-        .map(|c| match c {
-            ' ' | '/' => '_',
-            '(' | ')' => '=',
-            c => c,
-        })
-        .collect();
-    format!("{name}.crt")
 }

@@ -35,14 +35,13 @@ pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String]
 }
 
 pub(super) fn keep_what_concerns_targets(report: &mut crate::report::Report) {
-    let causes: Vec<Option<(&'static str, String)>> = report
-        .causes
-        .iter()
-        .map(|c| c.and_then(|i| report.findings.get(i)).map(|f| (f.code, f.subject.clone())))
-        .collect();
+    let causes: Vec<Option<(&'static str, String)>> =
+        report.causes.iter().map(|c| c.and_then(|i| report.findings.get(i)).map(|f| (f.code, f.subject.clone()))).collect();
     report.findings.retain(|f| !f.targets.is_empty());
     report.causes = causes
         .iter()
-        .map(|c| c.as_ref().and_then(|(code, subject)| report.findings.iter().position(|f| f.code == *code && f.subject == *subject)))
+        .map(|c| {
+            c.as_ref().and_then(|(code, subject)| report.findings.iter().position(|f| f.code == *code && f.subject == *subject))
+        })
         .collect();
 }

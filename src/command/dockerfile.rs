@@ -22,7 +22,9 @@ pub(super) fn run(session: &Session<'_>, args: &DockerfileArgs) -> Result<Outcom
     let family = args
         .family
         .as_deref()
-        .map(|name| Family::parse(name).ok_or_else(|| Failure(format!("unknown family `{name}`; debian and alpine have a recipe"))))
+        .map(|name| {
+            Family::parse(name).ok_or_else(|| Failure(format!("unknown family `{name}`; debian and alpine have a recipe")))
+        })
         .transpose()?;
     match &args.file {
         Some(file) => patch_file(session, args, file, anchors, family),
@@ -30,12 +32,20 @@ pub(super) fn run(session: &Session<'_>, args: &DockerfileArgs) -> Result<Outcom
     }
 }
 
-fn print_snippet(session: &Session<'_>, args: &DockerfileArgs, anchors: Vec<Anchor>, family: Option<Family>) -> Result<Outcome, Failure> {
+fn print_snippet(
+    session: &Session<'_>,
+    args: &DockerfileArgs,
+    anchors: Vec<Anchor>,
+    family: Option<Family>,
+) -> Result<Outcome, Failure> {
     let family = match (family, &args.base, &session.global.root) {
         (Some(family), ..) => family,
-        (None, Some(base), _) => Family::of_image(base)
-            .ok_or_else(|| Failure(format!("can't tell which distribution {base} is made of; name it with --family debian or --family alpine")))?,
-        (None, None, Some(_)) => of_root(session).ok_or_else(|| Failure("can't tell the distribution of this root; name it with --family".into()))?,
+        (None, Some(base), _) => Family::of_image(base).ok_or_else(|| {
+            Failure(format!("can't tell which distribution {base} is made of; name it with --family debian or --family alpine"))
+        })?,
+        (None, None, Some(_)) => {
+            of_root(session).ok_or_else(|| Failure("can't tell the distribution of this root; name it with --family".into()))?
+        }
         (None, None, None) => {
             return Err(Failure("for which image? give --base IMAGE, --root DIR, --family NAME, or a Dockerfile".into()));
         }
@@ -64,7 +74,8 @@ fn patch_file(
         .map_err(|e| Failure(format!("can't read {}: {e}", file.display())))?;
     let mut build_arguments = BTreeMap::new();
     for argument in &args.build_arg {
-        let (name, value) = argument.split_once('=').ok_or_else(|| Failure(format!("--build-arg {argument}: write NAME=VALUE")))?;
+        let (name, value) =
+            argument.split_once('=').ok_or_else(|| Failure(format!("--build-arg {argument}: write NAME=VALUE")))?;
         build_arguments.insert(name.to_owned(), value.to_owned());
     }
     let request = Patch { anchors, stage: args.stage.clone(), family, build_arguments, upgrade: args.upgrade };
@@ -138,7 +149,9 @@ fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, 
             true => a.fingerprint.to_string().starts_with(&hex),
             false => {
                 let entry = a.entry.as_deref().unwrap_or_default();
-                a.title.eq_ignore_ascii_case(name) || entry == name || entry.trim_start_matches("mozilla/").trim_end_matches(".crt") == name
+                a.title.eq_ignore_ascii_case(name)
+                    || entry == name
+                    || entry.trim_start_matches("mozilla/").trim_end_matches(".crt") == name
             }
         };
         let found: Vec<Anchor> = known.iter().filter(is_meant).cloned().collect();

@@ -139,7 +139,10 @@ fn look_again(
     let servers: Vec<Target> = targets.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
     wrong.extend(
-        verified.iter().filter(|v| v.trusted == Some(false)).map(|v| format!("the fresh handshake with {} failed: {}", v.target, v.text)),
+        verified
+            .iter()
+            .filter(|v| v.trusted == Some(false))
+            .map(|v| format!("the fresh handshake with {} failed: {}", v.target, v.text)),
     );
     for old in before.1.verdicts.iter().filter(|v| matches!(v.verdict, Verdict::Trusted { .. })) {
         let now = judgement.verdicts.iter().find(|v| v.client == old.client && v.endpoint == old.endpoint);
@@ -171,7 +174,9 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
                 want(&anchor.certificate, code, None);
             }
             if before == 0 {
-                unknown.push(format!("no store holds an anchor called `{name}`: nothing to do for it (certdoctor scan -v lists them all)"));
+                unknown.push(format!(
+                    "no store holds an anchor called `{name}`: nothing to do for it (certdoctor scan -v lists them all)"
+                ));
             }
         }
         return (wanted, unknown);
@@ -207,7 +212,10 @@ fn is_called(anchor: &Anchor, name: &str) -> bool {
     anchor.origins.iter().any(|origin| {
         let file = String::from_utf8_lossy(origin.path.name()).into_owned();
         let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
-        file == name || stem == name || stem.strip_prefix("ca-cert-") == Some(name) || origin.path.to_string().ends_with(&format!("/{name}"))
+        file == name
+            || stem == name
+            || stem.strip_prefix("ca-cert-") == Some(name)
+            || origin.path.to_string().ends_with(&format!("/{name}"))
     })
 }
 
@@ -279,8 +287,5 @@ fn holders(session: &Session<'_>) -> Vec<Holder> {
         return Vec::new();
     }
     let list = processes::restart_list(session.machine.now);
-    list.processes
-        .into_iter()
-        .map(|p| Holder { pid: p.pid, command: p.command, why: p.why, unit: p.unit })
-        .collect()
+    list.processes.into_iter().map(|p| Holder { pid: p.pid, command: p.command, why: p.why.join(", "), unit: p.unit }).collect()
 }

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::Outcome;
 use crate::{
-    check, client,
+    check,
     cli::{Format, Listing},
-    render, store,
+    client, render, store,
 };
 
 pub(super) fn run(what: Listing, format: Format) -> Outcome {

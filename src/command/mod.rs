@@ -80,7 +80,9 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
         Command::Inspect { targets, connection, showcerts } => {
             session(connection).and_then(|s| diagnose::run(&s, "inspect", &targets, showcerts))
         }
-        Command::Diagnose { targets, connection } => session(connection).and_then(|s| diagnose::run(&s, "diagnose", &targets, false)),
+        Command::Diagnose { targets, connection } => {
+            session(connection).and_then(|s| diagnose::run(&s, "diagnose", &targets, false))
+        }
         Command::Scan { within } => session(Default::default()).and_then(|s| scan::run(&s, within)),
         Command::Fix { targets, connection, fix } => session(connection).and_then(|s| fix::run(&s, &targets, &fix)),
         Command::Undo { id, list, backup_dir, force } => session(Default::default())
@@ -97,18 +99,14 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
 
 /// Parses a command line and runs it: what a person would have typed.
 #[must_use]
-pub fn run_line<T: Into<OsString> + Clone>(machine: &Machine<'_>, line: &[T], color: bool) -> Outcome {
-    match Cli::try_parse_from(line) {
+pub fn run_line<T: AsRef<std::ffi::OsStr>>(machine: &Machine<'_>, line: &[T], color: bool) -> Outcome {
+    match Cli::try_parse_from(line.iter().map(|word| OsString::from(word.as_ref()))) {
         Ok(cli) => run(machine, cli, color),
         Err(error) => {
             // Help and version are answers, not errors.
             let text = error.render();
             let text = if color { text.ansi().to_string() } else { text.to_string() };
-            if error.use_stderr() {
-                Outcome { out: Vec::new(), err: text, status: 2 }
-            } else {
-                Outcome::text(text)
-            }
+            if error.use_stderr() { Outcome { out: Vec::new(), err: text, status: 2 } } else { Outcome::text(text) }
         }
     }
 }

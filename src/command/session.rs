@@ -60,7 +60,9 @@ impl<'a> Session<'a> {
     /// What is wrong, and what to write instead.
     pub fn open(machine: &'a Machine<'a>, global: Global, connection: Connection, color: bool) -> Result<Self, Failure> {
         let open = |path: &Path| {
-            DirTree::new(path).map_err(|e| Failure(format!("can't open {}: {e}; give the directory of an unpacked root file system", path.display())))
+            DirTree::new(path).map_err(|e| {
+                Failure(format!("can't open {}: {e}; give the directory of an unpacked root file system", path.display()))
+            })
         };
         let tree = open(global.root.as_deref().unwrap_or(Path::new("/")))?;
         let files = open(Path::new("/"))?;
@@ -120,7 +122,10 @@ impl<'a> Session<'a> {
         let proxy = match connection.proxy.as_deref() {
             Some("none") => None,
             Some(url) => Some(url.to_owned()),
-            None => ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].iter().find_map(|v| self.machine.env.get(v)).map(str::to_owned),
+            None => ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+                .iter()
+                .find_map(|v| self.machine.env.get(v))
+                .map(str::to_owned),
         };
         Ok(Hello {
             connect,
@@ -201,7 +206,8 @@ impl<'a> Session<'a> {
             [(&self.global.allow, Severity::Note), (&self.global.warn, Severity::Warning), (&self.global.deny, Severity::Error)]
         {
             for name in names {
-                crate::check::find(name).ok_or_else(|| Failure(format!("no finding is called `{name}`; certdoctor list findings shows them")))?;
+                crate::check::find(name)
+                    .ok_or_else(|| Failure(format!("no finding is called `{name}`; certdoctor list findings shows them")))?;
                 regrade.push((name.clone(), severity));
             }
         }
@@ -298,7 +304,11 @@ fn purpose(name: Option<&str>) -> Result<Purpose, Failure> {
         Some("timestampsign") => Purpose::TimeStamping,
         Some("ocsphelper") => Purpose::OcspSigning,
         Some("any") => Purpose::Any,
-        Some(other) => return Err(Failure(format!("unknown purpose `{other}`; sslserver, sslclient, smimesign, timestampsign, ocsphelper, any"))),
+        Some(other) => {
+            return Err(Failure(format!(
+                "unknown purpose `{other}`; sslserver, sslclient, smimesign, timestampsign, ocsphelper, any"
+            )));
+        }
     })
 }
 

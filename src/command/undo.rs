@@ -25,7 +25,8 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
         Some(dir) => super::fix::backup_directory(session, dir)?,
         None => options.backup_directory,
     };
-    let backups = plan::list(&session.tree, &directory).map_err(|e| Failure(format!("can't list the backups in {directory}: {e}")))?;
+    let backups =
+        plan::list(&session.tree, &directory).map_err(|e| Failure(format!("can't list the backups in {directory}: {e}")))?;
     if request.list {
         return Ok(Outcome::text(listing(&backups, session.global.format)));
     }
@@ -41,7 +42,10 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
     let undone = plan::undo(&session.tree, &directory, &id, &options.lock, request.force).map_err(|e| Failure(e.to_string()))?;
     if session.global.format == Format::Json {
         let restored: Vec<String> = undone.restored.iter().map(ToString::to_string).collect();
-        return Ok(Outcome::text(format!("{:#}\n", json!({ "id": undone.id, "changed": !restored.is_empty(), "restored": restored }))));
+        return Ok(Outcome::text(format!(
+            "{:#}\n",
+            json!({ "id": undone.id, "changed": !restored.is_empty(), "restored": restored })
+        )));
     }
     let mut out = String::new();
     for path in &undone.restored {

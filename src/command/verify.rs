@@ -41,7 +41,8 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
     let unreached = report.facts.endpoints.iter().all(|e| e.outcome.is_err());
     let every = |t: &Target| {
         let of_target = || report.verified.iter().filter(|v| v.target == t.text);
-        of_target().all(|v| v.trusted != Some(false)) && of_target().any(|v| v.trusted == Some(true) && v.verifier != Verifier::Model)
+        of_target().all(|v| v.trusted != Some(false))
+            && of_target().any(|v| v.trusted == Some(true) && v.verifier != Verifier::Model)
     };
     let status = if unreached { 2 } else { u8::from(!targets.iter().all(every)) };
     Ok(session.finish(&report, status))
@@ -79,7 +80,9 @@ fn unreached(failure: &ConnectFailure) -> Option<bool> {
 fn by_model(verdict: &ClientVerdict, facts: &Facts) -> Verification {
     let (trusted, text) = match &verdict.verdict {
         Verdict::Trusted { path } => (Some(true), format!("accepts, by {}", path.last().map(|c| c.label()).unwrap_or_default())),
-        Verdict::Untrusted { errors, .. } => (Some(false), errors.first().map_or("refuses".into(), |e| format!("refuses: {}", e.text))),
+        Verdict::Untrusted { errors, .. } => {
+            (Some(false), errors.first().map_or("refuses".into(), |e| format!("refuses: {}", e.text)))
+        }
         Verdict::Unknown(why) => (None, format!("can't say: {why}")),
     };
     let target = facts.endpoints[verdict.endpoint].target.text.clone();
@@ -90,8 +93,8 @@ fn by_model(verdict: &ClientVerdict, facts: &Facts) -> Verification {
 fn by_programs(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Result<(Vec<Verification>, Vec<Finding>), Failure> {
     let mut found = Vec::new();
     for program in program::ALL {
-        if let Some(one) = (program.find)(session.machine.exec) {
-            let model = client::resolve(&one.profile_id).ok();
+        if let Some(one) = program.find(session.machine.exec) {
+            let model = one.profile_id.as_deref().and_then(|id| client::resolve(id).ok());
             let wanted = session.global.client.is_empty()
                 || model.as_ref().is_some_and(|m| session.clients.iter().any(|c| c.profile.family == m.profile.family));
             if wanted {
@@ -113,7 +116,7 @@ fn by_programs(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Resu
             store: store.clone(),
             seconds: session.global.timeout,
         };
-        let answers = in_order(&found, 4, |(program, one, _)| (program.ask)(session.machine.exec, one, &ask));
+        let answers = in_order(&found, 4, |(program, one, _)| program.ask(session.machine.exec, one, &ask));
         for ((program, one, model), answer) in found.iter().zip(answers) {
             let client = format!("{} {}", program.title, one.version);
             if let (Some(real), Some(model)) = (answer.trusted, model) {
@@ -157,19 +160,13 @@ fn store_choice(session: &Session<'_>) -> StoreChoice {
     let path = |p: &std::path::Path| Some(p.display().to_string());
     let (file, directory) = (&session.connection.ca_file, &session.connection.ca_path);
     if file.is_some() || directory.is_some() {
-        return StoreChoice::Files {
-            file: file.as_deref().and_then(path),
-            directory: directory.as_deref().and_then(path),
-        };
+        return StoreChoice::Files { file: file.as_deref().and_then(path), directory: directory.as_deref().and_then(path) };
     }
     match &session.global.root {
         None => StoreChoice::System,
         Some(root) => {
             let inside = |p: &str| Some(root.join(p.trim_start_matches('/')).display().to_string());
-            StoreChoice::Files {
-                file: inside("/etc/ssl/certs/ca-certificates.crt"),
-                directory: None,
-            }
+            StoreChoice::Files { file: inside("/etc/ssl/certs/ca-certificates.crt"), directory: None }
         }
     }
 }

@@ -1,11 +1,10 @@
-//! Bytes to entries: PEM bundles, DER, PKCS #7, Java keystores.
-
-pub mod dockerfile;
+//! Bytes to entries: PEM bundles, DER, PKCS #7, Java keystores; and Dockerfiles to instructions.
 //!
 //! Absent on purpose: files. Everything here takes bytes and returns values; a block that can't be read is an entry with a reason,
 //! never an error that hides the others.
 
 pub mod der;
+pub mod dockerfile;
 pub mod jks;
 pub mod pem;
 pub mod pkcs7;

@@ -11,6 +11,7 @@ pub mod exec;
 mod loopback;
 pub mod memory;
 pub mod overlay;
+pub mod processes;
 mod scratch;
 
 use std::{fmt, io};

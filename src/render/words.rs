@@ -4,7 +4,7 @@ use crate::{facts::ConnectFailure, path::Rejection};
 
 /// A rejection in words.
 #[must_use]
-pub(super) fn rejection(rejection: &Rejection) -> String {
+pub(crate) fn rejection(rejection: &Rejection) -> String {
     match rejection {
         Rejection::BudgetExceeded(what, limit) => format!("gave up after {limit} {what}"),
         Rejection::DateUnreadable => "a date that can't be read".into(),
@@ -29,7 +29,7 @@ pub(super) fn rejection(rejection: &Rejection) -> String {
 
 /// A failed connection in words.
 #[must_use]
-pub(super) fn failure(failure: &ConnectFailure) -> String {
+pub(crate) fn failure(failure: &ConnectFailure) -> String {
     match failure {
         ConnectFailure::Alert { number, name } => format!("the server answered with alert {number} ({name})"),
         ConnectFailure::EofAfterHello => "the connection was closed after the ClientHello".into(),

@@ -6,6 +6,7 @@ pub mod bundle_only;
 pub mod ca_certificates;
 pub mod cert_pem;
 pub mod debian;
+mod doc;
 mod edits;
 pub mod hash_directory;
 pub mod homebrew;
@@ -13,6 +14,8 @@ pub mod read;
 mod single_file;
 
 use std::io;
+
+pub use doc::markdown;
 
 use crate::{edit::Step, facts::Store, host::Tree, x509::Certificate};
 

@@ -98,10 +98,7 @@ pub(super) fn make(scenario: Scenario, now: At) -> Result<Pki, rcgen::Error> {
     let leaf = leaf.signed_by(&leaf_key, &issuer)?;
 
     Ok(Pki {
-        roots: vec![
-            (dead_file.to_owned(), dead.pem().into_bytes()),
-            (living_file.to_owned(), living.pem().into_bytes()),
-        ],
+        roots: vec![(dead_file.to_owned(), dead.pem().into_bytes()), (living_file.to_owned(), living.pem().into_bytes())],
         chain: [leaf.der(), issuing.der(), cross.der()].iter().map(|der| der.to_vec()).collect(),
         key: leaf_key.serialize_der(),
         sends: night.sends,

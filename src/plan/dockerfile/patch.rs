@@ -115,9 +115,13 @@ impl Report {
     fn defects(&mut self, file: &Dockerfile) {
         for defect in &file.defects {
             self.warnings.push(match defect {
-                Defect::EmptyContinuation(line) => format!("line {line}: a blank line within a continued instruction; builders will refuse it"),
+                Defect::EmptyContinuation(line) => {
+                    format!("line {line}: a blank line within a continued instruction; builders will refuse it")
+                }
                 Defect::InvalidEscape(line) => format!("line {line}: escape is neither `\\` nor a backtick; builders refuse it"),
-                Defect::UnterminatedHeredoc(line, name) => format!("line {line}: the here-document has no line `{name}` that ends it"),
+                Defect::UnterminatedHeredoc(line, name) => {
+                    format!("line {line}: the here-document has no line `{name}` that ends it")
+                }
             });
         }
     }
@@ -132,7 +136,11 @@ struct Site {
 
 /// Finds the stage whose store the target ends up with; `None` when there is no store.
 fn site(
-    text: &[u8], file: &Dockerfile, stages: &[Stage], request: &Patch, report: &mut Report,
+    text: &[u8],
+    file: &Dockerfile,
+    stages: &[Stage],
+    request: &Patch,
+    report: &mut Report,
 ) -> Result<Option<Site>, DockerfileError> {
     let mut target = match &request.stage {
         Some(name) => Stage::find(stages, name).ok_or_else(|| {
@@ -157,12 +165,18 @@ fn site(
         }
         match place::copied_from(text, file, stages, target)? {
             Some(from) => {
-                report.notes.push(format!("the store of {} is copied from {}, so the change belongs there", title(stages, target), title(stages, from)));
+                report.notes.push(format!(
+                    "the store of {} is copied from {}, so the change belongs there",
+                    title(stages, target),
+                    title(stages, from)
+                ));
                 target = from;
             }
             None if family == Family::Distroless => return Ok(Some(Site { stage: target, foundation, family })),
             None => {
-                report.notes.push(format!("{} is made of {family} and nothing copies a trust store into it", title(stages, target)));
+                report
+                    .notes
+                    .push(format!("{} is made of {family} and nothing copies a trust store into it", title(stages, target)));
                 return Ok(None);
             }
         }
@@ -192,7 +206,11 @@ fn reach(text: &[u8], file: &Dockerfile, request: &Patch, report: &mut Report) -
 
 /// What goes in, and where (byte positions, in order).
 fn plan(
-    text: &[u8], file: &Dockerfile, request: &Patch, anchors: Vec<Anchor>, report: &mut Report,
+    text: &[u8],
+    file: &Dockerfile,
+    request: &Patch,
+    anchors: Vec<Anchor>,
+    report: &mut Report,
 ) -> Result<Option<Vec<(usize, String)>>, DockerfileError> {
     let stages = file.stages(&request.build_arguments);
     let Some(site) = site(text, file, &stages, request, report)? else { return Ok(None) };
@@ -228,7 +246,11 @@ fn plan(
 
 /// Puts the bundle of an image without shell through a stage with one.
 fn through_trust_stage(
-    file: &Dockerfile, stages: &[Stage], site: &Site, snippet: &Snippet, report: &mut Report,
+    file: &Dockerfile,
+    stages: &[Stage],
+    site: &Site,
+    snippet: &Snippet,
+    report: &mut Report,
 ) -> Result<Vec<(usize, String)>, DockerfileError> {
     let root = place::chain(stages, site.stage).last().copied().unwrap_or(site.stage);
     let numbered = file.instructions().find_map(|(_, item, i)| {
@@ -250,7 +272,9 @@ fn through_trust_stage(
         title(stages, root),
         from.line
     ));
-    report.warnings.push("the base image's bundle is copied once more into the image; rebuilding on a newer base needs no patch".to_owned());
+    report
+        .warnings
+        .push("the base image's bundle is copied once more into the image; rebuilding on a newer base needs no patch".to_owned());
     let stage = &stages[root];
     let platform = match &from.kind {
         Kind::Instruction(i) => i.flag("platform").map(|p| format!("--platform={p} ")).unwrap_or_default(),

@@ -109,7 +109,11 @@ pub(super) fn place(text: &[u8], file: &Dockerfile, stages: &[Stage], target: us
         None => {
             let stage = chain.last().copied().unwrap_or(target);
             let after = stages[stage].from;
-            (stage, after, format!("after line {}, the FROM of the image: nothing later changes its store", file.items[after].line))
+            (
+                stage,
+                after,
+                format!("after line {}, the FROM of the image: nothing later changes its store", file.items[after].line),
+            )
         }
     };
     if let Some(shell) = file.shell_before(stages, stage, after + 1) {
@@ -123,7 +127,10 @@ pub(super) fn place(text: &[u8], file: &Dockerfile, stages: &[Stage], target: us
 
 /// The stage that the store of `target` is copied from, for targets that have none of their own; `None` when nothing brings one.
 pub(super) fn copied_from(
-    text: &[u8], file: &Dockerfile, stages: &[Stage], target: usize,
+    text: &[u8],
+    file: &Dockerfile,
+    stages: &[Stage],
+    target: usize,
 ) -> Result<Option<usize>, DockerfileError> {
     for number in chain(stages, target) {
         let copies = instructions(file, &stages[number]).filter(|(_, i)| matches!(i.keyword.as_str(), "ADD" | "COPY"));

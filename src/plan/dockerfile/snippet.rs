@@ -126,7 +126,9 @@ fn begin(request: &Snippet) -> String {
     out.push('\n');
     for anchor in &request.anchors {
         let _ = match anchor.not_after {
-            Some(at) => writeln!(out, "# Distrust {} (not valid after {at}): it leads clients into a dead path.", one_line(&anchor.title)),
+            Some(at) => {
+                writeln!(out, "# Distrust {} (not valid after {at}): it leads clients into a dead path.", one_line(&anchor.title))
+            }
             None => writeln!(out, "# Distrust {}.", one_line(&anchor.title)),
         };
     }
@@ -213,13 +215,8 @@ fn cut_bundles() -> Vec<String> {
     script.extend(first.iter().map(|part| format!("\u{1}\u{1}\u{1}{part}")));
     script.push(format!("\u{1}\u{1}\u{1}{last}' $bundle >$bundle.certdoctor; "));
     script.extend(
-        [
-            "\u{1}\u{1}\u{1}cat $bundle.certdoctor >$bundle; rm $bundle.certdoctor; ",
-            "\u{1}\u{1}fi; ",
-            "\u{1}done; ",
-            "done; ",
-        ]
-        .map(str::to_owned),
+        ["\u{1}\u{1}\u{1}cat $bundle.certdoctor >$bundle; rm $bundle.certdoctor; ", "\u{1}\u{1}fi; ", "\u{1}done; ", "done; "]
+            .map(str::to_owned),
     );
     script
 }
