@@ -7,6 +7,7 @@ pub mod clock;
 pub mod dir;
 pub mod environment;
 pub mod overlay;
+pub mod processes;
 
 use std::{fmt, io};
 
