@@ -152,6 +152,10 @@ impl TreeMut for MemoryTree {
         self.replace(path, NodeKind::Link(target.to_vec()), 0o777, Vec::new())
     }
 
+    fn set_owner(&self, path: &TreePath, _uid: u32, _gid: u32) -> io::Result<()> {
+        self.node_nofollow(path)?.map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     fn make_directory(&self, path: &TreePath, mode: u32) -> io::Result<()> {
         match self.find(path)? {
             Some((Node { kind: NodeKind::Directory, .. }, _)) => Ok(()),

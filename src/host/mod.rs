@@ -3,9 +3,12 @@
 //! Everything else receives them as arguments, so that judging and planning are values in, values out. No backend follows links:
 //! [`Tree::resolve`] does, once for all, and never leads out of the tree.
 
+pub mod clock;
 pub mod dir;
+pub mod environment;
 pub mod memory;
 pub mod overlay;
+pub mod processes;
 
 use std::{fmt, io};
 
@@ -211,6 +214,15 @@ pub trait TreeMut: Tree {
     /// # Errors
     /// The operating system's.
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()>;
+
+    /// Gives a regular file back to its owner and group.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::Unsupported`] where a tree has no owners.
+    fn set_owner(&self, path: &TreePath, uid: u32, gid: u32) -> io::Result<()> {
+        let _ = (path, uid, gid);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Makes a directory and those above it.
     ///
