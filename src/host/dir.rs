@@ -4,13 +4,18 @@
 //! that descriptor. So the kernel never walks out of the tree, whatever the links in it say, and nobody who changes the tree meanwhile
 //! can lead it out either.
 //!
-//! Absent on purpose: any memory of what was read. Each call asks the kernel again, so that a check after a change sees the change.
+//! Absent on purpose: any memory of what was read. Each call asks the kernel again, so that a check after a change sees the change. Only
+//! the descriptors of the last two directories that were looked into stay open (a link's and its target's: a scan of a hash directory
+//! goes to and fro between them), until a directory is listed or anything is changed.
 
 use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -37,6 +42,8 @@ pub struct DirTree {
     base: OwnedFd,
     /// Linux before 5.6, or a seccomp filter that doesn't know the call.
     without_openat2: AtomicBool,
+    /// The directories looked into last, for reading only; the latest first.
+    recent: Mutex<[Option<(TreePath, Arc<OwnedFd>)>; 2]>,
 }
 
 impl DirTree {
@@ -46,7 +53,28 @@ impl DirTree {
     /// The operating system's: `base` is missing or no directory.
     pub fn new(base: &Path) -> io::Result<Self> {
         let base = rfs::openat(CWD, base, PASS | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(DirTree { base, without_openat2: AtomicBool::new(!cfg!(target_os = "linux")) })
+        let without_openat2 = AtomicBool::new(!cfg!(target_os = "linux"));
+        Ok(DirTree { base, without_openat2, recent: Mutex::default() })
+    }
+
+    /// The directory at `path` itself, to look at what lies in it.
+    fn look_into(&self, path: &TreePath) -> Result<Arc<OwnedFd>, Errno> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !recent[0].as_ref().is_some_and(|(known, _)| known == path) {
+            recent.swap(0, 1);
+        }
+        match &recent[0] {
+            Some((known, dir)) if known == path => Ok(Arc::clone(dir)),
+            _ => {
+                let dir = Arc::new(self.directory(path, PASS)?);
+                recent[0] = Some((path.clone(), Arc::clone(&dir)));
+                Ok(dir)
+            }
+        }
+    }
+
+    fn forget(&self) {
+        *self.recent.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
     }
 
     /// Opens the directory at `path` itself, no component of which may be a link.
@@ -78,6 +106,7 @@ impl DirTree {
         if path.name().is_empty() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "is the root of the tree"));
         }
+        self.forget();
         Ok(self.directory(&path.parent(), OFlags::RDONLY)?)
     }
 
@@ -119,7 +148,7 @@ impl Tree for DirTree {
     fn node_nofollow(&self, path: &TreePath) -> io::Result<Option<Node>> {
         let found = match path.name() {
             b"" => node_of(&rfs::fstat(&self.base)?, Vec::new()),
-            name => match self.directory(&path.parent(), PASS).and_then(|dir| node_at(&dir, name)) {
+            name => match self.look_into(&path.parent()).and_then(|dir| node_at(&dir, name)) {
                 Ok(node) => node,
                 Err(Errno::NOENT) => return Ok(None),
                 Err(e) => return Err(e.into()),
@@ -133,11 +162,11 @@ impl Tree for DirTree {
         if path.name().is_empty() {
             return Err(ReadError::NotAFile("directory"));
         }
-        let dir = self.directory(&path.parent(), PASS).map_err(missing)?;
+        let dir = self.look_into(&path.parent()).map_err(missing)?;
         // Opening a device is an act of its own (a watchdog starts, a tape rewinds), so the kind is asked before and after.
-        regular(&rfs::statat(&dir, path.name(), AtFlags::SYMLINK_NOFOLLOW).map_err(missing)?, limit)?;
+        regular(&rfs::statat(&*dir, path.name(), AtFlags::SYMLINK_NOFOLLOW).map_err(missing)?, limit)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rfs::openat(&dir, path.name(), flags, Mode::empty()).map_err(missing)?;
+        let file = rfs::openat(&*dir, path.name(), flags, Mode::empty()).map_err(missing)?;
         let stat = rfs::fstat(&file).map_err(missing)?;
         let size = regular(&stat, limit)?;
         Ok((read_all(&file, size, limit)?, node_of(&stat, Vec::new())))
@@ -150,6 +179,7 @@ impl Tree for DirTree {
     }
 
     fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
+        self.forget();
         let mut names = Vec::new();
         for entry in Dir::new(self.directory(path, OFlags::RDONLY)?)? {
             let entry = entry?;
@@ -243,6 +273,7 @@ impl TreeMut for DirTree {
     }
 
     fn make_directory(&self, path: &TreePath, mode: u32) -> io::Result<()> {
+        self.forget();
         let mut at = TreePath::root();
         for name in path.components() {
             let dir = self.directory(&at, PASS)?;

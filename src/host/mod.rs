@@ -13,6 +13,9 @@ pub mod memory;
 pub mod overlay;
 pub mod processes;
 mod scratch;
+pub mod memory;
+pub mod overlay;
+pub mod processes;
 
 use std::{fmt, io};
 

@@ -7,10 +7,13 @@ pub mod ca_certificates;
 pub mod cert_pem;
 pub mod debian;
 mod doc;
+mod deselect;
+mod draft;
 mod edits;
 pub mod hash_directory;
 pub mod homebrew;
 pub mod read;
+mod rehash;
 mod single_file;
 
 use std::io;
