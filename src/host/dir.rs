@@ -60,7 +60,7 @@ impl DirTree {
     /// The directory at `path` itself, to look at what lies in it.
     fn look_into(&self, path: &TreePath) -> Result<Arc<OwnedFd>, Errno> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if !recent[0].as_ref().is_some_and(|(known, _)| known == path) {
+        if recent[0].as_ref().is_none_or(|(known, _)| known != path) {
             recent.swap(0, 1);
         }
         match &recent[0] {
@@ -233,7 +233,7 @@ impl TreeMut for DirTree {
         };
         match rfs::renameat(&dir, &temporary[..], &dir, path.name()) {
             Ok(()) => {
-                rfs::fsync(&dir)?;
+                sync_directory(&dir)?;
                 Ok(Written::Atomically)
             }
             Err(e) => {
@@ -252,7 +252,7 @@ impl TreeMut for DirTree {
     fn remove(&self, path: &TreePath) -> io::Result<()> {
         let dir = self.directory_above(path)?;
         rfs::unlinkat(&dir, path.name(), AtFlags::empty())?;
-        Ok(rfs::fsync(&dir)?)
+        Ok(sync_directory(&dir)?)
     }
 
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()> {
@@ -263,7 +263,7 @@ impl TreeMut for DirTree {
             discard(&dir, &temporary);
             return Err(e.into());
         }
-        Ok(rfs::fsync(&dir)?)
+        Ok(sync_directory(&dir)?)
     }
 
     fn set_owner(&self, path: &TreePath, uid: u32, gid: u32) -> io::Result<()> {
@@ -278,7 +278,7 @@ impl TreeMut for DirTree {
         for name in path.components() {
             let dir = self.directory(&at, PASS)?;
             match rfs::mkdirat(&dir, name, permissions(mode)) {
-                Ok(()) => rfs::fsync(self.directory(&at, OFlags::RDONLY)?)?,
+                Ok(()) => sync_directory(&self.directory(&at, OFlags::RDONLY)?)?,
                 // A read-only file system answers EROFS before it looks whether the name is there.
                 Err(e) => match node_at(&dir, name) {
                     Ok(Node { kind: NodeKind::Directory, .. }) => {}
@@ -385,6 +385,14 @@ impl Old {
             rfs::fchmod(&file, permissions(mode))?;
         }
         Ok(())
+    }
+}
+
+/// Some file systems (FUSE, old network ones) can't sync a directory and say so; there is nothing more to do then.
+fn sync_directory(dir: &OwnedFd) -> Result<(), Errno> {
+    match rfs::fsync(dir) {
+        Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+        answer => answer,
     }
 }
 

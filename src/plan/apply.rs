@@ -9,7 +9,7 @@
 use std::{fmt, io};
 
 use super::{
-    BACKUP_DIRECTORY, Plan, Progress,
+    BACKUP_DIRECTORY, Plan, Progress, Refresh,
     backup::{self, Bytes, Entry, Listing, Manifest, Place, State, observe},
 };
 use crate::{
@@ -153,14 +153,14 @@ impl ApplyOptions {
 /// [`ApplyError`]; everything that was changed has been put back then.
 pub fn apply(tree: &dyn TreeMut, exec: Option<&dyn Exec>, plan: &Plan, options: &ApplyOptions) -> Result<Applied, ApplyError> {
     let lock = take_lock(tree, options)?;
-    let by_command = exec.filter(|_| !options.no_refresh && plan.refreshes.iter().any(|r| r.argv.is_some()));
-    // A command of the host makes all outputs; two makers of one file would only overwrite each other.
-    let steps: Vec<Step> = plan
-        .steps
-        .iter()
-        .filter(|s| !s.generated || !(options.no_refresh || by_command.is_some()))
-        .map(|s| settled(tree, s))
-        .collect::<Result<_, _>>()?;
+    let by_command = exec.filter(|_| !options.no_refresh && !plan.refreshes.is_empty());
+    // What a command of the host makes is left to it: two makers of one file would only overwrite each other.
+    let is_left = |s: &Step| {
+        let made = |r: &Refresh| s.edit.path().is_some_and(|path| r.outputs.contains(path));
+        s.generated && (options.no_refresh || (by_command.is_some() && plan.refreshes.iter().any(made)))
+    };
+    let own = plan.steps.iter().filter(|s| !is_left(s));
+    let steps: Vec<Step> = own.map(|s| settled(tree, s)).collect::<Result<_, _>>()?;
     backup::sweep(tree, steps.iter().filter_map(|s| s.edit.path()));
     let mut seen: Vec<&TreePath> = Vec::new();
     for step in &steps {
@@ -248,9 +248,9 @@ impl Transaction<'_> {
     }
 
     /// Adds what a refresh command may change: the files, and every link in the directories.
-    fn remember_outputs(&mut self, refresh: &super::Refresh) -> io::Result<()> {
+    fn remember_outputs(&mut self, refresh: &Refresh) -> io::Result<()> {
         let mut paths: Vec<TreePath> = Vec::new();
-        for file in &refresh.files {
+        for file in refresh.files.iter().chain(&refresh.outputs) {
             paths.push(backup_path(self.tree, file)?);
         }
         for dir in &refresh.directories {
@@ -293,15 +293,37 @@ impl Transaction<'_> {
             let failed = |error| no_backup(&path, error);
             self.manifest.progress = Progress::Refreshing;
             self.place.write(self.tree, &self.manifest).map_err(failed)?;
-            for argv in plan.refreshes.iter().filter_map(|r| r.argv.as_ref()) {
-                let argv: Vec<String> = argv.iter().map(|a| (*a).to_owned()).collect();
-                runs.push(command(Some(exec), &argv, options)?);
+            for refresh in &plan.refreshes {
+                runs.extend(self.refresh(exec, plan, refresh, options)?);
             }
             self.record_outputs().map_err(failed)?;
         }
         self.manifest.progress = Progress::Complete;
         self.place.write(self.tree, &self.manifest).map_err(|error| no_backup(&self.place.dir, error))?;
         Ok(runs)
+    }
+
+    /// Runs one refresh command. Where a system has the store and not the command (a small image), the generated edits are made: they
+    /// are what the command would have done.
+    fn refresh(
+        &mut self,
+        exec: &dyn Exec,
+        plan: &Plan,
+        refresh: &Refresh,
+        options: &ApplyOptions,
+    ) -> Result<Option<Run>, ApplyError> {
+        let argv: Vec<String> = refresh.argv.iter().map(|a| (*a).to_owned()).collect();
+        match command(Some(exec), &argv, options) {
+            Err(ApplyError::Command { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                for step in plan.steps.iter().filter(|s| s.generated) {
+                    if step.edit.path().is_some_and(|path| refresh.outputs.contains(path)) {
+                        self.edit(&settled(self.tree, step)?)?;
+                    }
+                }
+                Ok(None)
+            }
+            run => run.map(Some),
+        }
     }
 
     fn edit(&mut self, step: &Step) -> Result<(), ApplyError> {
