@@ -1,30 +1,164 @@
 //! Client profiles: one file is one family; a profile says which anchors a client reads, and how it judges.
+//!
+//! The algorithms are in [`crate::path`]; here they meet the versions, the flags that applications set, and the words in which each
+//! reports. Version boundaries are data with their source.
+
+mod curl;
+mod node;
+mod openssl;
+mod python;
+mod reading;
+mod resolve;
+mod s_client;
+
+pub use reading::Reading;
+pub use resolve::{UnknownClient, resolve};
 
 use crate::{
     facts::Facts,
-    path::{Anchors, Question, Verdict},
+    path::{self, Question, Verdict},
 };
 
 /// One client (a range of versions that behave alike).
 pub struct Profile {
     /// The identifier for `--client`: `openssl-1.0.2`, `gnutls-3.6.13`, `java-17`.
     pub id: &'static str,
-    /// The family: `openssl`, `gnutls`, `go`.
+    /// The family, which is the first part of every identifier of its versions: `openssl`, `gnutls`, `go`.
     pub family: &'static str,
-    /// The versions that the profile covers, in words: `1.0.2b to 1.0.2u`.
+    /// The first and the last version that the profile covers; the last one covers everything that begins like it (`3.6`: 3.6.15).
+    pub range: (&'static str, &'static str),
+    /// The versions in words: `1.0.2b to 1.0.2u`.
     pub versions: &'static str,
     /// A name for people: `OpenSSL 1.0.2`.
     pub title: &'static str,
     /// Where the model comes from: source files, measurements.
     pub source: &'static str,
-    /// Whether real binaries were asked and agreed (`docs/clients.md` says which).
+    /// Whether real binaries were asked and agreed (`fixtures/clients/matrix.json`).
     pub measured: bool,
     /// Whether the client accepts an anchor whose validity has passed.
     pub ignores_anchor_dates: bool,
+    /// The algorithm with its knobs.
+    pub engine: Engine,
     /// Which anchors it reads on this host.
     pub reads: fn(&Facts) -> Reading,
+    /// How the client calls the algorithm and words the answer.
+    pub asks: fn(&Engine, &Question<'_>) -> Verdict,
+}
+
+/// A path building algorithm with the knobs of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// OpenSSL from 1.1.0.
+    Openssl(path::openssl::Policy),
+    /// OpenSSL up to 1.0.2.
+    OpensslLegacy(path::openssl_legacy::Policy),
+}
+
+impl Engine {
+    /// The library's own verdict.
+    #[must_use]
+    pub fn judge(&self, question: &Question<'_>) -> Verdict {
+        match self {
+            Engine::Openssl(policy) => path::openssl::judge(question, policy),
+            Engine::OpensslLegacy(policy) => path::openssl_legacy::judge(question, policy),
+        }
+    }
+}
+
+/// Every profile, sorted by id.
+pub static ALL: &[&Profile] = &[
+    &curl::BEFORE_PARTIAL,
+    &curl::PARTIAL,
+    &node::V0_12,
+    &node::V10,
+    &node::V12,
+    &node::V14,
+    &node::V18,
+    &node::V22,
+    &node::V24,
+    &node::V4,
+    &openssl::V1_0_1,
+    &openssl::V1_0_1M,
+    &openssl::V1_0_2,
+    &openssl::V1_0_2A,
+    &openssl::V1_1_0,
+    &openssl::V1_1_1,
+    &openssl::V1_1_1G,
+    &openssl::V3,
+    &python::V2_7,
+    &python::V3_10,
+    &python::V3_13,
+    &python::V3_7,
+    &s_client::V1_0_2,
+    &s_client::V1_1_1,
+    &s_client::V3,
+];
+
+/// The clients that are shown when nobody asks for others: both sides of each outage, and what people use today.
+pub const DEFAULT: &[&str] = &[
+    "openssl-1.0.2",
+    "openssl-1.1.1",
+    "openssl-3.0+seclevel2",
+    "python-3.11",
+    "python-3.13",
+    "curl",
+    "node-8",
+    "node-18",
+    "node-22",
+];
+
+/// One client as it was asked for.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The identifier as it was typed.
+    pub id: String,
+    /// The profile that covers it.
+    pub profile: &'static Profile,
+    /// The profile's algorithm with the options after `+` applied.
+    pub engine: Engine,
+    /// Why the model has nothing to say: the version lies outside every range of its family.
+    pub outside: Option<String>,
+}
+
+impl Client {
+    /// Which anchors it reads on the gathered host.
+    #[must_use]
+    pub fn reads(&self, facts: &Facts) -> Reading {
+        (self.profile.reads)(facts)
+    }
+
     /// Its verdict.
-    pub judge: fn(&Question<'_>) -> Verdict,
+    #[must_use]
+    pub fn judge(&self, question: &Question<'_>) -> Verdict {
+        match &self.outside {
+            Some(why) => Verdict::Unknown(why.clone()),
+            None => (self.profile.asks)(&self.engine, question),
+        }
+    }
+
+    /// Its verdict with the anchors that it reads: a refusal means nothing when part of what it trusts is not known.
+    #[must_use]
+    pub fn judge_reading(&self, reading: &Reading, question: &Question<'_>) -> Verdict {
+        let verdict = self.judge(&Question { anchors: &reading.anchors, ..*question });
+        match &reading.unknown {
+            Some(why) if !verdict.is_trusted() => Verdict::Unknown(why.clone()),
+            _ => verdict,
+        }
+    }
+}
+
+impl Profile {
+    /// The client that this profile stands for, by its own name.
+    #[must_use]
+    pub fn client(&'static self) -> Client {
+        Client { id: self.id.to_owned(), profile: self, engine: self.engine, outside: None }
+    }
+
+    /// Its verdict.
+    #[must_use]
+    pub fn judge(&self, question: &Question<'_>) -> Verdict {
+        (self.asks)(&self.engine, question)
+    }
 }
 
 impl std::fmt::Debug for Profile {
@@ -33,15 +167,15 @@ impl std::fmt::Debug for Profile {
     }
 }
 
-/// What a client reads as its trust store.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// The anchors.
-    pub anchors: Anchors,
-    /// The places, for people: `/etc/ssl/certs/ca-certificates.crt`.
-    pub from: Vec<String>,
-    /// Why a place could not be used: `OpenSSL refuses the whole file: …`.
-    pub refused: Vec<(String, String)>,
-    /// The model can't say what this client reads here (a compiled-in list): why.
-    pub unknown: Option<String>,
+/// The clients of [`DEFAULT`].
+///
+/// # Errors
+/// [`UnknownClient`] if an identifier in the list is wrong, which a test excludes.
+pub fn default_clients() -> Result<Vec<Client>, UnknownClient> {
+    DEFAULT.iter().map(|id| resolve(id)).collect()
+}
+
+/// The client that says what its library says.
+fn library(engine: &Engine, question: &Question<'_>) -> Verdict {
+    engine.judge(question)
 }

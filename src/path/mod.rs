@@ -2,9 +2,23 @@
 //!
 //! Time, anchors and knobs are arguments. One file is one algorithm; versions of a family differ by the plain data of a policy.
 
+pub mod explore;
+pub mod gnutls;
+pub mod go;
+pub mod host_name;
+pub mod java;
+pub mod name_constraints;
+pub mod openssl;
+pub mod openssl_errors;
+pub mod openssl_legacy;
+pub mod openssl_rules;
+pub mod webpki;
+
+pub use explore::explore;
+
 use crate::{
     base::At,
-    x509::{Certificate, Purpose},
+    x509::{Certificate, Purpose, SignatureCache},
 };
 
 /// The certificates that a client may end a path at, in the order in which it sees them.
@@ -29,6 +43,23 @@ pub struct Question<'a> {
     pub host: Option<&'a str>,
     /// The purpose that the leaf must serve; [`Purpose::ServerAuth`] but for special questions.
     pub purpose: &'a Purpose,
+    /// Signature checks, shared by all clients that judge the same certificates.
+    pub signatures: &'a SignatureCache,
+}
+
+impl Question<'_> {
+    /// The certificate that the server proves to own: the first.
+    #[must_use]
+    pub fn leaf(&self) -> &Certificate {
+        &self.presented[0]
+    }
+}
+
+impl Anchors {
+    /// All of them, the file's first.
+    pub fn iter(&self) -> impl Iterator<Item = &Certificate> {
+        self.file.iter().chain(&self.directory)
+    }
 }
 
 /// What a client says.
@@ -63,6 +94,28 @@ pub struct ClientError {
     pub text: String,
     /// Why, in our own terms.
     pub rejection: Rejection,
+}
+
+impl Verdict {
+    /// Whether the client accepts.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        matches!(self, Verdict::Trusted { .. })
+    }
+
+    /// The errors, in the order in which the client reports them; none for the other verdicts.
+    #[must_use]
+    pub fn errors(&self) -> &[ClientError] {
+        match self {
+            Verdict::Untrusted { errors, .. } => errors,
+            Verdict::Trusted { .. } | Verdict::Unknown(_) => &[],
+        }
+    }
+
+    /// The verdict of a client that met a signature which this tool can't check.
+    fn unchecked(what: &str) -> Verdict {
+        Verdict::Unknown(format!("{what} can't be checked by this tool; ask the client itself"))
+    }
 }
 
 /// One path through what is presented and trusted, maybe unfinished, with *all* the reasons against it.

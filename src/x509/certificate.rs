@@ -1,6 +1,10 @@
 //! One certificate.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Name, PublicKey, Purpose, SignatureAlgorithm,
@@ -22,6 +26,9 @@ struct Fields {
     tbs: Range<usize>,
     issuer: Name,
     subject: Name,
+    canonical_issuer: OnceLock<Box<[u8]>>,
+    canonical_subject: OnceLock<Box<[u8]>>,
+    key_fingerprint: OnceLock<Fingerprint>,
     validity: Validity,
     spki: Range<usize>,
     key: PublicKey,
@@ -148,6 +155,9 @@ impl Certificate {
             tbs: at(tbs.whole),
             issuer: Name::new(issuer.whole),
             subject: Name::new(subject.whole),
+            canonical_issuer: OnceLock::new(),
+            canonical_subject: OnceLock::new(),
+            key_fingerprint: OnceLock::new(),
             validity,
             spki: at(spki.whole),
             key,
@@ -203,6 +213,18 @@ impl Certificate {
         &self.0.subject
     }
 
+    /// [`Name::canonical`] of the issuer; computed once, because path building compares it with every candidate.
+    #[must_use]
+    pub fn canonical_issuer(&self) -> &[u8] {
+        self.0.canonical_issuer.get_or_init(|| self.0.issuer.canonical().into())
+    }
+
+    /// [`Name::canonical`] of the subject; computed once.
+    #[must_use]
+    pub fn canonical_subject(&self) -> &[u8] {
+        self.0.canonical_subject.get_or_init(|| self.0.subject.canonical().into())
+    }
+
     /// When it is valid.
     #[must_use]
     pub fn validity(&self) -> Validity {
@@ -213,6 +235,12 @@ impl Certificate {
     #[must_use]
     pub fn spki(&self) -> &[u8] {
         &self.0.der[self.0.spki.clone()]
+    }
+
+    /// SHA-256 of [`Self::spki`]; computed once.
+    #[must_use]
+    pub fn key_fingerprint(&self) -> Fingerprint {
+        *self.0.key_fingerprint.get_or_init(|| Fingerprint::of(self.spki()))
     }
 
     /// Algorithm and size of the key.

@@ -11,9 +11,11 @@ mod der;
 mod extension;
 mod key;
 mod name;
+mod signature;
 
 pub use certificate::{Certificate, Defect, NotACertificate, Validity};
 pub use der::{Tlv, read_tlv};
 pub use extension::{AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Purpose};
 pub use key::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm};
 pub use name::Name;
+pub use signature::{SignatureCache, SignatureError, verify};

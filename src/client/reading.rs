@@ -1,0 +1,180 @@
+//! Which anchors a client reads on a host: `--CAfile`, the variables it honours, the stores it knows.
+//!
+//! Sources: OpenSSL crypto/x509/x509_def.c and by_file.c; Go crypto/x509/root_unix.go and root_linux.go; rustls-native-certs 0.8
+//! src/unix.rs; curl src/tool_operate.c and lib/vtls; GnuTLS configure.ac (`--with-default-trust-store-file`); Node
+//! src/crypto/crypto_context.cc; OpenJDK TrustStoreManager.java.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    base::Fingerprint,
+    facts::{CertFile, Content, Facts, FileState, HashDirectory, Quirk, Redirect},
+    path::Anchors,
+    x509::Certificate,
+};
+
+/// What a client reads as its trust store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The anchors.
+    pub anchors: Anchors,
+    /// The places, for people: `/etc/ssl/certs/ca-certificates.crt`.
+    pub from: Vec<String>,
+    /// Why a place could not be used: the place, and `OpenSSL refuses the whole file: …`.
+    pub refused: Vec<(String, String)>,
+    /// Part of what the client trusts is not known (a compiled-in list), and why. An acceptance stands, a refusal means nothing.
+    pub unknown: Option<String>,
+}
+
+impl Reading {
+    /// A file as OpenSSL reads it (`X509_load_cert_crl_file`): one bad block and the whole file is refused.
+    fn openssl_file(&mut self, file: &CertFile) {
+        match openssl_refusal(file) {
+            Some(why) => self.refuse(file, &format!("OpenSSL refuses the whole file: {why}")),
+            None => self.whole_file(file),
+        }
+    }
+
+    /// A file of which every certificate counts that can be read.
+    fn whole_file(&mut self, file: &CertFile) {
+        if file.is_read() {
+            self.from.push(file.path.to_string());
+            self.anchors.file.extend(file.certificates().map(|(_, c)| c.clone()));
+        } else {
+            self.refuse(file, &unread(file));
+        }
+    }
+
+    /// A directory as OpenSSL looks it up: `hash.0`, `hash.1`, … until a number is missing.
+    fn hash_directory(&mut self, directory: &HashDirectory) {
+        match &directory.state {
+            Err(why) => self.refused.push((directory.path.to_string(), why.clone())),
+            Ok(()) => {
+                self.from.push(directory.path.to_string());
+                self.anchors.directory.extend(directory.reachable().into_iter().map(|(_, c)| c.clone()));
+            }
+        }
+    }
+
+    /// A directory of which every file counts whose name `wanted` accepts.
+    fn every_file(&mut self, directory: &HashDirectory, only_hash_names: bool) {
+        match &directory.state {
+            Err(why) => self.refused.push((directory.path.to_string(), why.clone())),
+            Ok(()) => {
+                self.from.push(directory.path.to_string());
+                let entries = directory.entries.iter().filter(|e| !only_hash_names || e.hash.is_some());
+                self.anchors.file.extend(entries.flat_map(|e| e.file.certificates()).map(|(_, c)| c.clone()));
+            }
+        }
+    }
+
+    fn refuse(&mut self, file: &CertFile, why: &str) {
+        self.refused.push((file.path.to_string(), why.to_owned()));
+    }
+
+    fn without_duplicates(mut self) -> Reading {
+        let mut seen: BTreeSet<Fingerprint> = BTreeSet::new();
+        self.anchors.file.retain(|c: &Certificate| seen.insert(c.fingerprint()));
+        self
+    }
+}
+
+/// OpenSSL's own tools and what uses its default paths: CAfile and CApath, each replaced by its variable.
+pub(super) fn openssl(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    let places = Places::of(facts, Some("SSL_CERT_FILE"), Some("SSL_CERT_DIR"));
+    if let Some(file) = places.file {
+        reading.openssl_file(file);
+    }
+    for directory in places.directories {
+        reading.hash_directory(directory);
+    }
+    reading
+}
+
+/// curl: CURL_CA_BUNDLE, else OpenSSL's variables; the compiled-in directory stays beside a bundle that a variable names.
+pub(super) fn curl(facts: &Facts) -> Reading {
+    if facts.given.is_some() || facts.environment.get("CURL_CA_BUNDLE").is_none() {
+        return openssl(facts);
+    }
+    let mut reading = Reading::default();
+    let places = Places::of(facts, Some("CURL_CA_BUNDLE"), None);
+    if let Some(file) = places.file {
+        reading.openssl_file(file);
+    }
+    for directory in places.directories {
+        reading.hash_directory(directory);
+    }
+    reading
+}
+
+/// Node: a list compiled into the binary; NODE_EXTRA_CA_CERTS adds to it.
+pub(super) fn node(facts: &Facts) -> Reading {
+    if facts.given.is_some() {
+        return openssl(facts);
+    }
+    let mut reading = Reading {
+        unknown: Some(
+            "Node trusts the list compiled into its binary, not this host's store; give --CAfile to judge with other anchors"
+                .to_owned(),
+        ),
+        ..Reading::default()
+    };
+    if let Some(file) = facts.environment.get("NODE_EXTRA_CA_CERTS").and_then(|o| o.redirect.file.as_ref()) {
+        reading.openssl_file(file);
+    }
+    reading
+}
+
+/// The bundle and the directories that a client is led to.
+struct Places<'a> {
+    file: Option<&'a CertFile>,
+    directories: Vec<&'a HashDirectory>,
+}
+
+impl<'a> Places<'a> {
+    /// `--CAfile` and `--CApath` replace everything; a variable replaces its own half; else the host's stores, the first that has
+    /// each.
+    fn of(facts: &'a Facts, file_variable: Option<&str>, directory_variable: Option<&str>) -> Places<'a> {
+        if let Some(Redirect { file, directories }) = &facts.given {
+            return Places { file: file.as_ref(), directories: directories.iter().collect() };
+        }
+        let redirect = |variable: Option<&str>| variable.and_then(|v| facts.environment.get(v)).map(|o| &o.redirect);
+        let file = match redirect(file_variable) {
+            Some(redirect) => redirect.file.as_ref(),
+            None => facts.stores.iter().find_map(|s| s.bundle.as_ref()),
+        };
+        let directories = match redirect(directory_variable) {
+            Some(redirect) => redirect.directories.iter().collect(),
+            None => facts.stores.iter().find_map(|s| s.directory.as_ref()).into_iter().collect(),
+        };
+        Places { file, directories }
+    }
+}
+
+/// Why OpenSSL takes nothing from a file: `PEM_X509_INFO_read_bio` gives up at the first block that it can't read.
+fn openssl_refusal(file: &CertFile) -> Option<String> {
+    if !file.is_read() {
+        return Some(unread(file));
+    }
+    if file.quirks.contains(&Quirk::JoinedBlocks) {
+        return Some("BEGIN follows END on the same line".to_owned());
+    }
+    if file.quirks.contains(&Quirk::Unterminated) {
+        return Some("a block has no END".to_owned());
+    }
+    file.entries.iter().find_map(|entry| match &entry.content {
+        Content::Opaque(why) => Some(format!("line {}: {why}", entry.line)),
+        _ => None,
+    })
+}
+
+fn unread(file: &CertFile) -> String {
+    match &file.state {
+        FileState::Missing => "it does not exist".to_owned(),
+        FileState::NotAFile(what) => format!("it is a {what}"),
+        FileState::Read { .. } => "it holds no certificate".to_owned(),
+        FileState::TooLarge(size) => format!("it has {size} bytes, more than this tool reads"),
+        FileState::Unreadable(why) => why.clone(),
+    }
+}

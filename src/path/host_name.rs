@@ -1,0 +1,172 @@
+//! Whether a certificate is made out to a host: DNS names with wildcards (RFC 6125, section 6.4), addresses, and the common name
+//! where a client still looks at it.
+
+use std::net::IpAddr;
+
+use super::Rejection;
+use crate::x509::{Certificate, GeneralName};
+
+/// When the subject's common name counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommonName {
+    /// Never: Go 1.15, webpki.
+    Never,
+    /// When no DNS name is in subjectAltName: OpenSSL's `do_x509_check`, Java's `HostnameChecker`, GnuTLS, Node.
+    WithoutDnsName,
+}
+
+/// The knobs of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// When the common name counts.
+    pub common_name: CommonName,
+    /// Whether `w*.example.com` matches `www.example.com` (OpenSSL without `X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS`, Java).
+    pub partial_wildcards: bool,
+    /// How many labels must follow the one with the wildcard: 2 in OpenSSL, GnuTLS and curl (`*.com` matches nothing), 1 elsewhere.
+    pub labels_after_wildcard: usize,
+}
+
+impl Rules {
+    /// `X509_check_host` without flags (crypto/x509/v3_utl.c).
+    pub const OPENSSL: Rules =
+        Rules { common_name: CommonName::WithoutDnsName, partial_wildcards: true, labels_after_wildcard: 2 };
+    /// Python's `SSLContext.check_hostname`: `X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS` (Modules/_ssl.c); the same for curl's own
+    /// `Curl_cert_hostcheck`, Node's `checkServerIdentity` and `gnutls_x509_crt_check_hostname2`.
+    pub const WHOLE_LABEL: Rules =
+        Rules { common_name: CommonName::WithoutDnsName, partial_wildcards: false, labels_after_wildcard: 2 };
+    /// `sun.security.util.HostnameChecker`, TYPE_TLS.
+    pub const JAVA: Rules = Rules { common_name: CommonName::WithoutDnsName, partial_wildcards: true, labels_after_wildcard: 2 };
+    /// Go's `VerifyHostname` from 1.15, webpki: subjectAltName only.
+    pub const ALT_NAME_ONLY: Rules = Rules { common_name: CommonName::Never, partial_wildcards: false, labels_after_wildcard: 1 };
+}
+
+/// Checks `certificate` against `host`, a DNS name or an address (in brackets or not).
+///
+/// # Errors
+/// [`Rejection::HostMismatch`] with the names that the client looked at.
+pub fn check(certificate: &Certificate, host: &str, rules: Rules) -> Result<(), Rejection> {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let names = certificate.subject_alt_name().unwrap_or_default();
+    let matched = match bare.parse::<IpAddr>() {
+        Ok(address) => names.iter().any(|name| matches!(name, GeneralName::Ip(octets) if is_address(octets, address))),
+        Err(_) => {
+            let asked = bare.strip_suffix('.').unwrap_or(bare);
+            let mut dns =
+                names.iter().filter_map(|n| if let GeneralName::Dns(d) = n { Some(d.as_str()) } else { None }).peekable();
+            if dns.peek().is_none() && rules.common_name == CommonName::WithoutDnsName {
+                certificate.subject().common_name().is_some_and(|name| matches(&name, asked, rules))
+            } else {
+                dns.any(|name| matches(name, asked, rules))
+            }
+        }
+    };
+    if matched { Ok(()) } else { Err(Rejection::HostMismatch { asked: host.to_owned(), names: shown(certificate) }) }
+}
+
+/// Whether a name in a certificate covers `asked`.
+#[must_use]
+pub fn matches(pattern: &str, asked: &str, rules: Rules) -> bool {
+    if pattern.is_empty() || asked.is_empty() || pattern.contains('\0') {
+        return false;
+    }
+    let pattern = pattern.strip_suffix('.').unwrap_or(pattern);
+    let Some((label, rest)) = pattern.split_once('.').filter(|(label, _)| label.contains('*')) else {
+        return !pattern.contains('*') && pattern.eq_ignore_ascii_case(asked);
+    };
+    let Some((asked_label, asked_rest)) = asked.split_once('.') else { return false };
+    if rest.contains('*') || rest.split('.').count() < rules.labels_after_wildcard || !rest.eq_ignore_ascii_case(asked_rest) {
+        return false;
+    }
+    if label == "*" {
+        return !asked_label.is_empty();
+    }
+    // RFC 6125, section 6.4.3: no wildcard inside an A-label, on either side.
+    let is_a_label = |l: &str| l.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
+    if !rules.partial_wildcards || is_a_label(label) || is_a_label(asked_label) || label.matches('*').count() != 1 {
+        return false;
+    }
+    let Some((before, after)) = label.split_once('*') else { return false };
+    let asked_label = asked_label.to_ascii_lowercase();
+    asked_label.len() >= before.len() + after.len()
+        && asked_label.starts_with(&before.to_ascii_lowercase())
+        && asked_label.ends_with(&after.to_ascii_lowercase())
+}
+
+/// The address that an iPAddress of 4 or 16 octets stands for.
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(octets).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
+fn is_address(octets: &[u8], asked: IpAddr) -> bool {
+    address(octets) == Some(asked)
+}
+
+/// The names of a certificate, for people.
+#[must_use]
+pub fn shown(certificate: &Certificate) -> Vec<String> {
+    let alternatives = certificate.subject_alt_name().unwrap_or_default().iter().filter_map(|name| match name {
+        GeneralName::Dns(dns) => Some(dns.clone()),
+        GeneralName::Ip(octets) => address(octets).map(|a| a.to_string()),
+        _ => None,
+    });
+    let names: Vec<String> = alternatives.collect();
+    if names.is_empty() { certificate.subject().common_name().into_iter().collect() } else { names }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_cover_one_label() {
+        let rules = Rules::OPENSSL;
+        assert!(matches("*.example.com", "www.example.com", rules));
+        assert!(matches("*.Example.com", "WWW.example.COM", rules));
+        assert!(matches("*.example.com.", "www.example.com", rules));
+        assert!(!matches("*.example.com", "example.com", rules));
+        assert!(!matches("*.example.com", "a.b.example.com", rules));
+        assert!(!matches("*.example.com", ".example.com", rules));
+        assert!(!matches("www.*.com", "www.example.com", rules));
+        assert!(!matches("*", "localhost", rules));
+        assert!(!matches("*.*.com", "a.b.com", rules));
+    }
+
+    #[test]
+    fn clients_differ_on_partial_and_top_level_wildcards() {
+        assert!(matches("w*.example.com", "www.example.com", Rules::OPENSSL));
+        assert!(!matches("w*.example.com", "www.example.com", Rules::WHOLE_LABEL));
+        assert!(!matches("xn--*.example.com", "xn--abc.example.com", Rules::OPENSSL));
+        assert!(!matches("*.com", "example.com", Rules::OPENSSL));
+        assert!(matches("*.com", "example.com", Rules::ALT_NAME_ONLY));
+    }
+
+    fn certificate(names: &[&str], common_name: &str) -> Certificate {
+        let mut params = rcgen::CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).expect("names");
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        Certificate::parse(params.self_signed(&key).expect("signs").der()).expect("parses")
+    }
+
+    #[test]
+    fn the_common_name_counts_only_without_dns_names() {
+        let named = certificate(&["a.example"], "b.example");
+        assert!(check(&named, "a.example", Rules::OPENSSL).is_ok());
+        assert!(check(&named, "b.example", Rules::OPENSSL).is_err());
+        let bare = certificate(&[], "b.example");
+        assert!(check(&bare, "b.example", Rules::OPENSSL).is_ok());
+        assert!(check(&bare, "b.example", Rules::ALT_NAME_ONLY).is_err());
+    }
+
+    #[test]
+    fn addresses_match_addresses_only() {
+        let certificate = certificate(&["127.0.0.1", "::1", "a.example"], "x");
+        for host in ["127.0.0.1", "::1", "[::1]", "0:0::1"] {
+            assert!(check(&certificate, host, Rules::OPENSSL).is_ok(), "{host}");
+        }
+        let Err(Rejection::HostMismatch { asked, names }) = check(&certificate, "127.0.0.2", Rules::OPENSSL) else {
+            panic!("another address matched")
+        };
+        assert_eq!((asked.as_str(), names), ("127.0.0.2", vec!["127.0.0.1".into(), "::1".into(), "a.example".into()]));
+    }
+}

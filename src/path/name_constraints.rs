@@ -1,0 +1,222 @@
+//! nameConstraints (RFC 5280, section 4.2.1.10), as the clients read it.
+
+use crate::x509::{Certificate, GeneralName, Name, Tlv, read_tlv};
+
+/// What a name breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// It lies in an excluded subtree: the name.
+    Excluded(String),
+    /// A subtree says minimum or maximum, which nobody supports.
+    MinMax,
+    /// It lies outside every permitted subtree of its kind: the name.
+    NotPermitted(String),
+    /// A constraint, or a name that it applies to, can't be read.
+    Syntax,
+    /// A constraint of a kind that the client doesn't know, on a name of that kind.
+    UnsupportedKind,
+}
+
+/// One subtree.
+struct Subtree<'a> {
+    tag: u8,
+    base: &'a [u8],
+    min_max: bool,
+}
+
+/// The constraints of one CA.
+pub struct NameConstraints<'a> {
+    permitted: Vec<Subtree<'a>>,
+    excluded: Vec<Subtree<'a>>,
+}
+
+const OID: &str = "2.5.29.30";
+/// Comparisons of one certificate's names with one CA's subtrees before a client gives up; OpenSSL's `NAME_CHECK_MAX` is 2^20.
+const COMPARISONS: usize = 1 << 20;
+
+/// The constraints of `ca`, if it has any.
+#[must_use]
+pub fn of(ca: &Certificate) -> Option<NameConstraints<'_>> {
+    let (_, value) = ca.extension(OID)?;
+    let mut found = NameConstraints { permitted: Vec::new(), excluded: Vec::new() };
+    let (outer, _) = read_tlv(value)?;
+    for list in elements(outer.value) {
+        let into = if list.tag == 0xa0 { &mut found.permitted } else { &mut found.excluded };
+        for subtree in elements(list.value) {
+            let mut parts = elements(subtree.value);
+            if let Some(base) = parts.next() {
+                into.push(Subtree { tag: base.tag, base: base.value, min_max: parts.next().is_some() });
+            }
+        }
+    }
+    Some(found)
+}
+
+impl<'a> NameConstraints<'a> {
+    /// Checks the subject (as a directory name) and every alternative name of `certificate`; with `common_name`, the common name too,
+    /// as a DNS name.
+    ///
+    /// # Errors
+    /// The first [`Violation`], in the order of the names in the certificate.
+    pub fn check(&'a self, certificate: &Certificate, common_name: bool) -> Result<(), Violation> {
+        let names = certificate.subject_alt_name().unwrap_or_default();
+        if names.len().saturating_add(1).saturating_mul(self.permitted.len() + self.excluded.len()) > COMPARISONS {
+            return Err(Violation::UnsupportedKind);
+        }
+        if !certificate.subject().is_empty() {
+            self.check_name(0xa4, &Subject::Directory(certificate.subject()))?;
+        }
+        for name in names {
+            match name {
+                GeneralName::Directory(name) => self.check_name(0xa4, &Subject::Directory(name))?,
+                GeneralName::Dns(text) => self.check_name(0x82, &Subject::Dns(text))?,
+                GeneralName::Email(text) => self.check_name(0x81, &Subject::Email(text))?,
+                GeneralName::Ip(octets) => self.check_name(0x87, &Subject::Ip(octets))?,
+                GeneralName::Uri(text) => self.check_name(0x86, &Subject::Uri(text))?,
+                GeneralName::Other => {}
+            }
+        }
+        match certificate.subject().common_name() {
+            Some(name) if common_name && looks_like_dns(&name) => self.check_name(0x82, &Subject::Dns(&name)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_name(&'a self, tag: u8, name: &Subject<'_>) -> Result<(), Violation> {
+        let of_kind = |list: &'a [Subtree<'a>]| list.iter().filter(move |s| s.tag == tag);
+        if of_kind(&self.permitted).chain(of_kind(&self.excluded)).any(|s| s.min_max) {
+            return Err(Violation::MinMax);
+        }
+        let mut inside = of_kind(&self.permitted).next().is_none();
+        for subtree in of_kind(&self.permitted) {
+            inside |= name.lies_in(subtree.base)?;
+        }
+        if !inside {
+            return Err(Violation::NotPermitted(name.shown()));
+        }
+        for subtree in of_kind(&self.excluded) {
+            if name.lies_in(subtree.base)? {
+                return Err(Violation::Excluded(name.shown()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name under test.
+enum Subject<'a> {
+    Directory(&'a Name),
+    Dns(&'a str),
+    Email(&'a str),
+    Ip(&'a [u8]),
+    Uri(&'a str),
+}
+
+impl Subject<'_> {
+    fn lies_in(&self, base: &[u8]) -> Result<bool, Violation> {
+        let text = || std::str::from_utf8(base).map_err(|_| Violation::Syntax);
+        Ok(match self {
+            // The subtree's RDNs must be the first of the name's; canonical forms are compared, as OpenSSL's `nc_dn` does.
+            Subject::Directory(name) => name.canonical().starts_with(&Name::new(base).canonical()),
+            Subject::Dns(name) => in_domain(name, text()?),
+            Subject::Email(name) => {
+                let base = text()?;
+                let Some((_, host)) = name.rsplit_once('@') else { return Err(Violation::Syntax) };
+                match base.rsplit_once('@') {
+                    Some(_) => name.eq_ignore_ascii_case(base),
+                    None if base.starts_with('.') => ends_with(host, base),
+                    None => host.eq_ignore_ascii_case(base),
+                }
+            }
+            Subject::Ip(octets) => match base.len() {
+                8 | 32 if base.len() == octets.len() * 2 => {
+                    let (network, mask) = base.split_at(octets.len());
+                    octets.iter().zip(network).zip(mask).all(|((o, n), m)| o & m == n & m)
+                }
+                8 | 32 => false,
+                _ => return Err(Violation::Syntax),
+            },
+            Subject::Uri(uri) => {
+                let base = text()?;
+                let Some(host) = uri_host(uri) else { return Err(Violation::Syntax) };
+                if base.starts_with('.') { ends_with(host, base) } else { host.eq_ignore_ascii_case(base) }
+            }
+        })
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Subject::Directory(name) => name.to_string(),
+            Subject::Dns(text) | Subject::Email(text) | Subject::Uri(text) => (*text).to_owned(),
+            Subject::Ip(octets) => octets.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
+        }
+    }
+}
+
+/// The base itself and everything below it; an empty base is everything.
+fn in_domain(name: &str, base: &str) -> bool {
+    base.is_empty()
+        || name.eq_ignore_ascii_case(base)
+        || (ends_with(name, base) && (base.starts_with('.') || name.as_bytes().get(name.len() - base.len() - 1) == Some(&b'.')))
+}
+
+fn ends_with(name: &str, end: &str) -> bool {
+    name.len() > end.len() && name.as_bytes()[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+}
+
+fn uri_host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    Some(host.split(':').next().unwrap_or(host)).filter(|h| !h.is_empty())
+}
+
+/// OpenSSL checks a common name only if it could be a DNS name (`cn2dnsid`, crypto/x509/v3_ncons.c): letters, digits, `-`, `_`, with a
+/// dot between.
+fn looks_like_dns(name: &str) -> bool {
+    name.contains('.')
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
+}
+
+fn elements(mut input: &[u8]) -> impl Iterator<Item = Tlv<'_>> {
+    std::iter::from_fn(move || {
+        let (tlv, rest) = read_tlv(input)?;
+        input = rest;
+        Some(tlv)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_hold_themselves_and_what_is_below() {
+        assert!(in_domain("example.com", "example.com"));
+        assert!(in_domain("a.EXAMPLE.com", "example.com"));
+        assert!(!in_domain("badexample.com", "example.com"));
+        assert!(in_domain("a.example.com", ".example.com"));
+        assert!(!in_domain("example.com", ".example.com"));
+        assert!(in_domain("anything", ""));
+    }
+
+    #[test]
+    fn reads_hosts_of_uris() {
+        assert_eq!(uri_host("https://u:p@host.example:8443/x"), Some("host.example"));
+        assert_eq!(uri_host("urn:x"), None);
+    }
+
+    #[test]
+    fn addresses_lie_in_networks() {
+        let network = [10, 0, 0, 0, 255, 0, 0, 0];
+        assert_eq!(Subject::Ip(&[10, 1, 2, 3]).lies_in(&network), Ok(true));
+        assert_eq!(Subject::Ip(&[11, 1, 2, 3]).lies_in(&network), Ok(false));
+        assert_eq!(Subject::Ip(&[0; 16]).lies_in(&network), Ok(false));
+        assert_eq!(Subject::Ip(&[10, 1, 2, 3]).lies_in(&[10, 0]), Err(Violation::Syntax));
+    }
+}
