@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Case, ClientVerdict, rule,
+    Case, ClientVerdict, 
     support::{self, Place},
 };
 

@@ -6,7 +6,7 @@ use crate::{
     path::Verdict,
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A trust anchor expires within the days of `--within` (90 by default). When it ends, every path that has no other

@@ -5,7 +5,7 @@ use crate::{
     finding::{Finding, Intent, Remedy, Severity},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A trust anchor begins to be valid only later. Either it was made with a wrong clock, or this host's clock is

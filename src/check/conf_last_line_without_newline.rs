@@ -6,7 +6,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The last line of the configuration has no newline, and Debian's tool (a shell `read` loop) never sees it: what it

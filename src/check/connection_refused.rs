@@ -2,7 +2,7 @@
 
 use crate::{facts::ConnectFailure, finding::Finding};
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The host answered at once that nothing listens on that port. The network path is fine; the service is stopped,

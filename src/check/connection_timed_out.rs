@@ -2,7 +2,7 @@
 
 use crate::{facts::ConnectFailure, finding::Finding};
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** No answer came in time. When connecting, that is nearly always a packet filter that drops silently: a firewall,

@@ -5,7 +5,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The configuration was saved with Windows line ends. Each name then ends in a carriage return and no file has such a

@@ -6,7 +6,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy, Severity},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A certificate of the package was taken out by deleting its line in the configuration or by putting `#` before it. On

@@ -6,7 +6,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy, Severity},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A certificate whose file name has a blank, a comma or a parenthesis is deselected by `!`. Debian's tool makes links

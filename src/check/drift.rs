@@ -10,7 +10,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** Parts of one store disagree: a certificate is selected but missing from the bundle, is in the bundle but nothing

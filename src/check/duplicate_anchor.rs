@@ -7,7 +7,7 @@ use crate::{
     finding::{Evidence, Finding},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The bundle holds the same certificate more than once. No client minds, but each copy must go when the anchor has

@@ -5,7 +5,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A store is there and holds no anchor. Every program that reads it refuses every server. A refresh over a missing

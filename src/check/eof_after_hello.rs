@@ -2,7 +2,7 @@
 
 use crate::{facts::ConnectFailure, finding::Finding};
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The connection was opened and, after the ClientHello, closed without a word. TLS is not spoken there, the server

@@ -93,7 +93,6 @@ macro_rules! rule {
         };
     };
 }
-use rule;
 
 /// Declares the modules and lists their checks, by code.
 macro_rules! checks {
@@ -106,7 +105,17 @@ macro_rules! checks {
 }
 
 checks! {
-    connection_refused connection_timed_out connection_reset not_tls tls_alert name_does_not_resolve eof_after_hello old_protocol starttls_failed proxy_refused no_route no_certificate_presented anchor_expired anchor_expiring anchor_not_yet_valid same_name_order non_ca_anchor weak_anchor duplicate_anchor drift dangling_link multi_certificate_file missing_final_newline crlf wrong_extension deselect_name_mapped deleted_or_commented_line conf_last_line_without_newline stale_new_file unreadable_file private_key_in_store corrupt_certificate parked_configuration no_store_found empty_store same_basename missing_configuration model_and_client_disagree
+    connection_refused connection_timed_out connection_reset not_tls tls_alert name_does_not_resolve eof_after_hello old_protocol
+    starttls_failed proxy_refused no_route no_certificate_presented
+    leaf_expired leaf_not_yet_valid wrong_name missing_intermediate wrong_order duplicate_presented root_included
+    expired_cross_sign_presented self_signed_leaf intermediate_expired weak_presented unrelated_presented certificate_unreadable
+    anchor_expired anchor_expiring anchor_not_yet_valid same_name_order non_ca_anchor weak_anchor duplicate_anchor
+    drift dangling_link multi_certificate_file missing_final_newline crlf wrong_extension deselect_name_mapped
+    deleted_or_commented_line conf_last_line_without_newline stale_new_file unreadable_file private_key_in_store corrupt_certificate
+    parked_configuration no_store_found empty_store same_basename missing_configuration
+    dead_anchor_chosen unknown_root environment_redirect interception protocol_mismatch
+    clock_implausible
+    model_and_client_disagree
 }
 
 pub use model_and_client_disagree::disagreement;

@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 
-use super::{Case, Check, rule, support};
+use super::{Case, Check, support};
 
 rule! {
     /// **What it means.** A real client on this host gave another verdict than the tool's model of it. One of them is wrong: the model, or what it

@@ -5,7 +5,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A source holds several certificates. The bundle gets all of them, the hash directory none: `openssl rehash` skips

@@ -2,7 +2,7 @@
 
 use crate::{facts::ConnectFailure, finding::Finding};
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The name has no address here: a typing error, a resolver that can't be reached, a search domain that is missing,

@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The handshake went on without a certificate, or the file holds none. A server that does that uses an anonymous

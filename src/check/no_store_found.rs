@@ -5,7 +5,7 @@ use crate::{
     finding::{Finding, Intent, Remedy, Severity},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** No trust store was found where one is looked for. Programs that bring their own roots (Go with x509roots, rustls with

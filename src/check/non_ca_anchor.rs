@@ -5,7 +5,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A certificate that is no CA lies among the anchors. If a CA issued it, most clients ignore it there: OpenSSL without

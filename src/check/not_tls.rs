@@ -5,7 +5,7 @@ use crate::{
     finding::Finding,
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The server speaks, but not TLS: plain HTTP on the port, or a protocol that must be upgraded first (SMTP, IMAP,

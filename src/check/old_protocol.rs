@@ -6,7 +6,7 @@ use crate::{
     finding::{Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The server has a certificate, but offers only a protocol or cipher suites that clients of today refuse: TLS 1.0

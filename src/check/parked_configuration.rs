@@ -5,7 +5,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The configuration was edited, so the package manager left it alone and put its new list beside it (`.apk-new`). CAs

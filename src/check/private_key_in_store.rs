@@ -6,7 +6,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A file of the store holds a private key. Store files are readable for everybody and are copied into the bundle, into

@@ -2,7 +2,7 @@
 
 use crate::{facts::ConnectFailure, finding::Finding};
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** The HTTP proxy on the way did not open the tunnel: 407 wants a password, 403 forbids the host or port, 502 to 504

@@ -8,7 +8,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy, Severity},
 };
 
-use super::{Case, deselect_name_mapped::link_name, rule, support};
+use super::{Case, deselect_name_mapped::link_name, support};
 
 rule! {
     /// **What it means.** Two sources have the same file name in different folders. Both get into the bundle, but there is only one link in

@@ -6,7 +6,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** Two anchors of a store have the same name, one has expired, and a client that takes the first match takes the

@@ -5,7 +5,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** An interrupted refresh left its half-written output behind. Debian's tool *appends* to a `ca-certificates.crt.new` that

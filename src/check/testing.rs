@@ -1,10 +1,14 @@
 //! Facts by hand, for the checks' own tests.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use crate::{
     base::{At, Fingerprint, TreePath},
-    client::{Profile, Reading},
+    client::Profile,
     facts::{
         CertFile, Clock, ConfLine, ConfLineKind, Configuration, ConnectFailure, Content, DirectoryEntry, Endpoint, Entry,
         Environment, Facts, FileState, HashDirectory, Presented, Selection, Source, SourceOwner, Store, Target, TargetSource,
@@ -43,31 +47,14 @@ fixtures! {
 /// The instant for which `fixtures/clients` was made.
 pub(super) const LAB: &str = "2026-11-22T01:00:00Z";
 
-fn reads_nothing(_: &Facts) -> Reading {
-    Reading::default()
+/// A real profile under another name: only the verdicts that a test writes down count.
+fn profile(id: &'static str, family: &'static str, ignores_anchor_dates: bool) -> Profile {
+    Profile { id, family, ignores_anchor_dates, ..*crate::client::ALL[0] }
 }
 
-fn judges_nothing(_: &crate::path::Question<'_>) -> Verdict {
-    Verdict::Unknown("not asked".into())
-}
-
-const fn profile(id: &'static str, ignores_anchor_dates: bool) -> Profile {
-    Profile {
-        id,
-        family: id,
-        versions: "",
-        title: id,
-        source: "",
-        measured: false,
-        ignores_anchor_dates,
-        reads: reads_nothing,
-        judge: judges_nothing,
-    }
-}
-
-pub(super) static OLD_OPENSSL: Profile = profile("openssl-1.0.2", false);
-pub(super) static OPENSSL: Profile = profile("openssl-3", false);
-pub(super) static JAVA: Profile = profile("java-17", true);
+pub(super) static OLD_OPENSSL: LazyLock<Profile> = LazyLock::new(|| profile("openssl-1.0.2", "openssl", false));
+pub(super) static OPENSSL: LazyLock<Profile> = LazyLock::new(|| profile("openssl-3", "openssl", false));
+pub(super) static JAVA: LazyLock<Profile> = LazyLock::new(|| profile("java-17", "java", true));
 
 /// Everything that a [`Case`] borrows.
 pub(super) struct World {
@@ -353,4 +340,29 @@ pub(super) fn cert_pem(pem: &str) -> Store {
 pub(super) fn pem(certificate: &Certificate) -> String {
     let body = base64_simd::STANDARD.encode_to_string(certificate.der());
     format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+}
+
+/// A certificate for `host`, issued by a new CA of this name at the beginning of this day for a year, with one more extension.
+pub(super) fn issued_by(issuer: &str, host: &str, day: (i32, u8, u8), extension: Option<(&[u64], &[u8])>) -> String {
+    use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(DnType::CommonName, issuer);
+    let ca = Issuer::new(ca, KeyPair::generate().expect("a key"));
+    let mut leaf = CertificateParams::new(vec![host.to_owned()]).expect("a name");
+    leaf.distinguished_name.push(DnType::CommonName, host);
+    (leaf.not_before, leaf.not_after) = (date_time_ymd(day.0, day.1, day.2), date_time_ymd(day.0 + 1, day.1, day.2));
+    leaf.use_authority_key_identifier_extension = true;
+    leaf.custom_extensions.extend(extension.map(|(oid, content)| CustomExtension::from_oid_content(oid, content.to_vec())));
+    leaf.signed_by(&KeyPair::generate().expect("a key"), &ca).expect("a certificate").pem()
+}
+
+/// A server certificate without its issuer, which says where the issuer can be had.
+pub(super) fn leaf_with_aia() -> String {
+    let uri = b"http://ca.example/issuing.der";
+    let mut access = vec![0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02, 0x86, uri.len() as u8];
+    access.extend_from_slice(uri);
+    let mut list = vec![0x30, access.len() as u8 + 2, 0x30, access.len() as u8];
+    list.extend(access);
+    issued_by("Test Issuing CA", "localhost", (2026, 11, 1), Some((&[1, 3, 6, 1, 5, 5, 7, 1, 1], &list)))
 }

@@ -5,7 +5,7 @@ use crate::{
     finding::{Finding, Severity},
 };
 
-use super::{Case, rule, support};
+use super::{Case, protocol_mismatch, support};
 
 rule! {
     /// **What it means.** The server speaks TLS and refused this conversation by an alert. The number says why: 112 knows no such name,
@@ -25,10 +25,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for endpoint in &case.facts.endpoints {
         let target = &endpoint.target;
         let (number, name, severity) = match &endpoint.outcome {
-            Err(ConnectFailure::Alert { number, name }) if !matches!(*number, 70 | 71 | 86) => (*number, *name, Severity::Error),
+            Err(ConnectFailure::Alert { number, name }) if !protocol_mismatch::is_mismatch(*number) => (*number, *name, Severity::Error),
             // 0 is close_notify: the usual goodbye.
             Ok(presented) => match presented.alert {
-                Some((number, name)) if number != 0 && !matches!(number, 70 | 71 | 86) => (number, name, Severity::Warning),
+                Some((number, name)) if number != 0 && !protocol_mismatch::is_mismatch(number) => (number, name, Severity::Warning),
                 _ => continue,
             },
             Err(_) => continue,

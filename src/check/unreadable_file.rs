@@ -7,7 +7,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A file of the store could not be read: permission, a loop of links, a device where a file should be, or a size beyond

@@ -5,7 +5,7 @@ use crate::{
     x509::{Certificate, Hash, KeyAlgorithm},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** An anchor's key is shorter than clients of today demand (RSA or DSA below 2048 bits), so that OpenSSL at security

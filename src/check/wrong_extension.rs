@@ -6,7 +6,7 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, rule, support};
+use super::{Case, support};
 
 rule! {
     /// **What it means.** A certificate lies in the local folder under a name that the refresh tool does not take: Debian and Ubuntu read only
