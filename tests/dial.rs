@@ -1,6 +1,10 @@
 //! Looking at servers and verifying them, over real sockets on loopback ports.
 
 mod loopback;
+#[path = "loopback/plain.rs"]
+mod plain;
+#[path = "loopback/stubs.rs"]
+mod stubs;
 
 use std::{
     io::{Read, Write},
@@ -19,7 +23,11 @@ use certdoctor::{
         dial::{LiveDial, in_order},
     },
 };
-use loopback::{Pki, have_openssl, plain, rustls_server, s_server, stub};
+use loopback::{
+    openssl::{Server, command, file, have_openssl, s_server},
+    pki::{ca_params, issue},
+};
+use stubs::{Pki, rustls_server, says, serve_tls, stub};
 
 fn server(port: u16) -> Target {
     target("localhost", port, None)
@@ -86,7 +94,7 @@ fn verifies_with_exactly_the_given_anchors() {
         Err(VerifyFailure::Refused(words)) => words,
         other => panic!("{other:?}"),
     };
-    let stranger = loopback::issue(loopback::ca_params("Another Root"), None);
+    let stranger = issue(ca_params("Another Root"), None);
     assert_eq!(refused(&[&stranger.der], NOW, "localhost"), "invalid peer certificate: UnknownIssuer");
     // Another key under the same name.
     assert_eq!(refused(&[&Pki::new().root.der], NOW, "localhost"), "invalid peer certificate: BadSignature");
@@ -105,8 +113,7 @@ fn sees_what_s_server_shows() {
     let directory = tempfile::tempdir().expect("a directory");
     let files = pki.s_server_files(directory.path());
     let start = |more: &[&str]| s_server(directory.path(), &[&files[..], more].concat());
-    let look =
-        |server: &loopback::Server, hello: &Hello| LiveDial::new().observe(&self::server(server.port), hello).expect("a chain");
+    let look = |server: &Server, hello: &Hello| LiveDial::new().observe(&self::server(server.port), hello).expect("a chain");
 
     let tls13 = start(&["-tls1_3", "-alpn", "h2,http/1.1"]);
     let seen = look(&tls13, &Hello { alpn: vec!["http/1.1".into()], ..hello() });
@@ -140,7 +147,7 @@ fn sees_what_s_server_shows() {
 
     // An OCSP response that says "unauthorized" is as good as any to be stapled.
     let response = [0x30, 3, 0x0a, 1, 6];
-    loopback::file(directory.path(), "ocsp.der", response);
+    file(directory.path(), "ocsp.der", response);
     for (more, completed) in [(&["-tls1_3"][..], true), (&["-tls1_2"], true), (&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], false)]
     {
         let stapling = start(&[&["-status", "-status_file", "ocsp.der"], more].concat());
@@ -159,8 +166,8 @@ fn sends_the_name_that_is_wanted() {
     let other = Pki::new();
     let directory = tempfile::tempdir().expect("a directory");
     let files = pki.s_server_files(directory.path());
-    loopback::file(directory.path(), "other.pem", &other.leaf.pem);
-    loopback::file(directory.path(), "other.key", other.leaf.key.serialize_pem());
+    file(directory.path(), "other.pem", &other.leaf.pem);
+    file(directory.path(), "other.key", other.leaf.key.serialize_pem());
     let names = ["-servername", "other.test", "-cert2", "other.pem", "-key2", "other.key"];
     for version in [&["-tls1_3"][..], &["-tls1", "-cipher", "ALL:@SECLEVEL=0"]] {
         let server = s_server(directory.path(), &[&files[..], &names, version].concat());
@@ -224,7 +231,7 @@ fn upgrades_by_every_protocol() {
         let config = config.clone();
         let port = stub(move |mut stream| {
             if plain::willing(*protocol, &mut stream) {
-                loopback::serve_tls(stream, &config);
+                serve_tls(stream, &config);
             }
         });
         let target = target("localhost", port, Some(*protocol));
@@ -234,7 +241,7 @@ fn upgrades_by_every_protocol() {
 
         // The stub is right, says the client that everybody uses.
         if have_openssl() {
-            let output = loopback::command("openssl")
+            let output = command("openssl")
                 .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-starttls", name])
                 .stdin(Stdio::null())
                 .output()
@@ -248,27 +255,28 @@ fn upgrades_by_every_protocol() {
 #[test]
 fn says_what_a_server_said_that_does_not_upgrade() {
     let dial = LiveDial::new();
-    for (name, protocol, _) in StartTls::ALL {
-        let port = stub(move |mut stream| plain::unwilling(*protocol, &mut stream));
-        match dial.observe(&target("localhost", port, Some(*protocol)), &hello()) {
+    in_order(StartTls::ALL, StartTls::ALL.len(), |(name, protocol, _)| {
+        let protocol = *protocol;
+        let port = stub(move |mut stream| plain::unwilling(protocol, &mut stream));
+        match dial.observe(&target("localhost", port, Some(protocol)), &hello()) {
             Err(ConnectFailure::StartTls { protocol: whose, said }) => {
-                assert_eq!(whose, *protocol);
+                assert_eq!(whose, protocol);
                 let words = ["TLS not available", "without TLS", "tls-not-available"];
                 assert!(words.iter().any(|w| said.contains(w)), "{name}: {said}");
             }
             other => panic!("{name}: {other:?}"),
         }
         // Another protocol's server, a TLS server, and one that hangs up.
-        let http = loopback::says(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n");
+        let http = says(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n");
         let hangs_up = stub(drop);
         let tls = rustls_server(Pki::new().server_config());
         for port in [http, hangs_up, tls] {
             let hello = Hello { timeout: 1, ..hello() };
-            let failure = dial.observe(&target("localhost", port, Some(*protocol)), &hello).expect_err("a chain");
+            let failure = dial.observe(&target("localhost", port, Some(protocol)), &hello).expect_err("a chain");
             let silent = port == tls && matches!(failure, ConnectFailure::TimedOut("before STARTTLS"));
             assert!(silent || matches!(failure, ConnectFailure::StartTls { .. } | ConnectFailure::Reset), "{name}: {failure:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -310,7 +318,7 @@ fn goes_through_a_proxy() {
     for answer in
         ["HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 3\r\n\r\nno!", "HTTP/1.0 403 Forbidden\r\n", "garbage"]
     {
-        let proxy = loopback::says(answer.as_bytes());
+        let proxy = says(answer.as_bytes());
         let failure = dial.observe(&server(1), &through(format!("http://localhost:{proxy}"))).expect_err("a chain");
         let Some(line) = answer.lines().next() else { continue };
         assert!(matches!(&failure, ConnectFailure::Proxy(said) if said.contains(line)), "{failure:?}");
@@ -331,7 +339,7 @@ fn classes_what_is_not_tls() {
         (b"220 mail.test ESMTP\r\n", Some("SMTP")),
         (b"nothing that anybody knows\r\n", None),
     ] {
-        match observe(loopback::says(bytes)) {
+        match observe(says(bytes)) {
             Err(ConnectFailure::NotTls { first, looks_like }) => {
                 assert_eq!(looks_like, protocol);
                 assert_eq!(first, &bytes[..bytes.len().min(64)]);
@@ -346,20 +354,20 @@ fn classes_what_is_not_tls() {
     });
     assert!(matches!(observe(ssh), Err(ConnectFailure::NotTls { looks_like: Some("SSH"), .. })));
     // Too short for a record's header.
-    assert!(matches!(observe(loopback::says(b"no")), Err(ConnectFailure::NotTls { first, .. }) if first == b"no"));
+    assert!(matches!(observe(says(b"no")), Err(ConnectFailure::NotTls { first, .. }) if first == b"no"));
 }
 
 #[test]
 fn classes_ends_of_connections() {
     let port = closed_port();
     assert_eq!(observe(port).err(), Some(ConnectFailure::Refused(format!("127.0.0.1:{port}"))));
-    assert_eq!(observe(loopback::says(b"")).err(), Some(ConnectFailure::EofAfterHello));
+    assert_eq!(observe(says(b"")).err(), Some(ConnectFailure::EofAfterHello));
     // Closing with unread bytes resets.
     let resets = stub(|stream| {
         let _ = stream.peek(&mut [0]);
     });
     assert_eq!(observe(resets).err(), Some(ConnectFailure::Reset));
-    let half = observe(loopback::says(&[22, 3, 3, 0, 90, 2, 0, 0]));
+    let half = observe(says(&[22, 3, 3, 0, 90, 2, 0, 0]));
     assert!(matches!(&half, Err(ConnectFailure::Io(words)) if words.contains("in the middle")), "{half:?}");
 }
 
@@ -417,7 +425,7 @@ fn names_every_alert() {
         (120, "no_application_protocol"),
         (200, "unassigned"),
     ];
-    let failures = in_order(alerts, 8, |(number, _)| observe(loopback::says(&[21, 3, 3, 0, 2, 2, *number])).err());
+    let failures = in_order(alerts, 8, |(number, _)| observe(says(&[21, 3, 3, 0, 2, 2, *number])).err());
     for ((number, name), failure) in alerts.iter().zip(failures) {
         assert_eq!(failure, Some(ConnectFailure::Alert { number: *number, name }));
     }
@@ -495,7 +503,7 @@ fn reads_old_handshakes_in_any_fragments() {
     {
         for size in [1, 3, 1000, 16384] {
             let flight = [server_hello(version), certificate_message(&pki.chain()), message(14, &[])].concat();
-            let seen = observe(loopback::says(&records(&flight, size))).expect("a chain");
+            let seen = observe(says(&records(&flight, size))).expect("a chain");
             assert_eq!(ders(&seen), pki.chain());
             assert_eq!((seen.protocol, seen.cipher.as_deref()), (Some(protocol), Some("RC4-SHA")));
         }
@@ -507,7 +515,7 @@ fn shows_what_is_no_certificate() {
     let pki = Pki::new();
     let sent = [pki.leaf.der.clone(), b"garbage".to_vec(), pki.root.der.clone()];
     let flight = [server_hello(0x0301), certificate_message(&sent), message(14, &[])].concat();
-    let seen = observe(loopback::says(&records(&flight, 16384))).expect("a chain");
+    let seen = observe(says(&records(&flight, 16384))).expect("a chain");
     assert_eq!(ders(&seen), [pki.leaf.der, pki.root.der]);
     assert_eq!(seen.opaque.len(), 1);
     assert_eq!(seen.opaque[0].0, 1);
@@ -520,7 +528,7 @@ fn a_chain_beyond_rustls_limit_is_read_and_one_beyond_ours_is_not() {
     let many = vec![pki.leaf.der.clone(); 300];
     let flight = [server_hello(0x0303), certificate_message(&many), message(14, &[])].concat();
     assert!(flight.len() > 100_000);
-    assert_eq!(observe(loopback::says(&records(&flight, 16384))).expect("a chain").certificates.len(), 300);
+    assert_eq!(observe(says(&records(&flight, 16384))).expect("a chain").certificates.len(), 300);
 
     let huge = [server_hello(0x0303), [&[11, 0xff, 0xff, 0xff][..], &[0; 20_000]].concat()].concat();
     let endless = stub(|mut stream| {
@@ -529,7 +537,7 @@ fn a_chain_beyond_rustls_limit_is_read_and_one_beyond_ours_is_not() {
         while stream.write_all(&record).is_ok() {}
     });
     let warnings = stub(|mut stream| while stream.write_all(&[21, 3, 1, 0, 2, 1, 112]).is_ok() {});
-    for port in [loopback::says(&records(&huge, 16384)), endless, warnings] {
+    for port in [says(&records(&huge, 16384)), endless, warnings] {
         let start = Instant::now();
         let failure = observe(port).expect_err("a chain");
         assert!(matches!(&failure, ConnectFailure::Io(words) if words.contains("longer than")), "{failure:?}");
