@@ -81,6 +81,10 @@ fn sees_the_chain_of_an_old_server() {
         assert_eq!(seen.protocol, Some(protocol));
         assert_eq!(seen.cipher.as_deref(), Some("ECDHE-ECDSA-AES256-SHA"));
         assert!(!seen.handshake_completed);
+        // What can't be spoken can't be verified.
+        let verified = LiveDial::new().verify(&server(old.port), &hello(), &[&pki.root.der], NOW);
+        let alert = ConnectFailure::Alert { number: 70, name: "protocol_version" };
+        assert_eq!(verified, Err(VerifyFailure::Connect(alert)));
     }
 }
 
@@ -315,6 +319,17 @@ fn goes_through_a_proxy() {
     let last = requests.lock().expect("no panic").pop().expect("a request");
     assert_eq!(last, "CONNECT [::1]:8443 HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n");
 
+    // The stub is right, says the client that everybody uses.
+    if have_openssl() {
+        let output = command("openssl")
+            .args(["s_client", "-proxy", &format!("127.0.0.1:{tunnel}"), "-connect", "origin.invalid:443"])
+            .stdin(Stdio::null())
+            .output()
+            .expect("openssl");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(" 0 s:CN = localhost"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     for answer in
         ["HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 3\r\n\r\nno!", "HTTP/1.0 403 Forbidden\r\n", "garbage"]
     {
@@ -367,6 +382,12 @@ fn classes_ends_of_connections() {
         let _ = stream.peek(&mut [0]);
     });
     assert_eq!(observe(resets).err(), Some(ConnectFailure::Reset));
+    // TCP knows no broadcast (ENETUNREACH).
+    let failure = LiveDial::new().observe(&target("255.255.255.255", 443, None), &hello()).err();
+    assert!(
+        matches!(&failure, Some(ConnectFailure::NoRoute(words)) if words.starts_with("255.255.255.255:443: ")),
+        "{failure:?}"
+    );
     let half = observe(says(&[22, 3, 3, 0, 90, 2, 0, 0]));
     assert!(matches!(&half, Err(ConnectFailure::Io(words)) if words.contains("in the middle")), "{half:?}");
 }
@@ -375,10 +396,11 @@ fn classes_ends_of_connections() {
 fn classes_names_that_do_not_resolve() {
     let dial = LiveDial::new();
     let failure = dial.observe(&target("no-such-host.invalid", 443, None), &hello()).expect_err("a chain");
-    assert!(
-        matches!(&failure, ConnectFailure::NameDoesNotResolve(words) if words.starts_with("no-such-host.invalid: ")),
-        "{failure:?}"
-    );
+    match &failure {
+        ConnectFailure::NameDoesNotResolve(words) => assert!(words.starts_with("no-such-host.invalid: "), "{words}"),
+        // Where the name server itself can't be reached.
+        other => assert_eq!(*other, ConnectFailure::TimedOut("resolving the name")),
+    }
     let failure = dial.observe(&target("", 443, None), &hello()).expect_err("a chain");
     assert!(matches!(failure, ConnectFailure::NameDoesNotResolve(_)), "{failure:?}");
     let file = Target { text: "x.pem".into(), source: TargetSource::Stdin, host: None };
@@ -392,6 +414,21 @@ fn localhost_needs_no_resolver() {
     for host in ["localhost", "LOCALHOST.", "app.localhost", "127.0.0.1", "[::ffff:127.0.0.1]"] {
         assert!(LiveDial::new().observe(&target(host, port, None), &hello()).is_ok(), "{host}");
     }
+}
+
+#[test]
+fn tries_the_next_address() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        eprintln!("skipped: no IPv6 on the loopback interface");
+        return;
+    };
+    let port = listener.local_addr().expect("an address").port();
+    let pki = Pki::new();
+    let config = Arc::new(pki.server_config());
+    thread::spawn(move || listener.incoming().flatten().for_each(|stream| serve_tls(stream, &config)));
+    let seen = observe(port).expect("a chain");
+    assert_eq!(seen.peer, Some(format!("[::1]:{port}")));
+    assert!(LiveDial::new().observe(&target("[::1]", port, None), &hello()).is_ok());
 }
 
 #[test]

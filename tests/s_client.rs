@@ -171,6 +171,11 @@ fn cases() -> Vec<Case> {
             server: &["-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"],
             ..case("RSA key exchange", 0, &rsa_leaf, &[], &[&rsa_root])
         },
+        Case {
+            server: &["-tls1", "-cipher", "ALL:@SECLEVEL=0"],
+            client: &["-tls1", "-cipher", "ALL:@SECLEVEL=0"],
+            ..case("TLS 1.0", 0, &rsa_leaf, &[], &[&rsa_root])
+        },
         case("P-384 under RSA", 0, &p384, &[], &[&rsa_root]),
         case("Ed25519", 0, &ed25519, &[], &[&ed25519_root]),
     ]);
@@ -198,7 +203,9 @@ fn cases() -> Vec<Case> {
     other_strings.push(DnType::OrganizationalUnitName, DnValue::Ia5String("a\tb\u{7f}".try_into().expect("IA5")));
     let strings_root = issue(changed(ca_params(""), |p| p.distinguished_name = other_strings), None);
     let strings_leaf = issue(leaf_params(), Some(&strings_root));
+    let multi = multi_valued();
     cases.extend([
+        Case { code: 18, store: vec![root.pem.clone()], ..multi },
         case("odd names", 0, &odd_leaf, &[&odd_root], &[&odd_root]),
         case("odd names, unknown", 19, &odd_leaf, &[&odd_root], &[&root]),
         Case {
@@ -249,6 +256,20 @@ fn cases() -> Vec<Case> {
         case("signed by another key, its issuer sent", 7, &forged, &[&impostor], &[&root]),
     ]);
     cases
+}
+
+/// A name with several attributes in one RDN, which rcgen can't make.
+fn multi_valued() -> Case {
+    let key = rsa_key().serialize_pem();
+    let directory = tempfile::tempdir().expect("a directory");
+    file(directory.path(), "leaf.key", &key);
+    let made = command("openssl")
+        .args(["req", "-x509", "-key", "leaf.key", "-days", "30", "-subj", "/C=DE+O=A, B/OU=x+OU=y+OU=z/CN=localhost"])
+        .current_dir(directory.path())
+        .output()
+        .expect("openssl");
+    let pem = String::from_utf8(made.stdout).expect("PEM");
+    Case { name: "multi-valued name", sent: vec![pem], key, ..Case::default() }
 }
 
 fn with_dates(mut params: CertificateParams) -> CertificateParams {

@@ -248,7 +248,7 @@ fn extensions(body: &mut Vec<u8>, newest: Protocol, sni: Option<&str>, alpn: &[S
             vector(out, 2, |out| {
                 // host_name.
                 out.push(0);
-                vector(out, 2, |out| out.extend_from_slice(name.trim_end_matches('.').as_bytes()));
+                vector(out, 2, |out| out.extend_from_slice(name.as_bytes()));
             });
         });
     }

@@ -40,7 +40,7 @@ pub(super) fn verify(target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) 
     let route = Route::of(target, hello).map_err(connect)?;
     let checked = match &target.host {
         Some(host) => {
-            let bare = host.trim_matches(['[', ']']).to_owned();
+            let bare = host.trim_matches(['[', ']']).trim_end_matches('.').to_owned();
             let wrong = |_| connect(ConnectFailure::Io(format!("`{host}` is neither a DNS name nor an address")));
             Some(ServerName::try_from(bare).map_err(wrong)?)
         }
