@@ -25,7 +25,7 @@ use certdoctor::{
 };
 use loopback::{
     openssl::{Server, command, file, have_openssl, s_server},
-    pki::{ca_params, issue},
+    pki::{ca_params, issue, issue_with},
 };
 use stubs::{Pki, rustls_server, says, serve_tls, stub};
 
@@ -106,6 +106,24 @@ fn verifies_with_exactly_the_given_anchors() {
     assert!(refused(&[&pki.root.der], At(0), "localhost").contains("not valid yet"));
     assert!(refused(&[&pki.root.der], NOW, "a.localhost").contains("not valid for name"));
     assert!(!refused(&[], NOW, "localhost").is_empty());
+
+    // What is no certificate is left out; an anchor's own dates are not looked at, which is how a dead root goes on being trusted.
+    let verify = |target: &Target, hello: &Hello, anchor: &[u8]| dial.verify(target, hello, &[b"garbage", anchor], NOW);
+    assert_eq!(verify(&server(port), &hello(), &pki.root.der), Ok(()));
+    let mut dead = pki.root.params.clone();
+    dead.not_after = rcgen::date_time_ymd(2020, 5, 30);
+    let dead = issue_with(dead, rcgen::KeyPair::from_pem(&pki.root.key.serialize_pem()).expect("a key"), None);
+    assert_eq!(verify(&server(port), &hello(), &dead.der), Ok(()));
+
+    // The name that is checked is the target's, whatever is sent and wherever we connect to.
+    assert_eq!(verify(&target("127.0.0.1", port, None), &hello(), &pki.root.der), Ok(()));
+    let elsewhere = Hello { servername: Some(Some("elsewhere.test".into())), ..hello() };
+    assert_eq!(verify(&server(port), &elsewhere, &pki.root.der), Ok(()));
+    let elsewhere = Hello { connect: Some(("127.0.0.1".into(), port)), servername: Some(None), ..hello() };
+    assert!(matches!(verify(&target("elsewhere.test", 1, None), &elsewhere, &pki.root.der), Err(VerifyFailure::Refused(_))));
+    assert_eq!(verify(&Target { host: None, ..server(port) }, &hello(), &pki.root.der), Ok(()));
+    let anyone = dial.verify(&Target { host: None, ..server(port) }, &hello(), &[&stranger.der], NOW);
+    assert!(matches!(anyone, Err(VerifyFailure::Refused(words)) if words.contains("UnknownIssuer")));
 }
 
 #[test]

@@ -111,6 +111,10 @@ fn cases() -> Vec<Case> {
         Case { server: &["-verify", "1", "-CAfile", "sent.pem"], ..case("asks", 0, &leaf, &[&intermediate], &[&root]) },
     ];
 
+    let wild = changed(CertificateParams::new(vec!["*.wild.test".into()]).expect("names"), |p| *p = with_dates(p.clone()));
+    let wild = issue(wild, Some(&root));
+    cases.push(Case { client: &["-verify_hostname", "a.wild.test"], ..case("wildcard", 0, &wild, &[], &[&root]) });
+
     // Dates.
     let old_leaf = issue(expired(leaf_params()), Some(&intermediate));
     let future_leaf = issue(changed(leaf_params(), |p| p.not_before = date_time_ymd(2039, 2, 3)), Some(&intermediate));
@@ -396,7 +400,7 @@ fn ask_ourselves(case: &Case, port: u16) -> (String, String) {
         .map(|e| VerifyError { number: e.code.parse().expect("a number"), depth: e.depth.expect("a depth"), text: &e.text })
         .collect();
     let showcerts = case.client.contains(&"-showcerts");
-    let peername = options.get("-verify_hostname").copied();
+    let peername = options.get("-verify_hostname").map(|asked| if *asked == "a.wild.test" { "*.wild.test" } else { asked });
     let input = SClient { presented: &presented, path, errors: &errors, peername, partial_chain, showcerts };
     let verification = verification(&input);
     (verification.clone(), comparable(&render(&input).replacen(&verification, "", 1)))

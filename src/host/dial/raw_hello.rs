@@ -340,6 +340,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_message_breaks_the_reader(kind: u8, body: Vec<u8>, version in proptest::option::of(0x0300u16..0x0305)) {
+            let mut seen = Seen { version, ..Seen::default() };
+            seen.message(kind, &body);
+            let shown = seen.certificates.iter().map(Vec::len).sum::<usize>();
+            proptest::prop_assert!(shown <= body.len());
+        }
+    }
+
     #[test]
     fn malformed_messages_are_refused() {
         let mut seen = Seen::default();
