@@ -1,6 +1,10 @@
 //! Looking at servers and verifying them, over real sockets on loopback ports.
 
 mod loopback;
+#[path = "loopback/plain.rs"]
+mod plain;
+#[path = "loopback/stubs.rs"]
+mod stubs;
 
 use std::{
     io::{Read, Write},
@@ -19,7 +23,11 @@ use certdoctor::{
         dial::{LiveDial, in_order},
     },
 };
-use loopback::{Pki, have_openssl, plain, rustls_server, s_server, stub};
+use loopback::{
+    openssl::{Server, command, file, have_openssl, s_server},
+    pki::{ca_params, issue, issue_with},
+};
+use stubs::{Pki, rustls_server, says, serve_tls, stub};
 
 fn server(port: u16) -> Target {
     target("localhost", port, None)
@@ -73,6 +81,10 @@ fn sees_the_chain_of_an_old_server() {
         assert_eq!(seen.protocol, Some(protocol));
         assert_eq!(seen.cipher.as_deref(), Some("ECDHE-ECDSA-AES256-SHA"));
         assert!(!seen.handshake_completed);
+        // What can't be spoken can't be verified.
+        let verified = LiveDial::new().verify(&server(old.port), &hello(), &[&pki.root.der], NOW);
+        let alert = ConnectFailure::Alert { number: 70, name: "protocol_version" };
+        assert_eq!(verified, Err(VerifyFailure::Connect(alert)));
     }
 }
 
@@ -86,7 +98,7 @@ fn verifies_with_exactly_the_given_anchors() {
         Err(VerifyFailure::Refused(words)) => words,
         other => panic!("{other:?}"),
     };
-    let stranger = loopback::issue(loopback::ca_params("Another Root"), None);
+    let stranger = issue(ca_params("Another Root"), None);
     assert_eq!(refused(&[&stranger.der], NOW, "localhost"), "invalid peer certificate: UnknownIssuer");
     // Another key under the same name.
     assert_eq!(refused(&[&Pki::new().root.der], NOW, "localhost"), "invalid peer certificate: BadSignature");
@@ -94,6 +106,24 @@ fn verifies_with_exactly_the_given_anchors() {
     assert!(refused(&[&pki.root.der], At(0), "localhost").contains("not valid yet"));
     assert!(refused(&[&pki.root.der], NOW, "a.localhost").contains("not valid for name"));
     assert!(!refused(&[], NOW, "localhost").is_empty());
+
+    // What is no certificate is left out; an anchor's own dates are not looked at, which is how a dead root goes on being trusted.
+    let verify = |target: &Target, hello: &Hello, anchor: &[u8]| dial.verify(target, hello, &[b"garbage", anchor], NOW);
+    assert_eq!(verify(&server(port), &hello(), &pki.root.der), Ok(()));
+    let mut dead = pki.root.params.clone();
+    dead.not_after = rcgen::date_time_ymd(2020, 5, 30);
+    let dead = issue_with(dead, rcgen::KeyPair::from_pem(&pki.root.key.serialize_pem()).expect("a key"), None);
+    assert_eq!(verify(&server(port), &hello(), &dead.der), Ok(()));
+
+    // The name that is checked is the target's, whatever is sent and wherever we connect to.
+    assert_eq!(verify(&target("127.0.0.1", port, None), &hello(), &pki.root.der), Ok(()));
+    let elsewhere = Hello { servername: Some(Some("elsewhere.test".into())), ..hello() };
+    assert_eq!(verify(&server(port), &elsewhere, &pki.root.der), Ok(()));
+    let elsewhere = Hello { connect: Some(("127.0.0.1".into(), port)), servername: Some(None), ..hello() };
+    assert!(matches!(verify(&target("elsewhere.test", 1, None), &elsewhere, &pki.root.der), Err(VerifyFailure::Refused(_))));
+    assert_eq!(verify(&Target { host: None, ..server(port) }, &hello(), &pki.root.der), Ok(()));
+    let anyone = dial.verify(&Target { host: None, ..server(port) }, &hello(), &[&stranger.der], NOW);
+    assert!(matches!(anyone, Err(VerifyFailure::Refused(words)) if words.contains("UnknownIssuer")));
 }
 
 #[test]
@@ -105,8 +135,7 @@ fn sees_what_s_server_shows() {
     let directory = tempfile::tempdir().expect("a directory");
     let files = pki.s_server_files(directory.path());
     let start = |more: &[&str]| s_server(directory.path(), &[&files[..], more].concat());
-    let look =
-        |server: &loopback::Server, hello: &Hello| LiveDial::new().observe(&self::server(server.port), hello).expect("a chain");
+    let look = |server: &Server, hello: &Hello| LiveDial::new().observe(&self::server(server.port), hello).expect("a chain");
 
     let tls13 = start(&["-tls1_3", "-alpn", "h2,http/1.1"]);
     let seen = look(&tls13, &Hello { alpn: vec!["http/1.1".into()], ..hello() });
@@ -140,7 +169,7 @@ fn sees_what_s_server_shows() {
 
     // An OCSP response that says "unauthorized" is as good as any to be stapled.
     let response = [0x30, 3, 0x0a, 1, 6];
-    loopback::file(directory.path(), "ocsp.der", response);
+    file(directory.path(), "ocsp.der", response);
     for (more, completed) in [(&["-tls1_3"][..], true), (&["-tls1_2"], true), (&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], false)]
     {
         let stapling = start(&[&["-status", "-status_file", "ocsp.der"], more].concat());
@@ -159,8 +188,8 @@ fn sends_the_name_that_is_wanted() {
     let other = Pki::new();
     let directory = tempfile::tempdir().expect("a directory");
     let files = pki.s_server_files(directory.path());
-    loopback::file(directory.path(), "other.pem", &other.leaf.pem);
-    loopback::file(directory.path(), "other.key", other.leaf.key.serialize_pem());
+    file(directory.path(), "other.pem", &other.leaf.pem);
+    file(directory.path(), "other.key", other.leaf.key.serialize_pem());
     let names = ["-servername", "other.test", "-cert2", "other.pem", "-key2", "other.key"];
     for version in [&["-tls1_3"][..], &["-tls1", "-cipher", "ALL:@SECLEVEL=0"]] {
         let server = s_server(directory.path(), &[&files[..], &names, version].concat());
@@ -224,7 +253,7 @@ fn upgrades_by_every_protocol() {
         let config = config.clone();
         let port = stub(move |mut stream| {
             if plain::willing(*protocol, &mut stream) {
-                loopback::serve_tls(stream, &config);
+                serve_tls(stream, &config);
             }
         });
         let target = target("localhost", port, Some(*protocol));
@@ -234,7 +263,7 @@ fn upgrades_by_every_protocol() {
 
         // The stub is right, says the client that everybody uses.
         if have_openssl() {
-            let output = loopback::command("openssl")
+            let output = command("openssl")
                 .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-starttls", name])
                 .stdin(Stdio::null())
                 .output()
@@ -248,27 +277,28 @@ fn upgrades_by_every_protocol() {
 #[test]
 fn says_what_a_server_said_that_does_not_upgrade() {
     let dial = LiveDial::new();
-    for (name, protocol, _) in StartTls::ALL {
-        let port = stub(move |mut stream| plain::unwilling(*protocol, &mut stream));
-        match dial.observe(&target("localhost", port, Some(*protocol)), &hello()) {
+    in_order(StartTls::ALL, StartTls::ALL.len(), |(name, protocol, _)| {
+        let protocol = *protocol;
+        let port = stub(move |mut stream| plain::unwilling(protocol, &mut stream));
+        match dial.observe(&target("localhost", port, Some(protocol)), &hello()) {
             Err(ConnectFailure::StartTls { protocol: whose, said }) => {
-                assert_eq!(whose, *protocol);
+                assert_eq!(whose, protocol);
                 let words = ["TLS not available", "without TLS", "tls-not-available"];
                 assert!(words.iter().any(|w| said.contains(w)), "{name}: {said}");
             }
             other => panic!("{name}: {other:?}"),
         }
         // Another protocol's server, a TLS server, and one that hangs up.
-        let http = loopback::says(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n");
+        let http = says(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n");
         let hangs_up = stub(drop);
         let tls = rustls_server(Pki::new().server_config());
         for port in [http, hangs_up, tls] {
             let hello = Hello { timeout: 1, ..hello() };
-            let failure = dial.observe(&target("localhost", port, Some(*protocol)), &hello).expect_err("a chain");
+            let failure = dial.observe(&target("localhost", port, Some(protocol)), &hello).expect_err("a chain");
             let silent = port == tls && matches!(failure, ConnectFailure::TimedOut("before STARTTLS"));
             assert!(silent || matches!(failure, ConnectFailure::StartTls { .. } | ConnectFailure::Reset), "{name}: {failure:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -307,10 +337,21 @@ fn goes_through_a_proxy() {
     let last = requests.lock().expect("no panic").pop().expect("a request");
     assert_eq!(last, "CONNECT [::1]:8443 HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n");
 
+    // The stub is right, says the client that everybody uses.
+    if have_openssl() {
+        let output = command("openssl")
+            .args(["s_client", "-proxy", &format!("127.0.0.1:{tunnel}"), "-connect", "origin.invalid:443"])
+            .stdin(Stdio::null())
+            .output()
+            .expect("openssl");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(" 0 s:CN = localhost"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     for answer in
         ["HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 3\r\n\r\nno!", "HTTP/1.0 403 Forbidden\r\n", "garbage"]
     {
-        let proxy = loopback::says(answer.as_bytes());
+        let proxy = says(answer.as_bytes());
         let failure = dial.observe(&server(1), &through(format!("http://localhost:{proxy}"))).expect_err("a chain");
         let Some(line) = answer.lines().next() else { continue };
         assert!(matches!(&failure, ConnectFailure::Proxy(said) if said.contains(line)), "{failure:?}");
@@ -331,7 +372,7 @@ fn classes_what_is_not_tls() {
         (b"220 mail.test ESMTP\r\n", Some("SMTP")),
         (b"nothing that anybody knows\r\n", None),
     ] {
-        match observe(loopback::says(bytes)) {
+        match observe(says(bytes)) {
             Err(ConnectFailure::NotTls { first, looks_like }) => {
                 assert_eq!(looks_like, protocol);
                 assert_eq!(first, &bytes[..bytes.len().min(64)]);
@@ -346,20 +387,26 @@ fn classes_what_is_not_tls() {
     });
     assert!(matches!(observe(ssh), Err(ConnectFailure::NotTls { looks_like: Some("SSH"), .. })));
     // Too short for a record's header.
-    assert!(matches!(observe(loopback::says(b"no")), Err(ConnectFailure::NotTls { first, .. }) if first == b"no"));
+    assert!(matches!(observe(says(b"no")), Err(ConnectFailure::NotTls { first, .. }) if first == b"no"));
 }
 
 #[test]
 fn classes_ends_of_connections() {
     let port = closed_port();
     assert_eq!(observe(port).err(), Some(ConnectFailure::Refused(format!("127.0.0.1:{port}"))));
-    assert_eq!(observe(loopback::says(b"")).err(), Some(ConnectFailure::EofAfterHello));
+    assert_eq!(observe(says(b"")).err(), Some(ConnectFailure::EofAfterHello));
     // Closing with unread bytes resets.
     let resets = stub(|stream| {
         let _ = stream.peek(&mut [0]);
     });
     assert_eq!(observe(resets).err(), Some(ConnectFailure::Reset));
-    let half = observe(loopback::says(&[22, 3, 3, 0, 90, 2, 0, 0]));
+    // TCP knows no broadcast (ENETUNREACH).
+    let failure = LiveDial::new().observe(&target("255.255.255.255", 443, None), &hello()).err();
+    assert!(
+        matches!(&failure, Some(ConnectFailure::NoRoute(words)) if words.starts_with("255.255.255.255:443: ")),
+        "{failure:?}"
+    );
+    let half = observe(says(&[22, 3, 3, 0, 90, 2, 0, 0]));
     assert!(matches!(&half, Err(ConnectFailure::Io(words)) if words.contains("in the middle")), "{half:?}");
 }
 
@@ -367,10 +414,11 @@ fn classes_ends_of_connections() {
 fn classes_names_that_do_not_resolve() {
     let dial = LiveDial::new();
     let failure = dial.observe(&target("no-such-host.invalid", 443, None), &hello()).expect_err("a chain");
-    assert!(
-        matches!(&failure, ConnectFailure::NameDoesNotResolve(words) if words.starts_with("no-such-host.invalid: ")),
-        "{failure:?}"
-    );
+    match &failure {
+        ConnectFailure::NameDoesNotResolve(words) => assert!(words.starts_with("no-such-host.invalid: "), "{words}"),
+        // Where the name server itself can't be reached.
+        other => assert_eq!(*other, ConnectFailure::TimedOut("resolving the name")),
+    }
     let failure = dial.observe(&target("", 443, None), &hello()).expect_err("a chain");
     assert!(matches!(failure, ConnectFailure::NameDoesNotResolve(_)), "{failure:?}");
     let file = Target { text: "x.pem".into(), source: TargetSource::Stdin, host: None };
@@ -384,6 +432,21 @@ fn localhost_needs_no_resolver() {
     for host in ["localhost", "LOCALHOST.", "app.localhost", "127.0.0.1", "[::ffff:127.0.0.1]"] {
         assert!(LiveDial::new().observe(&target(host, port, None), &hello()).is_ok(), "{host}");
     }
+}
+
+#[test]
+fn tries_the_next_address() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        eprintln!("skipped: no IPv6 on the loopback interface");
+        return;
+    };
+    let port = listener.local_addr().expect("an address").port();
+    let pki = Pki::new();
+    let config = Arc::new(pki.server_config());
+    thread::spawn(move || listener.incoming().flatten().for_each(|stream| serve_tls(stream, &config)));
+    let seen = observe(port).expect("a chain");
+    assert_eq!(seen.peer, Some(format!("[::1]:{port}")));
+    assert!(LiveDial::new().observe(&target("[::1]", port, None), &hello()).is_ok());
 }
 
 #[test]
@@ -417,7 +480,7 @@ fn names_every_alert() {
         (120, "no_application_protocol"),
         (200, "unassigned"),
     ];
-    let failures = in_order(alerts, 8, |(number, _)| observe(loopback::says(&[21, 3, 3, 0, 2, 2, *number])).err());
+    let failures = in_order(alerts, 8, |(number, _)| observe(says(&[21, 3, 3, 0, 2, 2, *number])).err());
     for ((number, name), failure) in alerts.iter().zip(failures) {
         assert_eq!(failure, Some(ConnectFailure::Alert { number: *number, name }));
     }
@@ -495,7 +558,7 @@ fn reads_old_handshakes_in_any_fragments() {
     {
         for size in [1, 3, 1000, 16384] {
             let flight = [server_hello(version), certificate_message(&pki.chain()), message(14, &[])].concat();
-            let seen = observe(loopback::says(&records(&flight, size))).expect("a chain");
+            let seen = observe(says(&records(&flight, size))).expect("a chain");
             assert_eq!(ders(&seen), pki.chain());
             assert_eq!((seen.protocol, seen.cipher.as_deref()), (Some(protocol), Some("RC4-SHA")));
         }
@@ -507,7 +570,7 @@ fn shows_what_is_no_certificate() {
     let pki = Pki::new();
     let sent = [pki.leaf.der.clone(), b"garbage".to_vec(), pki.root.der.clone()];
     let flight = [server_hello(0x0301), certificate_message(&sent), message(14, &[])].concat();
-    let seen = observe(loopback::says(&records(&flight, 16384))).expect("a chain");
+    let seen = observe(says(&records(&flight, 16384))).expect("a chain");
     assert_eq!(ders(&seen), [pki.leaf.der, pki.root.der]);
     assert_eq!(seen.opaque.len(), 1);
     assert_eq!(seen.opaque[0].0, 1);
@@ -520,7 +583,7 @@ fn a_chain_beyond_rustls_limit_is_read_and_one_beyond_ours_is_not() {
     let many = vec![pki.leaf.der.clone(); 300];
     let flight = [server_hello(0x0303), certificate_message(&many), message(14, &[])].concat();
     assert!(flight.len() > 100_000);
-    assert_eq!(observe(loopback::says(&records(&flight, 16384))).expect("a chain").certificates.len(), 300);
+    assert_eq!(observe(says(&records(&flight, 16384))).expect("a chain").certificates.len(), 300);
 
     let huge = [server_hello(0x0303), [&[11, 0xff, 0xff, 0xff][..], &[0; 20_000]].concat()].concat();
     let endless = stub(|mut stream| {
@@ -529,7 +592,7 @@ fn a_chain_beyond_rustls_limit_is_read_and_one_beyond_ours_is_not() {
         while stream.write_all(&record).is_ok() {}
     });
     let warnings = stub(|mut stream| while stream.write_all(&[21, 3, 1, 0, 2, 1, 112]).is_ok() {});
-    for port in [loopback::says(&records(&huge, 16384)), endless, warnings] {
+    for port in [says(&records(&huge, 16384)), endless, warnings] {
         let start = Instant::now();
         let failure = observe(port).expect_err("a chain");
         assert!(matches!(&failure, ConnectFailure::Io(words) if words.contains("longer than")), "{failure:?}");

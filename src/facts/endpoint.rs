@@ -94,7 +94,7 @@ pub struct Presented {
     /// The address that answered.
     pub peer: Option<String>,
     /// How the certificates were read: false when a raw ClientHello had to be used because the server speaks only what rustls does
-    /// not (TLS 1.0, 1.1, old suites).
+    /// not (TLS 1.0, 1.1, old suites), and when the server broke off after its certificates (see [`Self::alert`]).
     pub handshake_completed: bool,
     /// An alert that the server sent after its certificates.
     pub alert: Option<(u8, &'static str)>,

@@ -22,6 +22,8 @@ pub struct SClient<'a> {
     pub path: &'a [Certificate],
     /// The errors that it reports with a callback that lets it go on, in its order.
     pub errors: &'a [VerifyError<'a>],
+    /// The name in the certificate that matches the one asked for by `-verify_hostname`, if it was told that.
+    pub peername: Option<&'a str>,
     /// Whether it was told `-partial_chain`.
     pub partial_chain: bool,
     /// Whether it was told `-showcerts`.
@@ -86,7 +88,12 @@ pub fn render(input: &SClient<'_>) -> String {
     }
     let (number, text) = input.errors.last().map_or((0, "ok"), |e| (e.number, e.text));
     match number {
-        0 => out.push_str("Verification: OK\n"),
+        0 => {
+            out.push_str("Verification: OK\n");
+            if let Some(name) = input.peername {
+                out.push_str(&format!("Verified peername: {name}\n"));
+            }
+        }
         _ => out.push_str(&format!("Verification error: {text}\n")),
     }
     match presented.protocol {
@@ -102,16 +109,16 @@ pub fn render(input: &SClient<'_>) -> String {
 pub fn verification(input: &SClient<'_>) -> String {
     let mut callback = Callback { path: input.path, sticky: None, out: String::new() };
     let mut errors = input.errors.iter().copied().peekable();
-    while let Some(error) = errors.next_if(|e| !is_internal(e.number)) {
+    while let Some(error) = errors.next_if(|e| phase(e) == Phase::Building) {
         callback.error(error);
     }
     // The top of a path that does not end at a self-issued certificate has nobody to check it by; alone, it is reported as 21.
     let mut top = input.path.len();
-    if top > 1 && !input.partial_chain && input.path.last().is_some_and(|c| !is_self_issued(c)) {
+    if top > 1 && !input.partial_chain && input.path.last().is_some_and(|c| !is_self_signed(c)) {
         top -= 1;
     }
     for depth in (0..top).rev() {
-        while let Some(error) = errors.next_if(|e| is_internal(e.number) && (e.depth == depth || e.depth == depth + 1)) {
+        while let Some(error) = errors.next_if(|e| phase(e) == Phase::At(depth)) {
             callback.error(error);
         }
         callback.fine(depth);
@@ -120,13 +127,33 @@ pub fn verification(input: &SClient<'_>) -> String {
     callback.out
 }
 
-/// The errors of `internal_verify`: signatures, the issuer's right to sign, dates, and a leaf alone.
-fn is_internal(number: u32) -> bool {
-    matches!(number, 4 | 6..=10 | 13 | 14 | 21 | 32 | 39 | 92..=94)
+/// When `X509_verify_cert` finds an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// While it builds the path and looks at extensions, strength and name.
+    Building,
+    /// In `internal_verify`, when it comes to this depth on its way down.
+    At(usize),
+    /// Afterwards: name constraints and policies.
+    Late,
 }
 
-fn is_self_issued(certificate: &Certificate) -> bool {
+fn phase(error: &VerifyError<'_>) -> Phase {
+    match error.number {
+        // Signature, dates, and a leaf alone.
+        7 | 9 | 10 | 13 | 14 | 21 => Phase::At(error.depth),
+        // The issuer's key can't be read or may not sign: found when it comes to the subject below.
+        6 | 32 => Phase::At(error.depth.saturating_sub(1)),
+        42 | 43 | 47..=53 => Phase::Late,
+        _ => Phase::Building,
+    }
+}
+
+/// `ossl_x509_likely_issued` of a certificate by itself: names, and the key identifier if both sides have one.
+fn is_self_signed(certificate: &Certificate) -> bool {
+    let key_id = certificate.authority_key_id().and_then(|a| a.key_id.as_deref());
     certificate.subject().canonical() == certificate.issuer().canonical()
+        && key_id.zip(certificate.subject_key_id()).is_none_or(|(wanted, found)| wanted == found)
 }
 
 /// `verify_callback` and what it remembers: the last error stays in the context, so that its explanation is printed again for each
@@ -321,7 +348,14 @@ mod tests {
     #[test]
     fn shows_that_nothing_came() {
         let presented = Presented { protocol: Some(Protocol::Tls12), bytes: (7, 200), ..Presented::default() };
-        let text = render(&SClient { presented: &presented, path: &[], errors: &[], partial_chain: false, showcerts: false });
+        let text = render(&SClient {
+            presented: &presented,
+            path: &[],
+            errors: &[],
+            peername: None,
+            partial_chain: false,
+            showcerts: false,
+        });
         assert!(
             text.starts_with(
                 "CONNECTED(00000003)\n---\nno peer certificate available\n---\nNo client certificate CA names sent\n"

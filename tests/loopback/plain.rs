@@ -167,7 +167,7 @@ fn mysql(stream: &mut TcpStream, capabilities: u16) -> bool {
     packet.extend_from_slice(b"8.0.36\0");
     packet.extend_from_slice(&[7, 0, 0, 0]);
     packet.extend_from_slice(b"12345678\0");
-    packet.extend_from_slice(&(0xf7ff & !0x0800 | capabilities).to_le_bytes());
+    packet.extend_from_slice(&(0xf7ff | capabilities).to_le_bytes());
     packet.extend_from_slice(&[45, 2, 0, 0xff, 0xdf, 21]);
     packet.extend_from_slice(&[0; 10]);
     packet.extend_from_slice(b"123456789012\0mysql_native_password\0");

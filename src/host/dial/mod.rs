@@ -159,10 +159,12 @@ impl Route {
         let TargetSource::Server { host, port, starttls } = &target.source else {
             return Err(ConnectFailure::Unreadable(format!("{target} is not a server")));
         };
-        let is_name = |host: &String| !host.is_empty() && host.trim_matches(['[', ']']).parse::<IpAddr>().is_err();
+        let is_name = |host: &str| !host.is_empty() && host.trim_matches(['[', ']']).parse::<IpAddr>().is_err();
+        // Without the dot at its end (RFC 6066, section 3).
+        let absolute = |host: &String| host.trim_end_matches('.').to_owned();
         let sni = match &hello.servername {
-            Some(name) => name.clone(),
-            None => target.host.clone().filter(is_name),
+            Some(name) => name.as_ref().map(absolute),
+            None => target.host.as_ref().filter(|h| is_name(h)).map(absolute),
         };
         let domain = target.host.clone().or_else(|| sni.clone()).unwrap_or_else(|| host.clone());
         let (host, port) = hello.connect.clone().unwrap_or_else(|| (host.clone(), *port));

@@ -248,7 +248,7 @@ fn extensions(body: &mut Vec<u8>, newest: Protocol, sni: Option<&str>, alpn: &[S
             vector(out, 2, |out| {
                 // host_name.
                 out.push(0);
-                vector(out, 2, |out| out.extend_from_slice(name.trim_end_matches('.').as_bytes()));
+                vector(out, 2, |out| out.extend_from_slice(name.as_bytes()));
             });
         });
     }
@@ -337,6 +337,16 @@ mod tests {
                 }
             }
             assert!(body.0.is_empty());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_message_breaks_the_reader(kind: u8, body: Vec<u8>, version in proptest::option::of(0x0300u16..0x0305)) {
+            let mut seen = Seen { version, ..Seen::default() };
+            seen.message(kind, &body);
+            let shown = seen.certificates.iter().map(Vec::len).sum::<usize>();
+            proptest::prop_assert!(shown <= body.len());
         }
     }
 

@@ -43,7 +43,9 @@ pub(super) fn negotiate(wire: &mut Wire, protocol: StartTls, domain: &str) -> Re
                 said("the server speaks TLS already, without STARTTLS")
             }
             io::ErrorKind::UnexpectedEof if wire.first().is_empty() => said("the server closed the connection without a word"),
-            io::ErrorKind::UnexpectedEof => said(&format!("the server closed the connection after `{e}`")),
+            io::ErrorKind::UnexpectedEof => {
+                said(&format!("the server closed the connection after `{}`", classify::printable(wire.first())))
+            }
             io::ErrorKind::InvalidData => said(&e.to_string()),
             _ => classify::io_failure(&e, "the server", "before STARTTLS"),
         },

@@ -27,7 +27,8 @@ use crate::{
 };
 
 /// Shakes hands with `target` and verifies what it presents: the path to one of `anchors` (DER; those that webpki can't read are left
-/// out, as `add_parsable_certificates` does), the dates as of `at`, and [`Target::host`] if there is one.
+/// out, as `add_parsable_certificates` does), the dates as of `at`, and [`Target::host`] if there is one. The dates of an anchor are not
+/// looked at: webpki doesn't, which is one reason why this is not the tool's only verdict.
 ///
 /// # Errors
 /// [`VerifyFailure::Refused`] with rustls' words; [`VerifyFailure::Connect`] when no certificate came to be judged.
@@ -40,7 +41,7 @@ pub(super) fn verify(target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) 
     let route = Route::of(target, hello).map_err(connect)?;
     let checked = match &target.host {
         Some(host) => {
-            let bare = host.trim_matches(['[', ']']).to_owned();
+            let bare = host.trim_matches(['[', ']']).trim_end_matches('.').to_owned();
             let wrong = |_| connect(ConnectFailure::Io(format!("`{host}` is neither a DNS name nor an address")));
             Some(ServerName::try_from(bare).map_err(wrong)?)
         }
