@@ -250,7 +250,7 @@ fn through_trust_stage(
         title(stages, root),
         from.line
     ));
-    report.warnings.push("the base image's bundle is copied once more into the image; rebuilding on a newer base needs no patch".to_owned());
+    report.warnings.push("rebuilding on a newer base image is better than carrying a copy of its bundle; Java's cacerts is not changed".to_owned());
     let stage = &stages[root];
     let platform = match &from.kind {
         Kind::Instruction(i) => i.flag("platform").map(|p| format!("--platform={p} ")).unwrap_or_default(),
@@ -290,7 +290,8 @@ fn as_root(snippet: &Snippet, place: &Place, text: String, report: &mut Report) 
     let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
     let root = format!("{keyword} root{newline}");
     let back = format!("{keyword} {user}{newline}");
-    lines.insert(1, &root);
+    let comments = lines.iter().take_while(|line| line.starts_with('#')).count();
+    lines.insert(comments, &root);
     lines.insert(lines.len() - 1, &back);
     lines.concat()
 }
