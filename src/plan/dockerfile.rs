@@ -35,6 +35,9 @@ pub enum DockerfileError {
     /// An image that the table does not know.
     #[error("can't tell which distribution the image `{0}` is made of; name it with --family debian or --family alpine, or give its tree with --root")]
     UnknownImage(String),
+    /// The file ends within an instruction, so that anything put after it would become part of it; the line.
+    #[error("the instruction in line {0} has no end (a here-document or a continuation is open); mend that first")]
+    OpenEnd(u32),
     /// A family without a recipe; what to do instead.
     #[error("{0}: {1}")]
     Unsupported(Family, &'static str),

@@ -9,7 +9,7 @@ use super::{
     Anchor, DockerfileError, Family,
     insert::{self, Block},
     place::{self, Foundation, Place},
-    snippet::{self, Snippet},
+    snippet::{self, Snippet, TRUST},
 };
 use crate::{
     base::Fingerprint,
@@ -68,10 +68,10 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
     let original = Dockerfile::parse(text);
     let wanted: BTreeSet<Fingerprint> = request.anchors.iter().map(|a| a.fingerprint).collect();
     let mut report = Report::default();
-    report.defects(&original);
+    report.defects(&original)?;
 
     // Blocks for (some of) these anchors are taken out and made anew; blocks that remove others too stay, and count.
-    let within = reach(text, &original, request, &mut Report::default())?;
+    let within = reach(text, &original, request)?;
     let (own, others): (Vec<Block>, Vec<Block>) = insert::blocks(&original)
         .into_iter()
         .filter(|block| within.iter().any(|items| items.start < block.items.end && block.items.start < items.end))
@@ -112,14 +112,15 @@ impl Report {
         Patched { text, decision, notes: self.notes, warnings: self.warnings }
     }
 
-    fn defects(&mut self, file: &Dockerfile) {
+    fn defects(&mut self, file: &Dockerfile) -> Result<(), DockerfileError> {
         for defect in &file.defects {
             self.warnings.push(match defect {
+                Defect::DanglingContinuation(line) | Defect::UnterminatedHeredoc(line, _) => return Err(DockerfileError::OpenEnd(*line)),
                 Defect::EmptyContinuation(line) => format!("line {line}: a blank line within a continued instruction; builders will refuse it"),
                 Defect::InvalidEscape(line) => format!("line {line}: escape is neither `\\` nor a backtick; builders refuse it"),
-                Defect::UnterminatedHeredoc(line, name) => format!("line {line}: the here-document has no line `{name}` that ends it"),
             });
         }
+        Ok(())
     }
 }
 
@@ -134,13 +135,7 @@ struct Site {
 fn site(
     text: &[u8], file: &Dockerfile, stages: &[Stage], request: &Patch, report: &mut Report,
 ) -> Result<Option<Site>, DockerfileError> {
-    let mut target = match &request.stage {
-        Some(name) => Stage::find(stages, name).ok_or_else(|| {
-            let names = stages.iter().enumerate().map(|(number, s)| s.name.clone().unwrap_or_else(|| number.to_string()));
-            DockerfileError::UnknownStage(name.clone(), names.collect::<Vec<_>>().join(", "))
-        })?,
-        None => stages.len().checked_sub(1).ok_or(DockerfileError::NoStage)?,
-    };
+    let mut target = target(stages, request)?;
     loop {
         let foundation = match (place::foundation(file, stages, target), request.family) {
             (Err(DockerfileError::UnresolvedBase(image, _)), Some(_)) => Foundation { family: None, image, guessed: None },
@@ -169,25 +164,35 @@ fn site(
     }
 }
 
-/// The items that belong to the stages in question, for finding blocks of earlier runs.
-fn reach(text: &[u8], file: &Dockerfile, request: &Patch, report: &mut Report) -> Result<Vec<Range<usize>>, DockerfileError> {
+/// The stage that was asked for. Our own stages don't count in numbers, so that the same command means the same after a patch.
+fn target(stages: &[Stage], request: &Patch) -> Result<usize, DockerfileError> {
+    let Some(wanted) = &request.stage else { return stages.len().checked_sub(1).ok_or(DockerfileError::NoStage) };
+    let theirs: Vec<usize> = (0..stages.len()).filter(|number| !is_ours(&stages[*number])).collect();
+    let by_name = stages.iter().rposition(|s| s.name.as_deref() == Some(&wanted.to_ascii_lowercase()));
+    let by_number = || theirs.get(wanted.parse::<usize>().ok()?).copied();
+    by_name.or_else(by_number).ok_or_else(|| {
+        let name = |(number, at): (usize, &usize)| stages[*at].name.clone().unwrap_or_else(|| number.to_string());
+        let names: Vec<String> = theirs.iter().enumerate().map(name).collect();
+        DockerfileError::UnknownStage(wanted.clone(), names.join(", "))
+    })
+}
+
+fn is_ours(stage: &Stage) -> bool {
+    stage.name.as_deref().is_some_and(|name| name.starts_with(TRUST))
+}
+
+/// The items that belong to the stages in question, for finding blocks of earlier runs: the target's, those of the stage that its store
+/// comes from, and our own stages directly before them.
+fn reach(text: &[u8], file: &Dockerfile, request: &Patch) -> Result<Vec<Range<usize>>, DockerfileError> {
     let stages = file.stages(&request.build_arguments);
-    let trust: Vec<Range<usize>> = stages
-        .iter()
-        .filter(|s| s.name.as_deref().is_some_and(|name| name.starts_with("certdoctor-")))
-        .map(|s| s.from..s.body.end)
-        .collect();
-    // A distroless target that was patched before copies from our own stages; those are gone before the site is looked for again.
-    let mut within = trust;
-    let target = match &request.stage {
-        Some(name) => Stage::find(&stages, name),
-        None => stages.len().checked_sub(1),
-    };
-    within.extend(target.into_iter().flat_map(|t| place::chain(&stages, t)).map(|s| stages[s].body.clone()));
-    if let Some(site) = site(text, file, &stages, request, report)? {
-        within.extend(place::chain(&stages, site.stage).into_iter().map(|s| stages[s].body.clone()));
+    let mut numbers: BTreeSet<usize> = place::chain(&stages, target(&stages, request)?).into_iter().collect();
+    if let Some(site) = site(text, file, &stages, request, &mut Report::default())? {
+        numbers.extend(place::chain(&stages, site.stage));
     }
-    Ok(within)
+    for number in numbers.clone() {
+        numbers.extend((0..number).rev().take_while(|before| is_ours(&stages[*before])));
+    }
+    Ok(numbers.into_iter().map(|number| stages[number].from..stages[number].body.end).collect())
 }
 
 /// What goes in, and where (byte positions, in order).
@@ -256,8 +261,12 @@ fn through_trust_stage(
         Kind::Instruction(i) => i.flag("platform").map(|p| format!("--platform={p} ")).unwrap_or_default(),
         _ => String::new(),
     };
-    let before = snippet::trust_stages(snippet, &format!("{platform}{}", stage.written), carrier)?;
-    Ok(vec![(from.span.start, before), (from.span.end, snippet::from_trust(snippet))])
+    // Another stage may go through stages of ours already.
+    let taken = |suffix: &String| stages.iter().any(|s| s.name.as_deref() == Some(&format!("{TRUST}trust{suffix}")));
+    let mut suffixes = (1..).map(|n| if n == 1 { String::new() } else { format!("-{n}") });
+    let suffix = suffixes.find(|suffix| !taken(suffix)).unwrap_or_default();
+    let before = snippet::trust_stages(snippet, &format!("{platform}{}", stage.written), carrier, &suffix)?;
+    Ok(vec![(from.span.start, before), (from.span.end, snippet::from_trust(snippet, &suffix))])
 }
 
 /// What a person should know of the image.

@@ -35,6 +35,8 @@ pub struct Layout {
 
 /// How a block of ours begins; the SHA-256 of each anchor follows.
 pub(super) const BEGIN: &str = "certdoctor:begin";
+/// How the names of our own stages begin.
+pub(super) const TRUST: &str = "certdoctor-";
 /// How it ends.
 pub(super) const END: &str = "certdoctor:end";
 
@@ -90,7 +92,9 @@ pub fn shell_script(request: &Snippet) -> Result<String, DockerfileError> {
 
 /// The stages through which a bundle goes whose own image has no shell: `base` as the Dockerfile writes it, `carrier` an image with a
 /// shell. The text belongs before the `FROM`; [`from_trust`] belongs after it.
-pub(super) fn trust_stages(request: &Snippet, base: &str, carrier: &str) -> Result<String, DockerfileError> {
+pub(super) fn trust_stages(
+    request: &Snippet, base: &str, carrier: &str, suffix: &str,
+) -> Result<String, DockerfileError> {
     check(request)?;
     let mut script = vec!["set -eu; ".to_owned()];
     script.extend(lines_assignment(&request.anchors));
@@ -98,19 +102,19 @@ pub(super) fn trust_stages(request: &Snippet, base: &str, carrier: &str) -> Resu
     script.extend(verify());
     let mut out = begin(request);
     let _ = writeln!(out, "# The base image has no shell: its bundle goes through a stage that has one.");
-    let _ = writeln!(out, "{} {base} {} certdoctor-base", keyword(request, "FROM"), keyword(request, "AS"));
-    let _ = writeln!(out, "{} {carrier} {} certdoctor-trust", keyword(request, "FROM"), keyword(request, "AS"));
+    let _ = writeln!(out, "{} {base} {} {TRUST}base{suffix}", keyword(request, "FROM"), keyword(request, "AS"));
+    let _ = writeln!(out, "{} {carrier} {} {TRUST}trust{suffix}", keyword(request, "FROM"), keyword(request, "AS"));
     let _ = writeln!(out, "{} /etc/ssl/certs/*", keyword(request, "RUN rm -rf"));
-    let _ = writeln!(out, "{} --from=certdoctor-base {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
+    let _ = writeln!(out, "{} --from={TRUST}base{suffix} {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
     out.push_str(&run(request, &script));
     let _ = writeln!(out, "# {END}");
     Ok(finish(request, out))
 }
 
 /// The instruction that brings the patched bundle back; see [`trust_stages`].
-pub(super) fn from_trust(request: &Snippet) -> String {
+pub(super) fn from_trust(request: &Snippet, suffix: &str) -> String {
     let mut out = begin(request);
-    let _ = writeln!(out, "{} --from=certdoctor-trust {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
+    let _ = writeln!(out, "{} --from={TRUST}trust{suffix} {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
     let _ = writeln!(out, "# {END}");
     finish(request, out)
 }
