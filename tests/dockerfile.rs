@@ -11,7 +11,8 @@ use certdoctor::{
     base::Fingerprint,
     format::dockerfile::{Base, Defect, Dockerfile, Kind},
     plan::dockerfile::{
-        Anchor, DockerfileError, Family, Layout, Patch, Snippet, certdata_file_name, default_user, patch, shell_script, snippet,
+        Anchor, Decision, DockerfileError, Family, Layout, Patch, Snippet, certdata_file_name, default_user, patch, shell_script,
+        snippet,
     },
 };
 use proptest::prelude::*;
@@ -125,10 +126,40 @@ fn is_whole(text: &[u8]) -> Dockerfile {
 /// Lines that mean something to the parser, in any order.
 fn lines() -> impl Strategy<Value = String> {
     let words = [
-        "FROM a AS b", "from B", "FROM ${X:-y}", "ARG X=1", "ARG X", "RUN a \\", "RUN a `", "  b \\", "# c", "# escape=`", "#", "", "  ",
-        "RUN <<E", "E", "\tE", "RUN <<-'E' <<F", "F", "COPY --from=b /etc/ssl /etc/ssl", "COPY <<E /x", "RUN [\"apk\", \"add\"]",
-        "USER u", "USER root", "CMD x", "SHELL [\"pwsh\"]", "ONBUILD RUN <<E", "RUN apt-get install x", "FROM debian", "FROM alpine:3",
-        "FROM scratch", "FROM gcr.io/distroless/static", "# certdoctor:begin", "# certdoctor:end", "\u{feff}FROM debian",
+        "FROM a AS b",
+        "from B",
+        "FROM ${X:-y}",
+        "ARG X=1",
+        "ARG X",
+        "RUN a \\",
+        "RUN a `",
+        "  b \\",
+        "# c",
+        "# escape=`",
+        "#",
+        "",
+        "  ",
+        "RUN <<E",
+        "E",
+        "\tE",
+        "RUN <<-'E' <<F",
+        "F",
+        "COPY --from=b /etc/ssl /etc/ssl",
+        "COPY <<E /x",
+        "RUN [\"apk\", \"add\"]",
+        "USER u",
+        "USER root",
+        "CMD x",
+        "SHELL [\"pwsh\"]",
+        "ONBUILD RUN <<E",
+        "RUN apt-get install x",
+        "FROM debian",
+        "FROM alpine:3",
+        "FROM scratch",
+        "FROM gcr.io/distroless/static",
+        "# certdoctor:begin",
+        "# certdoctor:end",
+        "\u{feff}FROM debian",
         "# certdoctor:begin 687fa451382278fff0c8b11f8d43d576671c6eb2bceab413fb83d965d06d2ff2",
     ];
     let line = (prop::sample::select(words.to_vec()), prop::sample::select(vec!["\n", "\n", "\n", "\r\n", ""]));
@@ -232,6 +263,60 @@ fn stages_are_resolved() {
     assert_eq!(stages[1].user_before(stages[1].body.end), None);
 }
 
+// Patching more than once.
+
+#[test]
+fn runs_for_different_anchors_stand_beside_each_other() {
+    let patched = |text: &[u8], title: &str| {
+        let request = Patch { anchors: vec![known(title)], ..Patch::default() };
+        patch(text, &request).unwrap()
+    };
+    let text = b"FROM debian:11\nRUN apt-get install -y curl\nUSER a\nCMD x\n";
+    let first = patched(text, "DST Root CA X3");
+    let second = patched(&first.text, "AddTrust External CA Root");
+    assert_eq!(second.decision, Decision::Inserted);
+    for title in ["DST Root CA X3", "AddTrust External CA Root", "DST Root CA X3"] {
+        let again = patched(&second.text, title);
+        assert_eq!((again.decision, &again.text), (Decision::AlreadyDone, &second.text), "{title}");
+    }
+    // Both in one run: one instruction in place of the two.
+    let both = patch(&second.text, &Patch { anchors: Anchor::known(), ..Patch::default() }).unwrap();
+    assert_eq!(both.decision, Decision::Replaced);
+    assert_eq!(String::from_utf8(both.text.clone()).unwrap().matches("RUN set -eu").count(), 1);
+    assert_eq!(patched(&both.text, "DST Root CA X3").decision, Decision::AlreadyDone);
+}
+
+#[test]
+fn two_targets_without_shell_do_not_disturb_each_other() {
+    let text = fs::read(fixtures().join("distroless-twice.Dockerfile")).unwrap();
+    let for_stage = |text: &[u8], stage: &str, title: &str| {
+        patch(text, &Patch { anchors: vec![known(title)], stage: Some(stage.to_owned()), ..Patch::default() })
+    };
+    let one = for_stage(&text, "one", "DST Root CA X3").unwrap();
+    let two = for_stage(&one.text, "1", "DST Root CA X3").unwrap();
+    assert_eq!((one.decision, two.decision), (Decision::Inserted, Decision::Inserted));
+    for stage in ["one", "two", "0", "1"] {
+        let again = for_stage(&two.text, stage, "DST Root CA X3").unwrap();
+        assert_eq!((again.decision, &again.text), (Decision::AlreadyDone, &two.text), "{stage}");
+    }
+    let stages = Dockerfile::parse(&two.text).stages(&BTreeMap::new());
+    let names: Vec<_> = stages.iter().filter_map(|s| s.name.as_deref()).collect();
+    assert_eq!(names, ["certdoctor-base", "certdoctor-trust", "one", "certdoctor-base-2", "certdoctor-trust-2", "two"]);
+    let other = for_stage(&two.text, "two", "AddTrust External CA Root");
+    assert!(matches!(other, Err(DockerfileError::OtherAnchors(_))), "its bundle would take the place of the other's");
+}
+
+/// Whoever says the family means the stage with a shell.
+#[test]
+fn the_family_is_for_the_stage_with_a_shell() {
+    let text = b"FROM corp/build:1 AS b\nRUN make\nFROM gcr.io/distroless/static\nCOPY --from=b /etc/ssl/certs /etc/ssl/certs\n";
+    let mut request = Patch { anchors: Anchor::known(), ..Patch::default() };
+    assert_eq!(patch(text, &request), Err(DockerfileError::UnknownImage("corp/build:1".to_owned())));
+    request.family = Some(Family::Debian);
+    let patched = String::from_utf8(patch(text, &request).unwrap().text).unwrap();
+    assert!(patched.starts_with("FROM corp/build:1 AS b\n# certdoctor:begin"), "{patched}");
+}
+
 // Families and names.
 
 #[test]
@@ -239,37 +324,91 @@ fn families_of_images() {
     let expected: &[(Family, &[&str])] = &[
         (
             Family::Alpine,
-            &["alpine", "alpine:3.11", "alpine@sha256:0123", "localhost:5000/alpine:edge", "python:3.8-alpine", "python:3.8-alpine3.11",
-              "docker.io/library/nginx:1.19-alpine", "docker:dind", "registry:2", "caddy:2", "arm64v8/alpine:3.12", "node:14-alpine@sha256:ab",
-              "eclipse-temurin:17-jre-alpine", "ghcr.io/someone/alpine"],
+            &[
+                "alpine",
+                "alpine:3.11",
+                "alpine@sha256:0123",
+                "localhost:5000/alpine:edge",
+                "python:3.8-alpine",
+                "python:3.8-alpine3.11",
+                "docker.io/library/nginx:1.19-alpine",
+                "docker:dind",
+                "registry:2",
+                "caddy:2",
+                "arm64v8/alpine:3.12",
+                "node:14-alpine@sha256:ab",
+                "eclipse-temurin:17-jre-alpine",
+                "ghcr.io/someone/alpine",
+            ],
         ),
         (Family::Arch, &["archlinux:latest", "archlinux/archlinux:base-devel"]),
         (Family::Busybox, &["busybox", "busybox:1.36-glibc"]),
         (
             Family::Debian,
-            &["debian", "debian:bookworm-slim", "docker.io/library/ubuntu:20.04", "ubuntu", "python:3.8", "python:3.8-slim", "node:20-bullseye",
-              "eclipse-temurin:17-jre", "openjdk:11-jre-slim", "nvidia/cuda:12.2.0-base-ubuntu22.04", "mcr.microsoft.com/dotnet/sdk:6.0",
-              "mcr.microsoft.com/dotnet/aspnet:8.0-jammy", "quay.io/someone/tool:1.2-bookworm", "registry.example:5000/mirror/debian:11",
-              "mysql:8.0-debian", "amd64/debian", "bitnami/redis:7", "jenkins/jenkins:lts-jdk17", "golang"],
+            &[
+                "debian",
+                "debian:bookworm-slim",
+                "docker.io/library/ubuntu:20.04",
+                "ubuntu",
+                "python:3.8",
+                "python:3.8-slim",
+                "node:20-bullseye",
+                "eclipse-temurin:17-jre",
+                "openjdk:11-jre-slim",
+                "nvidia/cuda:12.2.0-base-ubuntu22.04",
+                "mcr.microsoft.com/dotnet/sdk:6.0",
+                "mcr.microsoft.com/dotnet/aspnet:8.0-jammy",
+                "quay.io/someone/tool:1.2-bookworm",
+                "registry.example:5000/mirror/debian:11",
+                "mysql:8.0-debian",
+                "amd64/debian",
+                "bitnami/redis:7",
+                "jenkins/jenkins:lts-jdk17",
+                "golang",
+            ],
         ),
         (
             Family::Distroless,
-            &["gcr.io/distroless/base-debian12", "gcr.io/distroless/static:nonroot", "mcr.microsoft.com/dotnet/runtime:8.0-jammy-chiseled",
-              "cgr.dev/chainguard/static:latest", "gcr.io/distroless/java17-debian12@sha256:ab"],
+            &[
+                "gcr.io/distroless/base-debian12",
+                "gcr.io/distroless/static:nonroot",
+                "mcr.microsoft.com/dotnet/runtime:8.0-jammy-chiseled",
+                "cgr.dev/chainguard/static:latest",
+                "gcr.io/distroless/java17-debian12@sha256:ab",
+            ],
         ),
         (
             Family::RedHat,
-            &["amazonlinux", "amazonlinux:2", "ubi8/ubi", "registry.access.redhat.com/ubi9/ubi-minimal:9.4", "redhat/ubi9-minimal", "redhat/ubi8",
-              "centos:7", "quay.io/centos/centos:stream9", "rockylinux:9", "almalinux:9", "fedora:40", "oraclelinux:8-slim",
-              "openjdk:17-oraclelinux8", "amazoncorretto:17", "public.ecr.aws/amazonlinux/amazonlinux:2023", "mysql:8.0-oraclelinux9",
-              "nvidia/cuda:12.2.0-base-ubi8"],
+            &[
+                "amazonlinux",
+                "amazonlinux:2",
+                "ubi8/ubi",
+                "registry.access.redhat.com/ubi9/ubi-minimal:9.4",
+                "redhat/ubi9-minimal",
+                "redhat/ubi8",
+                "centos:7",
+                "quay.io/centos/centos:stream9",
+                "rockylinux:9",
+                "almalinux:9",
+                "fedora:40",
+                "oraclelinux:8-slim",
+                "openjdk:17-oraclelinux8",
+                "amazoncorretto:17",
+                "public.ecr.aws/amazonlinux/amazonlinux:2023",
+                "mysql:8.0-oraclelinux9",
+                "nvidia/cuda:12.2.0-base-ubi8",
+            ],
         ),
         (Family::Scratch, &["scratch"]),
         (Family::Suse, &["opensuse/leap:15", "registry.suse.com/suse/sle15:15.5"]),
         (
             Family::Windows,
-            &["mcr.microsoft.com/windows/servercore:ltsc2022", "mcr.microsoft.com/windows/nanoserver:1809", "golang:1.20-windowsservercore-ltsc2022",
-              "mcr.microsoft.com/dotnet/sdk:6.0-nanoserver-1809"],
+            &[
+                "mcr.microsoft.com/windows/servercore:ltsc2022",
+                "mcr.microsoft.com/windows/nanoserver:1809",
+                "golang:1.20-windowsservercore-ltsc2022",
+                "mcr.microsoft.com/dotnet/sdk:6.0-nanoserver-1809",
+            ],
         ),
         (Family::Wolfi, &["cgr.dev/chainguard/wolfi-base"]),
     ];
@@ -278,7 +417,9 @@ fn families_of_images() {
             assert_eq!(Family::of_image(image), Some(*family), "{image}");
         }
     }
-    for image in ["", "registry.example.org/team/runtime:7", "mycompany/base", "openjdk:17", "mysql:8", "$BASE", "localhost/app:1"] {
+    for image in
+        ["", "registry.example.org/team/runtime:7", "mycompany/base", "openjdk:17", "mysql:8", "$BASE", "localhost/app:1"]
+    {
         assert_eq!(Family::of_image(image), None, "{image}");
     }
     assert_eq!(default_user("docker.io/jenkins/jenkins:lts"), Some("jenkins"));
@@ -296,7 +437,10 @@ fn file_names_follow_from_labels() {
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = entry.path().unwrap().into_owned();
-        if entry.header().entry_type().is_file() && path.extension().is_some_and(|e| e == "crt") && path.to_string_lossy().contains("mozilla/") {
+        if entry.header().entry_type().is_file()
+            && path.extension().is_some_and(|e| e == "crt")
+            && path.to_string_lossy().contains("mozilla/")
+        {
             let mut text = String::new();
             std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
             files.insert(pem_blocks(&text).remove(0), path.file_name().unwrap().to_string_lossy().into_owned());
@@ -313,7 +457,9 @@ fn file_names_follow_from_labels() {
         }
     }
     assert!(files.len() >= 138);
-    assert_eq!(wrong, Vec::new());
+    // certifi writes what is not ASCII as Python escapes; Mozilla's own list, from which the files are made, is UTF-8.
+    assert!(matches!(wrong[..], [(label, _)] if label.contains("F\\u0151")), "{wrong:?}");
+    assert_eq!(certdata_file_name("NetLock Arany (Class Gold) Főtanúsítvány"), *wrong[0].1);
     assert_eq!(certdata_file_name("Foo (Class A/B), 2"), "Foo_=Class_A_B=__2.crt");
 }
 
@@ -321,7 +467,8 @@ fn file_names_follow_from_labels() {
 #[test]
 fn known_anchors_are_what_they_say() {
     let bundles = fixtures().parent().unwrap().join("bundles");
-    let all = ["certifi/cacert-2019.11.28.pem", "libressl/cert-678710fe8b.pem"].map(|f| fs::read_to_string(bundles.join(f)).unwrap());
+    let all =
+        ["certifi/cacert-2019.11.28.pem", "libressl/cert-678710fe8b.pem"].map(|f| fs::read_to_string(bundles.join(f)).unwrap());
     for anchor in Anchor::known() {
         let entry = anchor.entry.clone().unwrap();
         let file = bundles.join("single").join(entry.strip_prefix("mozilla/").unwrap());
@@ -344,7 +491,16 @@ fn known_anchors_are_what_they_say() {
 #[test]
 fn snippets_are_refused_with_advice() {
     let anchors = vec![known("DST Root CA X3")];
-    for family in [Family::Arch, Family::Busybox, Family::Distroless, Family::RedHat, Family::Scratch, Family::Suse, Family::Windows, Family::Wolfi] {
+    for family in [
+        Family::Arch,
+        Family::Busybox,
+        Family::Distroless,
+        Family::RedHat,
+        Family::Scratch,
+        Family::Suse,
+        Family::Windows,
+        Family::Wolfi,
+    ] {
         let error = snippet(&Snippet::new(family, anchors.clone())).unwrap_err();
         assert!(matches!(error, DockerfileError::Unsupported(f, _) if f == family));
     }
@@ -353,7 +509,8 @@ fn snippets_are_refused_with_advice() {
         let odd = Anchor { entry: Some(name.to_owned()), ..known("DST Root CA X3") };
         assert_eq!(snippet(&Snippet::new(Family::Debian, vec![odd])), Err(DockerfileError::OddName(name.to_owned())));
     }
-    let accented = Anchor { entry: Some("mozilla/NetLock_Arany_=Class_Gold=_Főtanúsítvány.crt".to_owned()), ..known("DST Root CA X3") };
+    let accented =
+        Anchor { entry: Some("mozilla/NetLock_Arany_=Class_Gold=_Főtanúsítvány.crt".to_owned()), ..known("DST Root CA X3") };
     assert!(snippet(&Snippet::new(Family::Debian, vec![accented])).is_ok());
 }
 
@@ -373,7 +530,9 @@ fn snippets_say_what_is_run() {
             assert_eq!(runs.len(), 1 + usize::from(upgrade), "{text}");
             let squeeze = |text: &str| text.split_whitespace().collect::<String>();
             assert_eq!(squeeze(runs[runs.len() - 1].1), squeeze(&shell_script(&request).unwrap()));
-            for switch in ["insecure", "no-check", "allow-un", "force-yes", "--allow", " -k", "AllowInsecure", "trusted=yes", "GIT_SSL"] {
+            for switch in
+                ["insecure", "no-check", "allow-un", "force-yes", "--allow", " -k", "AllowInsecure", "trusted=yes", "GIT_SSL"]
+            {
                 assert!(!text.contains(switch), "{switch}");
             }
             assert!(!text.contains("<<"), "no here-documents");
@@ -400,6 +559,10 @@ fn debian_ends_as_after_the_documented_edit() {
     ];
     for shell in ["dash", "busybox"] {
         for (name, edit) in edits {
+            // The shell alone differs, and the tool takes seconds.
+            if shell == "busybox" && matches!(name, "absent" | "deselected" | "indented" | "twice") {
+                continue;
+            }
             let Some(image) = Image::new("debian-12", Path::new("/"), shell) else { return };
             let conf = image.read("etc/ca-certificates.conf");
             image.write("etc/ca-certificates.conf", &edit(conf, entry));
@@ -407,7 +570,10 @@ fn debian_ends_as_after_the_documented_edit() {
             image.succeeds(&script, name);
             assert_eq!(image.certificates(), 141, "{shell}, {name}");
             let digest = image.digest("etc/ssl/certs/ca-certificates.crt");
-            assert!(digest.starts_with("25700779"), "{shell}, {name}: the bundle of fixtures/roots/debian/01-deselect-bang, not {digest}");
+            assert!(
+                digest.starts_with("25700779"),
+                "{shell}, {name}: the bundle of fixtures/roots/debian/01-deselect-bang, not {digest}"
+            );
             assert!(!image.exists("etc/ssl/certs/Baltimore_CyberTrust_Root.pem"), "{shell}, {name}");
             assert!(!image.exists("etc/ssl/certs/653b494a.0"), "{shell}, {name}");
             let conf = image.read("etc/ca-certificates.conf");
@@ -540,7 +706,10 @@ fn alpine_ends_as_after_the_documented_edit() {
         image.succeeds(&script, name);
         assert_eq!(image.certificates(), 137, "{name}");
         let digest = image.digest("etc/ssl/certs/ca-certificates.crt");
-        assert!(digest.starts_with("d75cdb61"), "{name}: the bundle of fixtures/roots/alpine2019/01-deselect-addtrust, not {digest}");
+        assert!(
+            digest.starts_with("d75cdb61"),
+            "{name}: the bundle of fixtures/roots/alpine2019/01-deselect-addtrust, not {digest}"
+        );
         assert!(!image.exists("etc/ssl/certs/ca-cert-AddTrust_External_Root.pem"), "{name}");
         assert!(!image.exists("etc/ssl/certs/157753a5.0"), "{name}");
         assert!(image.read("etc/ca-certificates.conf").lines().any(|line| line == format!("!{entry}")), "{name}");

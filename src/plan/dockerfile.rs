@@ -30,10 +30,14 @@ pub enum DockerfileError {
     #[error("no stage `{0}` in this Dockerfile; it has {1}")]
     UnknownStage(String, String),
     /// The base image depends on variables without value; the text, the variables.
-    #[error("the base image `{0}` depends on {1}, which has no default; give it with --build-arg, or name the family with --family")]
+    #[error(
+        "the base image `{0}` depends on {1}, which has no default; give it with --build-arg, or name the family with --family"
+    )]
     UnresolvedBase(String, String),
     /// An image that the table does not know.
-    #[error("can't tell which distribution the image `{0}` is made of; name it with --family debian or --family alpine, or give its tree with --root")]
+    #[error(
+        "can't tell which distribution the image `{0}` is made of; name it with --family debian or --family alpine, or give its tree with --root"
+    )]
     UnknownImage(String),
     /// The file ends within an instruction, so that anything put after it would become part of it; the line.
     #[error("the instruction in line {0} has no end (a here-document or a continuation is open); mend that first")]
@@ -48,12 +52,21 @@ pub enum DockerfileError {
     #[error("SHELL {0} is in force where the instruction belongs; put a SHELL [\"/bin/sh\", \"-c\"] before it")]
     ForeignShell(String),
     /// The store is copied from an image that is no stage of this file; the line of the COPY.
-    #[error("line {0} copies the store from the image `{1}`; give that image a stage of its own (FROM {1} AS trust), copy from there, and run this again")]
+    #[error(
+        "line {0} copies the store from the image `{1}`; give that image a stage of its own (FROM {1} AS trust), copy from there, and run this again"
+    )]
     CopiedFromImage(u32, String),
     /// The store is copied from the build context; the line, the file.
     #[error("line {0} copies the store from the build context; cut the anchor out of `{1}` there")]
     CopiedFromContext(u32, String),
+    /// Another run took the same bundle through stages of ours for other anchors; the line.
+    #[error(
+        "line {0} removes other anchors from the same bundle, and the two would undo each other; name all anchors in one run"
+    )]
+    OtherAnchors(u32),
     /// A stage is named by its number, which a new stage before it would change; the line.
-    #[error("line {0} names a stage by its number, and a new stage is needed before it; give the stage a name (FROM … AS name) first")]
+    #[error(
+        "line {0} names a stage by its number, and a new stage is needed before it; give the stage a name (FROM … AS name) first"
+    )]
     NumberedStage(u32),
 }

@@ -47,9 +47,7 @@ fn expand_into(text: &str, variables: &BTreeMap<String, String>, escape: char, d
 }
 
 /// Replaces the variable whose `$` stood before `rest`; returns what follows it.
-fn variable<'a>(
-    rest: &'a str, variables: &BTreeMap<String, String>, escape: char, depth: usize, out: &mut Expanded,
-) -> &'a str {
+fn variable<'a>(rest: &'a str, variables: &BTreeMap<String, String>, escape: char, depth: usize, out: &mut Expanded) -> &'a str {
     let Some(inner) = rest.strip_prefix('{') else {
         let end = name_length(rest);
         if end == 0 {

@@ -109,7 +109,9 @@ impl Dockerfile {
     #[must_use]
     pub fn shell_before(&self, stages: &[Stage], stage: usize, at: usize) -> Option<Vec<String>> {
         let here = stages.get(stage)?;
-        let own = self.items[here.body.start..at.clamp(here.body.start, here.body.end)].iter().rev().find_map(|item| match &item.kind {
+        let own = self.items[here.body.start..at.clamp(here.body.start, here.body.end)].iter().rev().find_map(|item| match &item
+            .kind
+        {
             Kind::Instruction(i) if i.keyword == "SHELL" => i.exec.clone(),
             _ => None,
         });

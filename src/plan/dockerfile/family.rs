@@ -123,7 +123,7 @@ const REPOSITORIES: &[(&str, Family)] = &[
     ("jupyter/", Family::Debian), // Ubuntu
     ("kalilinux/", Family::Debian),
     ("mariadb", Family::Debian), // Ubuntu
-    ("maven", Family::Debian), // Ubuntu, through eclipse-temurin
+    ("maven", Family::Debian),   // Ubuntu, through eclipse-temurin
     ("memcached", Family::Debian),
     ("mongo", Family::Debian), // Ubuntu
     ("nextcloud", Family::Debian),
@@ -249,7 +249,9 @@ impl Family {
                 "put the certificate into /etc/pki/ca-trust/source/blocklist/ (blacklist/ up to EL 8 and Amazon Linux 2) with COPY and run \
                  update-ca-trust; no snippet is made for this family"
             }
-            Family::Scratch => "there is nothing in this image; the stage or build context that the store is copied from is the place to fix",
+            Family::Scratch => {
+                "there is nothing in this image; the stage or build context that the store is copied from is the place to fix"
+            }
             Family::Suse => {
                 "put the certificate into /etc/pki/trust/blocklist/ with COPY and run update-ca-certificates -f; no snippet is made for this \
                  family"

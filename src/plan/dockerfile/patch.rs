@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Anchor, DockerfileError, Family,
+    Anchor, DockerfileError, Family, default_user,
     insert::{self, Block},
     place::{self, Foundation, Place},
     snippet::{self, Snippet, TRUST},
@@ -74,9 +74,9 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
     let within = reach(text, &original, request)?;
     let (own, others): (Vec<Block>, Vec<Block>) = insert::blocks(&original)
         .into_iter()
-        .filter(|block| within.iter().any(|items| items.start < block.items.end && block.items.start < items.end))
+        .filter(|block| within.iter().any(|items| items.contains(&block.first)))
         .partition(|block| block.anchors.is_subset(&wanted));
-    let covered: BTreeSet<Fingerprint> = others.into_iter().flat_map(|block| block.anchors).collect();
+    let covered: BTreeSet<Fingerprint> = others.iter().flat_map(|block| block.anchors.clone()).collect();
     let anchors: Vec<Anchor> = request.anchors.iter().filter(|a| !covered.contains(&a.fingerprint)).cloned().collect();
     if anchors.is_empty() {
         report.notes.push("the Dockerfile removes these anchors already, together with others".to_owned());
@@ -88,6 +88,11 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
     let Some(insertions) = plan(&clean, &file, request, anchors, &mut report)? else {
         return Ok(report.finish(text.to_vec(), Decision::NoStore));
     };
+    if let ([block], [(place, new)]) = (&own[..], &insertions[..])
+        && stands(text, block, new, &clean, *place, &file)
+    {
+        return Ok(report.finish(text.to_vec(), Decision::AlreadyDone));
+    }
     let new = insert::with(&clean, &insertions, if file.crlf { "\r\n" } else { "\n" });
     // A block at the end of a file without final newline comes back with one; that alone is no difference.
     let decision = if trim_end(&new) == trim_end(text) {
@@ -98,6 +103,15 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
         Decision::Replaced
     };
     Ok(report.finish(new, decision))
+}
+
+/// Whether `block` is what would be put in, at the right place or with nothing but blocks for other anchors between.
+fn stands(text: &[u8], block: &Block, new: &str, clean: &[u8], place: usize, file: &Dockerfile) -> bool {
+    let at = block.span.start;
+    let between = insert::blocks(file).into_iter().filter(|other| place <= other.span.start && other.span.end <= at);
+    let filled: usize = between.map(|other| other.span.len()).sum();
+    let complete = clean.get(..place).is_some_and(|before| before.last().is_none_or(|last| *last == b'\n'));
+    complete && place + filled == at && trim_end(&text[block.span.clone()]) == trim_end(new.as_bytes())
 }
 
 /// Notes and warnings on the way.
@@ -115,8 +129,12 @@ impl Report {
     fn defects(&mut self, file: &Dockerfile) -> Result<(), DockerfileError> {
         for defect in &file.defects {
             self.warnings.push(match defect {
-                Defect::DanglingContinuation(line) | Defect::UnterminatedHeredoc(line, _) => return Err(DockerfileError::OpenEnd(*line)),
-                Defect::EmptyContinuation(line) => format!("line {line}: a blank line within a continued instruction; builders will refuse it"),
+                Defect::DanglingContinuation(line) | Defect::UnterminatedHeredoc(line, _) => {
+                    return Err(DockerfileError::OpenEnd(*line));
+                }
+                Defect::EmptyContinuation(line) => {
+                    format!("line {line}: a blank line within a continued instruction; builders will refuse it")
+                }
                 Defect::InvalidEscape(line) => format!("line {line}: escape is neither `\\` nor a backtick; builders refuse it"),
             });
         }
@@ -133,7 +151,11 @@ struct Site {
 
 /// Finds the stage whose store the target ends up with; `None` when there is no store.
 fn site(
-    text: &[u8], file: &Dockerfile, stages: &[Stage], request: &Patch, report: &mut Report,
+    text: &[u8],
+    file: &Dockerfile,
+    stages: &[Stage],
+    request: &Patch,
+    report: &mut Report,
 ) -> Result<Option<Site>, DockerfileError> {
     let mut target = target(stages, request)?;
     loop {
@@ -141,9 +163,9 @@ fn site(
             (Err(DockerfileError::UnresolvedBase(image, _)), Some(_)) => Foundation { family: None, image, guessed: None },
             (foundation, _) => foundation?,
         };
-        // `--family` speaks for images whose name does not; `scratch` is what it is.
+        // `--family` may be meant for the stage that the store is copied from; an image without shell gets none by it.
         let family = match foundation.family {
-            Some(Family::Scratch) => Some(Family::Scratch),
+            bare @ Some(Family::Busybox | Family::Distroless | Family::Scratch) => bare,
             known => request.family.or(known),
         };
         let family = family.ok_or_else(|| DockerfileError::UnknownImage(foundation.image.clone()))?;
@@ -152,12 +174,18 @@ fn site(
         }
         match place::copied_from(text, file, stages, target)? {
             Some(from) => {
-                report.notes.push(format!("the store of {} is copied from {}, so the change belongs there", title(stages, target), title(stages, from)));
+                report.notes.push(format!(
+                    "the store of {} is copied from {}, so the change belongs there",
+                    title(stages, target),
+                    title(stages, from)
+                ));
                 target = from;
             }
             None if family == Family::Distroless => return Ok(Some(Site { stage: target, foundation, family })),
             None => {
-                report.notes.push(format!("{} is made of {family} and nothing copies a trust store into it", title(stages, target)));
+                report
+                    .notes
+                    .push(format!("{} is made of {family} and nothing copies a trust store into it", title(stages, target)));
                 return Ok(None);
             }
         }
@@ -197,7 +225,11 @@ fn reach(text: &[u8], file: &Dockerfile, request: &Patch) -> Result<Vec<Range<us
 
 /// What goes in, and where (byte positions, in order).
 fn plan(
-    text: &[u8], file: &Dockerfile, request: &Patch, anchors: Vec<Anchor>, report: &mut Report,
+    text: &[u8],
+    file: &Dockerfile,
+    request: &Patch,
+    anchors: Vec<Anchor>,
+    report: &mut Report,
 ) -> Result<Option<Vec<(usize, String)>>, DockerfileError> {
     let stages = file.stages(&request.build_arguments);
     let Some(site) = site(text, file, &stages, request, report)? else { return Ok(None) };
@@ -208,6 +240,9 @@ fn plan(
         cut_bundles: false,
         layout: insert::layout(text, file),
     };
+    if is_ours(&stages[site.stage]) {
+        return Err(DockerfileError::OtherAnchors(file.items[stages[site.stage].from].line));
+    }
     tell_of_image(&site, request, report);
     if site.family == Family::Distroless {
         return through_trust_stage(file, &stages, &site, &snippet, report).map(Some);
@@ -233,7 +268,11 @@ fn plan(
 
 /// Puts the bundle of an image without shell through a stage with one.
 fn through_trust_stage(
-    file: &Dockerfile, stages: &[Stage], site: &Site, snippet: &Snippet, report: &mut Report,
+    file: &Dockerfile,
+    stages: &[Stage],
+    site: &Site,
+    snippet: &Snippet,
+    report: &mut Report,
 ) -> Result<Vec<(usize, String)>, DockerfileError> {
     let root = place::chain(stages, site.stage).last().copied().unwrap_or(site.stage);
     let numbered = file.instructions().find_map(|(_, item, i)| {
@@ -245,7 +284,9 @@ fn through_trust_stage(
     }
     // An image that the build needs anyway, with a shell in it; else a small one.
     let carrier = stages.iter().take(root).find_map(|stage| match &stage.base {
-        Base::Image(image) if Family::of_image(image).is_some_and(|f| f.advice().is_none()) => Some(stage.written.as_str()),
+        Base::Image(image) if Family::of_image(image).is_some_and(|f| f.advice().is_none()) && default_user(image).is_none() => {
+            Some(stage.written.as_str())
+        }
         _ => None,
     });
     let carrier = carrier.unwrap_or("debian:stable-slim");
@@ -255,7 +296,9 @@ fn through_trust_stage(
         title(stages, root),
         from.line
     ));
-    report.warnings.push("rebuilding on a newer base image is better than carrying a copy of its bundle; Java's cacerts is not changed".to_owned());
+    report.warnings.push(
+        "rebuilding on a newer base image is better than carrying a copy of its bundle; Java's cacerts is not changed".to_owned(),
+    );
     let stage = &stages[root];
     let platform = match &from.kind {
         Kind::Instruction(i) => i.flag("platform").map(|p| format!("--platform={p} ")).unwrap_or_default(),

@@ -92,9 +92,7 @@ pub fn shell_script(request: &Snippet) -> Result<String, DockerfileError> {
 
 /// The stages through which a bundle goes whose own image has no shell: `base` as the Dockerfile writes it, `carrier` an image with a
 /// shell. The text belongs before the `FROM`; [`from_trust`] belongs after it.
-pub(super) fn trust_stages(
-    request: &Snippet, base: &str, carrier: &str, suffix: &str,
-) -> Result<String, DockerfileError> {
+pub(super) fn trust_stages(request: &Snippet, base: &str, carrier: &str, suffix: &str) -> Result<String, DockerfileError> {
     check(request)?;
     let mut script = vec!["set -eu; ".to_owned()];
     script.extend(lines_assignment(&request.anchors));
@@ -131,7 +129,9 @@ fn begin(request: &Snippet) -> String {
     out.push('\n');
     for anchor in &request.anchors {
         let _ = match anchor.not_after {
-            Some(at) => writeln!(out, "# Distrust {} (not valid after {at}): it leads clients into a dead path.", one_line(&anchor.title)),
+            Some(at) => {
+                writeln!(out, "# Distrust {} (not valid after {at}): it leads clients into a dead path.", one_line(&anchor.title))
+            }
             None => writeln!(out, "# Distrust {}.", one_line(&anchor.title)),
         };
     }
@@ -231,13 +231,8 @@ fn cut_bundles() -> Vec<String> {
     script.extend(first.iter().map(|part| format!("\u{1}\u{1}\u{1}{part}")));
     script.push(format!("\u{1}\u{1}\u{1}{last}' $bundle >$bundle.certdoctor; "));
     script.extend(
-        [
-            "\u{1}\u{1}\u{1}cat $bundle.certdoctor >$bundle; rm $bundle.certdoctor; ",
-            "\u{1}\u{1}fi; ",
-            "\u{1}done; ",
-            "done; ",
-        ]
-        .map(str::to_owned),
+        ["\u{1}\u{1}\u{1}cat $bundle.certdoctor >$bundle; rm $bundle.certdoctor; ", "\u{1}\u{1}fi; ", "\u{1}done; ", "done; "]
+            .map(str::to_owned),
     );
     script
 }
