@@ -1,10 +1,19 @@
 //! Dockerfiles: read, patched, and what is put in run by real shells on real trees.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 use certdoctor::{
+    base::Fingerprint,
     format::dockerfile::{Base, Defect, Dockerfile, Kind},
-    plan::dockerfile::{Anchor, Family, Patch, patch},
+    plan::dockerfile::{
+        Anchor, Decision, DockerfileError, Family, Layout, Patch, Snippet, certdata_file_name, default_user, patch, shell_script,
+        snippet,
+    },
 };
 use proptest::prelude::*;
 
@@ -78,4 +87,828 @@ fn request(text: &str) -> Patch {
 
 fn known(title: &str) -> Anchor {
     Anchor::known().into_iter().find(|anchor| anchor.title == title).unwrap()
+}
+
+// Reading.
+
+/// Each fixture, and any text: the spans of the items are the text again, the lines count up, and nothing panics.
+#[test]
+fn spans_are_the_text_again() {
+    for name in fixture_names() {
+        let text = fs::read(fixtures().join(format!("{name}.Dockerfile"))).unwrap();
+        is_whole(&text);
+        if let Ok(text) = fs::read(fixtures().join(format!("{name}.patched"))) {
+            is_whole(&text);
+        }
+    }
+}
+
+fn is_whole(text: &[u8]) -> Dockerfile {
+    let file = Dockerfile::parse(text);
+    let mut joined = Vec::new();
+    let mut line = 1;
+    for item in &file.items {
+        assert_eq!(item.line as usize, line);
+        assert_eq!(item.span.start, joined.len());
+        let bytes = &text[item.span.clone()];
+        line += bytes.iter().filter(|b| **b == b'\n').count();
+        joined.extend_from_slice(bytes);
+        if let Kind::Instruction(instruction) = &item.kind {
+            for heredoc in &instruction.heredocs {
+                assert!(item.span.start <= heredoc.body.start && heredoc.body.end <= item.span.end);
+            }
+        }
+    }
+    assert_eq!(joined, text);
+    file
+}
+
+/// Lines that mean something to the parser, in any order.
+fn lines() -> impl Strategy<Value = String> {
+    let words = [
+        "FROM a AS b",
+        "from B",
+        "FROM ${X:-y}",
+        "ARG X=1",
+        "ARG X",
+        "RUN a \\",
+        "RUN a `",
+        "  b \\",
+        "# c",
+        "# escape=`",
+        "#",
+        "",
+        "  ",
+        "RUN <<E",
+        "E",
+        "\tE",
+        "RUN <<-'E' <<F",
+        "F",
+        "COPY --from=b /etc/ssl /etc/ssl",
+        "COPY <<E /x",
+        "RUN [\"apk\", \"add\"]",
+        "USER u",
+        "USER root",
+        "CMD x",
+        "SHELL [\"pwsh\"]",
+        "ONBUILD RUN <<E",
+        "RUN apt-get install x",
+        "FROM debian",
+        "FROM alpine:3",
+        "FROM scratch",
+        "FROM gcr.io/distroless/static",
+        "# certdoctor:begin",
+        "# certdoctor:end",
+        "\u{feff}FROM debian",
+        "# certdoctor:begin 687fa451382278fff0c8b11f8d43d576671c6eb2bceab413fb83d965d06d2ff2",
+    ];
+    let line = (prop::sample::select(words.to_vec()), prop::sample::select(vec!["\n", "\n", "\n", "\r\n", ""]));
+    prop::collection::vec(line, 0..14).prop_map(|lines| lines.into_iter().flat_map(|(word, end)| [word, end]).collect())
+}
+
+proptest! {
+    // A failing case is printed; what it teaches becomes a fixture.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read(text in prop::collection::vec(any::<u8>(), 0..200)) {
+        let stages = is_whole(&text).stages(&BTreeMap::new());
+        prop_assert!(stages.iter().all(|s| s.from < s.body.end || s.body.is_empty()));
+    }
+
+    /// Whatever is patched is read again with one block more at most, and a second run changes nothing.
+    #[test]
+    fn any_dockerfile_is_patched_once(text in lines()) {
+        is_whole(text.as_bytes());
+        let request = request("");
+        if let Ok(patched) = patch(text.as_bytes(), &request) {
+            is_whole(&patched.text);
+            let again = patch(&patched.text, &request);
+            prop_assert_eq!(again.map(|a| a.text), Ok(patched.text));
+        }
+    }
+}
+
+#[test]
+fn instructions_with_everything() {
+    let file = is_whole(
+        b"\xef\xbb\xbf# Escape = \\\n# syntax=docker/dockerfile:1\n# no directive=1\n# escape=`\n\
+        fRoM --platform=linux/amd64 debian:12 aS Base\n\
+        run --mount=type=cache,target=/x --network=none a && \\  \n# said within\n\n    b\n\
+        CMD [\"a\", \"b c\"]\n\
+        RUN cat <<A <<-\"B\" 3<<'C' >x; echo $((1<<2)) <<<word a<<no\nbody\nA\n\tbody\n\tB\n$x\nC\n\
+        ONBUILD COPY <<D /d\nFROM x\nD\n\
+        RUN echo \\\\\nUSER u",
+    );
+    let said: Vec<_> = file.instructions().map(|(_, item, i)| (item.line, i.keyword.as_str(), i.arguments.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            (5, "FROM", "debian:12 aS Base"),
+            (6, "RUN", "a &&     b"),
+            (10, "CMD", "[\"a\", \"b c\"]"),
+            (11, "RUN", "cat <<A <<-\"B\" 3<<'C' >x; echo $((1<<2)) <<<word a<<no"),
+            (18, "ONBUILD", "COPY <<D /d"),
+            (21, "RUN", "echo \\\\"),
+            (22, "USER", "u"),
+        ]
+    );
+    assert_eq!(file.escape, '\\', "a directive after a comment is a comment");
+    assert_eq!(file.defects, [Defect::EmptyContinuation(8)]);
+    let instructions: Vec<_> = file.instructions().map(|(_, _, i)| i).collect();
+    assert_eq!(instructions[1].flags, ["--mount=type=cache,target=/x", "--network=none"]);
+    assert_eq!(instructions[1].flag("network"), Some("none"));
+    assert_eq!(instructions[2].exec.as_deref(), Some(&["a".to_owned(), "b c".to_owned()][..]));
+    let heredocs: Vec<_> = instructions[3].heredocs.iter().map(|h| (h.name.as_str(), h.chomp, h.quoted)).collect();
+    assert_eq!(heredocs, [("A", false, false), ("B", true, true), ("C", false, true)]);
+    assert_eq!(instructions[4].heredocs.len(), 1);
+
+    let file = is_whole(b"# escape=`\r\nFROM a\r\nRUN x `\r\n  y \\\r\nRUN <<E\r\nUSER no\r\n");
+    assert!(file.crlf);
+    assert_eq!(file.escape, '`');
+    let said: Vec<_> = file.instructions().map(|(_, _, i)| i.arguments.as_str()).collect();
+    assert_eq!(said, ["a", "x   y \\", "<<E"]);
+    assert_eq!(file.defects, [Defect::UnterminatedHeredoc(5, "E".into())]);
+    assert_eq!(is_whole(b"# escape=x\nFROM a").defects, [Defect::InvalidEscape(1)]);
+}
+
+#[test]
+fn stages_are_resolved() {
+    let text = b"ARG TAG=3.11 \\\n    NAME='alpine'\nARG BASE=${NAME}:$TAG\nARG OPEN\nFROM $BASE AS One\nARG TAG=other\nUSER a\nUSER b:c\n\
+        FROM one\nFROM ${OPEN}x AS three\nFROM ${OPEN:-scratch}\nFROM $BASE${OPEN:+-x} AS five";
+    let file = is_whole(text);
+    let bases = |arguments: &[(&str, &str)]| -> Vec<Base> {
+        let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        file.stages(&arguments).into_iter().map(|s| s.base).collect()
+    };
+    let alpine = Base::Image("alpine:3.11".into());
+    assert_eq!(
+        bases(&[]),
+        [alpine.clone(), Base::Stage(0), Base::Unresolved("x".into(), vec!["OPEN".into()]), Base::Scratch, alpine]
+    );
+    assert_eq!(
+        bases(&[("OPEN", "deb"), ("TAG", "3.12"), ("UNKNOWN", "z")]),
+        [
+            Base::Image("alpine:3.12".into()),
+            Base::Stage(0),
+            Base::Image("debx".into()),
+            Base::Image("deb".into()),
+            Base::Image("alpine:3.12-x".into())
+        ]
+    );
+    let stages = file.stages(&BTreeMap::new());
+    assert_eq!(stages[0].name.as_deref(), Some("one"));
+    assert_eq!(stages[0].users.iter().map(|(_, user)| user.as_str()).collect::<Vec<_>>(), ["a", "b:c"]);
+    assert_eq!(stages[0].user_before(stages[0].users[1].0), Some("a"));
+    assert_eq!(stages[1].user_before(stages[1].body.end), None);
+}
+
+// Patching more than once.
+
+#[test]
+fn runs_for_different_anchors_stand_beside_each_other() {
+    let patched = |text: &[u8], title: &str| {
+        let request = Patch { anchors: vec![known(title)], ..Patch::default() };
+        patch(text, &request).unwrap()
+    };
+    let text = b"FROM debian:11\nRUN apt-get install -y curl\nUSER a\nCMD x\n";
+    let first = patched(text, "DST Root CA X3");
+    let second = patched(&first.text, "AddTrust External CA Root");
+    assert_eq!(second.decision, Decision::Inserted);
+    for title in ["DST Root CA X3", "AddTrust External CA Root", "DST Root CA X3"] {
+        let again = patched(&second.text, title);
+        assert_eq!((again.decision, &again.text), (Decision::AlreadyDone, &second.text), "{title}");
+    }
+    // Both in one run: one instruction in place of the two.
+    let both = patch(&second.text, &Patch { anchors: Anchor::known(), ..Patch::default() }).unwrap();
+    assert_eq!(both.decision, Decision::Replaced);
+    assert_eq!(String::from_utf8(both.text.clone()).unwrap().matches("RUN set -eu").count(), 1);
+    assert_eq!(patched(&both.text, "DST Root CA X3").decision, Decision::AlreadyDone);
+}
+
+#[test]
+fn two_targets_without_shell_do_not_disturb_each_other() {
+    let text = fs::read(fixtures().join("distroless-twice.Dockerfile")).unwrap();
+    let for_stage = |text: &[u8], stage: &str, title: &str| {
+        patch(text, &Patch { anchors: vec![known(title)], stage: Some(stage.to_owned()), ..Patch::default() })
+    };
+    let one = for_stage(&text, "one", "DST Root CA X3").unwrap();
+    let two = for_stage(&one.text, "1", "DST Root CA X3").unwrap();
+    assert_eq!((one.decision, two.decision), (Decision::Inserted, Decision::Inserted));
+    for stage in ["one", "two", "0", "1"] {
+        let again = for_stage(&two.text, stage, "DST Root CA X3").unwrap();
+        assert_eq!((again.decision, &again.text), (Decision::AlreadyDone, &two.text), "{stage}");
+    }
+    let stages = Dockerfile::parse(&two.text).stages(&BTreeMap::new());
+    let names: Vec<_> = stages.iter().filter_map(|s| s.name.as_deref()).collect();
+    assert_eq!(names, ["certdoctor-base", "certdoctor-trust", "one", "certdoctor-base-2", "certdoctor-trust-2", "two"]);
+    let other = for_stage(&two.text, "two", "AddTrust External CA Root");
+    assert!(matches!(other, Err(DockerfileError::OtherAnchors(_))), "its bundle would take the place of the other's");
+}
+
+/// Whoever says the family means the stage with a shell.
+#[test]
+fn the_family_is_for_the_stage_with_a_shell() {
+    let text = b"FROM corp/build:1 AS b\nRUN make\nFROM gcr.io/distroless/static\nCOPY --from=b /etc/ssl/certs /etc/ssl/certs\n";
+    let mut request = Patch { anchors: Anchor::known(), ..Patch::default() };
+    assert_eq!(patch(text, &request), Err(DockerfileError::UnknownImage("corp/build:1".to_owned())));
+    request.family = Some(Family::Debian);
+    let patched = String::from_utf8(patch(text, &request).unwrap().text).unwrap();
+    assert!(patched.starts_with("FROM corp/build:1 AS b\n# certdoctor:begin"), "{patched}");
+}
+
+// Families and names.
+
+#[test]
+fn families_of_images() {
+    let expected: &[(Family, &[&str])] = &[
+        (
+            Family::Alpine,
+            &[
+                "alpine",
+                "alpine:3.11",
+                "alpine@sha256:0123",
+                "localhost:5000/alpine:edge",
+                "python:3.8-alpine",
+                "python:3.8-alpine3.11",
+                "docker.io/library/nginx:1.19-alpine",
+                "docker:dind",
+                "registry:2",
+                "caddy:2",
+                "arm64v8/alpine:3.12",
+                "node:14-alpine@sha256:ab",
+                "eclipse-temurin:17-jre-alpine",
+                "ghcr.io/someone/alpine",
+            ],
+        ),
+        (Family::Arch, &["archlinux:latest", "archlinux/archlinux:base-devel"]),
+        (Family::Busybox, &["busybox", "busybox:1.36-glibc"]),
+        (
+            Family::Debian,
+            &[
+                "debian",
+                "debian:bookworm-slim",
+                "docker.io/library/ubuntu:20.04",
+                "ubuntu",
+                "python:3.8",
+                "python:3.8-slim",
+                "node:20-bullseye",
+                "eclipse-temurin:17-jre",
+                "openjdk:11-jre-slim",
+                "nvidia/cuda:12.2.0-base-ubuntu22.04",
+                "mcr.microsoft.com/dotnet/sdk:6.0",
+                "mcr.microsoft.com/dotnet/aspnet:8.0-jammy",
+                "quay.io/someone/tool:1.2-bookworm",
+                "registry.example:5000/mirror/debian:11",
+                "mysql:8.0-debian",
+                "amd64/debian",
+                "bitnami/redis:7",
+                "jenkins/jenkins:lts-jdk17",
+                "golang",
+            ],
+        ),
+        (
+            Family::Distroless,
+            &[
+                "gcr.io/distroless/base-debian12",
+                "gcr.io/distroless/static:nonroot",
+                "mcr.microsoft.com/dotnet/runtime:8.0-jammy-chiseled",
+                "cgr.dev/chainguard/static:latest",
+                "gcr.io/distroless/java17-debian12@sha256:ab",
+            ],
+        ),
+        (
+            Family::RedHat,
+            &[
+                "amazonlinux",
+                "amazonlinux:2",
+                "ubi8/ubi",
+                "registry.access.redhat.com/ubi9/ubi-minimal:9.4",
+                "redhat/ubi9-minimal",
+                "redhat/ubi8",
+                "centos:7",
+                "quay.io/centos/centos:stream9",
+                "rockylinux:9",
+                "almalinux:9",
+                "fedora:40",
+                "oraclelinux:8-slim",
+                "openjdk:17-oraclelinux8",
+                "amazoncorretto:17",
+                "public.ecr.aws/amazonlinux/amazonlinux:2023",
+                "mysql:8.0-oraclelinux9",
+                "nvidia/cuda:12.2.0-base-ubi8",
+            ],
+        ),
+        (Family::Scratch, &["scratch"]),
+        (Family::Suse, &["opensuse/leap:15", "registry.suse.com/suse/sle15:15.5"]),
+        (
+            Family::Windows,
+            &[
+                "mcr.microsoft.com/windows/servercore:ltsc2022",
+                "mcr.microsoft.com/windows/nanoserver:1809",
+                "golang:1.20-windowsservercore-ltsc2022",
+                "mcr.microsoft.com/dotnet/sdk:6.0-nanoserver-1809",
+            ],
+        ),
+        (Family::Wolfi, &["cgr.dev/chainguard/wolfi-base"]),
+    ];
+    for (family, images) in expected {
+        for image in *images {
+            assert_eq!(Family::of_image(image), Some(*family), "{image}");
+        }
+    }
+    for image in
+        ["", "registry.example.org/team/runtime:7", "mycompany/base", "openjdk:17", "mysql:8", "$BASE", "localhost/app:1"]
+    {
+        assert_eq!(Family::of_image(image), None, "{image}");
+    }
+    assert_eq!(default_user("docker.io/jenkins/jenkins:lts"), Some("jenkins"));
+    assert_eq!(default_user("gcr.io/distroless/base:nonroot"), Some("65532"));
+    assert_eq!(default_user("debian"), None);
+}
+
+/// Mozilla's labels as certifi gives them, the files as Alpine's 2019 package names them, joined by the certificates.
+#[test]
+fn file_names_follow_from_labels() {
+    let bundles = fixtures().parent().unwrap().to_owned();
+    let archive = fs::File::open(bundles.join("roots/trees/alpine-2019.tar.gz")).unwrap();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
+    let mut files = BTreeMap::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().into_owned();
+        if entry.header().entry_type().is_file()
+            && path.extension().is_some_and(|e| e == "crt")
+            && path.to_string_lossy().contains("mozilla/")
+        {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
+            files.insert(pem_blocks(&text).remove(0), path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    let certifi = fs::read_to_string(bundles.join("bundles/certifi/cacert-2019.11.28.pem")).unwrap();
+    let labels: Vec<&str> = certifi.lines().filter_map(|line| line.strip_prefix("# Label: \"")?.strip_suffix('"')).collect();
+    let ders = pem_blocks(&certifi);
+    assert_eq!(labels.len(), ders.len());
+    let mut wrong = Vec::new();
+    for (label, der) in labels.iter().zip(&ders) {
+        if files.get(der).is_some_and(|file| *file != certdata_file_name(label)) {
+            wrong.push((label, &files[der]));
+        }
+    }
+    assert!(files.len() >= 138);
+    // certifi writes what is not ASCII as Python escapes; Mozilla's own list, from which the files are made, is UTF-8.
+    assert!(matches!(wrong[..], [(label, _)] if label.contains("F\\u0151")), "{wrong:?}");
+    assert_eq!(certdata_file_name("NetLock Arany (Class Gold) Főtanúsítvány"), *wrong[0].1);
+    assert_eq!(certdata_file_name("Foo (Class A/B), 2"), "Foo_=Class_A_B=__2.crt");
+}
+
+/// The table of well-known roots against the certificates themselves; their lines are in no other certificate of the big bundles.
+#[test]
+fn known_anchors_are_what_they_say() {
+    let bundles = fixtures().parent().unwrap().join("bundles");
+    let all =
+        ["certifi/cacert-2019.11.28.pem", "libressl/cert-678710fe8b.pem"].map(|f| fs::read_to_string(bundles.join(f)).unwrap());
+    for anchor in Anchor::known() {
+        let entry = anchor.entry.clone().unwrap();
+        let file = bundles.join("single").join(entry.strip_prefix("mozilla/").unwrap());
+        let der = pem_blocks(&fs::read_to_string(file).unwrap()).remove(0);
+        let certificate = certdoctor::x509::Certificate::parse(&der).unwrap();
+        let made = Anchor::from_der(&der, &anchor.title, certificate.validity().not_after, None, None);
+        assert_eq!(made, anchor);
+        assert_eq!(certificate.subject().common_name().as_deref(), Some(anchor.title.as_str()));
+        for text in &all {
+            assert_eq!(text.matches(&anchor.line).count(), 1, "{}", anchor.title);
+        }
+    }
+    assert_eq!(Anchor::known().len(), 3);
+    let other = Anchor::from_der(b"0123", "x", None, None, Some("Some Root (2)"));
+    assert_eq!(other.entry.as_deref(), Some("mozilla/Some_Root_=2=.crt"));
+}
+
+// Writing.
+
+#[test]
+fn snippets_are_refused_with_advice() {
+    let anchors = vec![known("DST Root CA X3")];
+    for family in [
+        Family::Arch,
+        Family::Busybox,
+        Family::Distroless,
+        Family::RedHat,
+        Family::Scratch,
+        Family::Suse,
+        Family::Windows,
+        Family::Wolfi,
+    ] {
+        let error = snippet(&Snippet::new(family, anchors.clone())).unwrap_err();
+        assert!(matches!(error, DockerfileError::Unsupported(f, _) if f == family));
+    }
+    assert_eq!(snippet(&Snippet::new(Family::Debian, Vec::new())), Err(DockerfileError::NoAnchor));
+    for name in ["mozilla/a b.crt", "mozilla/$(x).crt", "x'y", "a;b", "-e", "a|b", "a\nb", "a&b", "a*"] {
+        let odd = Anchor { entry: Some(name.to_owned()), ..known("DST Root CA X3") };
+        assert_eq!(snippet(&Snippet::new(Family::Debian, vec![odd])), Err(DockerfileError::OddName(name.to_owned())));
+    }
+    let accented =
+        Anchor { entry: Some("mozilla/NetLock_Arany_=Class_Gold=_Főtanúsítvány.crt".to_owned()), ..known("DST Root CA X3") };
+    assert!(snippet(&Snippet::new(Family::Debian, vec![accented])).is_ok());
+}
+
+/// What is written is one block of instructions, has no switch that turns a verification off, and is the script that was run above.
+#[test]
+fn snippets_say_what_is_run() {
+    for family in [Family::Alpine, Family::Debian] {
+        for (escape, crlf, upgrade) in [('\\', false, false), ('`', true, true)] {
+            let mut request = Snippet::new(family, Anchor::known());
+            request.upgrade = upgrade;
+            request.layout = Layout { escape, crlf, ..Layout::default() };
+            request.anchors[0].title = "two\nRUN lines".to_owned();
+            let text = snippet(&request).unwrap();
+            let head = if escape == '`' { "# escape=`\nFROM x\n" } else { "FROM x\n" };
+            let file = is_whole(format!("{head}{text}").as_bytes());
+            let runs: Vec<_> = file.instructions().skip(1).map(|(_, _, i)| (i.keyword.as_str(), i.arguments.as_str())).collect();
+            assert_eq!(runs.len(), 1 + usize::from(upgrade), "{text}");
+            let squeeze = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(squeeze(runs[runs.len() - 1].1), squeeze(&shell_script(&request).unwrap()));
+            for switch in
+                ["insecure", "no-check", "allow-un", "force-yes", "--allow", " -k", "AllowInsecure", "trusted=yes", "GIT_SSL"]
+            {
+                assert!(!text.contains(switch), "{switch}");
+            }
+            assert!(!text.contains("<<"), "no here-documents");
+            assert!(text.lines().all(|line| line.len() < 400));
+        }
+    }
+}
+
+// What is put in, run.
+
+/// Everything that an image may hold of the anchor, in the ways of a Debian configuration; each ends as the real tool ends after `!`.
+#[test]
+fn debian_ends_as_after_the_documented_edit() {
+    let baltimore = known("Baltimore CyberTrust Root");
+    let entry = "mozilla/Baltimore_CyberTrust_Root.crt";
+    let edits: [(&str, fn(String, &str) -> String); 7] = [
+        ("enabled", |conf, _| conf),
+        ("deselected", |conf, entry| conf.replace(entry, &format!("!{entry}"))),
+        ("absent", |conf, entry| conf.replace(&format!("{entry}\n"), "")),
+        ("commented", |conf, entry| conf.replace(entry, &format!("# {entry}"))),
+        ("indented", |conf, entry| conf.replace(entry, &format!("  {entry} "))),
+        ("unterminated", |conf, entry| conf.replace(&format!("{entry}\n"), "") + entry),
+        ("twice", |conf, entry| conf + entry + "\n!" + entry + "\n"),
+    ];
+    for shell in ["dash", "busybox"] {
+        for (name, edit) in edits {
+            // The shell alone differs, and the tool takes seconds.
+            if shell == "busybox" && matches!(name, "absent" | "deselected" | "indented" | "twice") {
+                continue;
+            }
+            let Some(image) = Image::new("debian-12", Path::new("/"), shell) else { return };
+            let conf = image.read("etc/ca-certificates.conf");
+            image.write("etc/ca-certificates.conf", &edit(conf, entry));
+            let script = shell_script(&Snippet::new(Family::Debian, vec![baltimore.clone()])).unwrap();
+            image.succeeds(&script, name);
+            assert_eq!(image.certificates(), 141, "{shell}, {name}");
+            let digest = image.digest("etc/ssl/certs/ca-certificates.crt");
+            assert!(
+                digest.starts_with("25700779"),
+                "{shell}, {name}: the bundle of fixtures/roots/debian/01-deselect-bang, not {digest}"
+            );
+            assert!(!image.exists("etc/ssl/certs/Baltimore_CyberTrust_Root.pem"), "{shell}, {name}");
+            assert!(!image.exists("etc/ssl/certs/653b494a.0"), "{shell}, {name}");
+            let conf = image.read("etc/ca-certificates.conf");
+            assert!(conf.lines().any(|line| line == format!("!{entry}")), "{shell}, {name}");
+            assert!(!conf.lines().any(|line| line.trim() == entry), "{shell}, {name}");
+            let before = image.listing();
+            image.succeeds(&script, name);
+            image.is_unchanged(&before);
+        }
+    }
+}
+
+/// Debian 13's tool is newer; several anchors at once; one whose file name nobody told.
+#[test]
+fn debian_13_and_anchors_by_content() {
+    for shell in ["dash", "busybox"] {
+        let Some(image) = Image::new("debian-13", Path::new("/"), shell) else { return };
+        let count = image.certificates();
+        let mut nameless = image.anchor("usr/share/ca-certificates/mozilla/ISRG_Root_X2.crt");
+        nameless.entry = None;
+        let anchors = vec![known("Baltimore CyberTrust Root"), nameless];
+        let script = shell_script(&Snippet::new(Family::Debian, anchors)).unwrap();
+        image.succeeds(&script, "two");
+        assert_eq!(image.certificates(), count - 2);
+        let conf = image.read("etc/ca-certificates.conf");
+        assert!(conf.contains("\n!mozilla/ISRG_Root_X2.crt\n") && conf.contains("\n!mozilla/Baltimore_CyberTrust_Root.crt\n"));
+        image.succeeds(&script, "again");
+        assert_eq!(image.read("etc/ca-certificates.conf"), conf);
+    }
+}
+
+/// What must stop a build: the anchor stays, or the store is emptied.
+#[test]
+fn a_build_fails_where_the_anchor_stays() {
+    let script = shell_script(&Snippet::new(Family::Debian, vec![known("Baltimore CyberTrust Root")])).unwrap();
+    for shell in ["dash", "busybox"] {
+        let Some(image) = Image::new("debian-12", Path::new("/"), shell) else { return };
+        // Debian's tool finds no certificate named "….crt\r" and leaves everything as it was, with status 0.
+        let conf = image.read("etc/ca-certificates.conf").replace('\n', "\r\n");
+        image.write("etc/ca-certificates.conf", &conf);
+        image.fails(&script, "still in");
+
+        let Some(image) = Image::new("debian-12", Path::new("/"), shell) else { return };
+        let copy = image.read("usr/share/ca-certificates/mozilla/Baltimore_CyberTrust_Root.crt");
+        image.write("etc/ssl/certs/zz-by-hand.pem", &copy);
+        image.fails(&script, "/etc/ssl/certs/zz-by-hand.pem");
+
+        let Some(image) = Image::new("debian-12", Path::new("/"), shell) else { return };
+        fs::remove_file(image.path("etc/ca-certificates.conf")).unwrap();
+        let before = image.listing();
+        image.fails(&script, "still in");
+        image.is_unchanged(&before);
+    }
+}
+
+/// An image without the package has nothing to remove, and the build goes on.
+#[test]
+fn an_image_without_store_is_left_alone() {
+    for family in [Family::Debian, Family::Alpine] {
+        let Some(image) = Image::new("debian-12", Path::new("/"), "dash") else { return };
+        fs::remove_file(image.path("etc/ca-certificates.conf")).unwrap();
+        fs::remove_dir_all(image.path("etc/ssl")).unwrap();
+        let before = image.listing();
+        image.succeeds(&shell_script(&Snippet::new(family, Anchor::known())).unwrap(), "nothing there");
+        image.is_unchanged(&before);
+    }
+}
+
+/// Bundle-only images: what is cut is what the real tool would not have written.
+#[test]
+fn a_bundle_alone_is_cut_as_the_tool_would_write_it() {
+    for shell in ["dash", "busybox"] {
+        let Some(image) = Image::new("alpine-2019", Path::new("/"), shell) else { return };
+        image.keep_bundle_only();
+        let script = shell_script(&Snippet::new(Family::Alpine, vec![known("AddTrust External CA Root")])).unwrap();
+        image.succeeds(&script, "cut");
+        let digest = image.digest("etc/ssl/certs/ca-certificates.crt");
+        assert!(digest.starts_with("d75cdb61"), "the bundle of fixtures/roots/alpine2019/01-deselect-addtrust, not {digest}");
+        assert!(fs::symlink_metadata(image.path("etc/ssl/cert.pem")).unwrap().is_symlink(), "the link stays a link");
+        let before = image.listing();
+        image.succeeds(&script, "again");
+        image.is_unchanged(&before);
+    }
+}
+
+/// `cert.pem` as a file of its own (Alpine 3.11's `ca-certificates-cacert`), in curl's and certifi's styles: the first, one in the
+/// middle and the last certificate go, and every other byte of the file's certificates and labels stays.
+#[test]
+fn labels_go_with_their_certificates() {
+    for style in ["curl.pem", "certifi.pem", "alpine-bundle.crt", "debian-bundle.crt"] {
+        let text = fs::read_to_string(fixtures().parent().unwrap().join("bundles/mini").join(style)).unwrap();
+        let ders = pem_blocks(&text);
+        for dead in [0, ders.len() / 2, ders.len() - 1] {
+            let Some(image) = Image::new("alpine-2019", Path::new("/"), "busybox") else { return };
+            image.keep_bundle_only();
+            fs::remove_file(image.path("etc/ssl/cert.pem")).unwrap();
+            image.write("etc/ssl/cert.pem", &text);
+            let anchor = Anchor::from_der(&ders[dead], "dead", None, None, None);
+            image.succeeds(&shell_script(&Snippet::new(Family::Alpine, vec![anchor])).unwrap(), style);
+            let after = image.read("etc/ssl/cert.pem");
+            let mut expected = ders.clone();
+            expected.remove(dead);
+            assert_eq!(pem_blocks(&after), expected, "{style}, {dead}");
+            let labels = |text: &str| text.lines().filter(|l| l.starts_with("# Issuer") || l.starts_with("====")).count();
+            if labels(&text) > 0 {
+                assert_eq!(labels(&after), expected.len(), "{style}, {dead}: its label goes, the others stay");
+            }
+        }
+    }
+}
+
+/// A real Alpine with its own tool, busybox and c_rehash.
+#[test]
+fn alpine_ends_as_after_the_documented_edit() {
+    let Some(oracles) = std::env::var_os("CERTDOCTOR_ORACLES").map(PathBuf::from).filter(|o| o.join("alpine").is_dir()) else {
+        return skip("CERTDOCTOR_ORACLES has no alpine");
+    };
+    let alpine = oracles.join("alpine");
+    let entry = "mozilla/AddTrust_External_Root.crt";
+    let script = shell_script(&Snippet::new(Family::Alpine, vec![known("AddTrust External CA Root")])).unwrap();
+    let edits: [(&str, fn(String, &str) -> String); 4] = [
+        ("enabled", |conf, _| conf),
+        ("deselected", |conf, entry| conf.replace(entry, &format!("!{entry}"))),
+        ("absent", |conf, entry| conf.replace(&format!("{entry}\n"), "")),
+        ("commented", |conf, entry| conf.replace(entry, &format!("#{entry}"))),
+    ];
+    for (name, edit) in edits {
+        let Some(image) = Image::new("alpine-2019", &alpine, "ash") else { return };
+        image.write("etc/ca-certificates.conf", &edit(image.read("etc/ca-certificates.conf"), entry));
+        image.succeeds(&script, name);
+        assert_eq!(image.certificates(), 137, "{name}");
+        let digest = image.digest("etc/ssl/certs/ca-certificates.crt");
+        assert!(
+            digest.starts_with("d75cdb61"),
+            "{name}: the bundle of fixtures/roots/alpine2019/01-deselect-addtrust, not {digest}"
+        );
+        assert!(!image.exists("etc/ssl/certs/ca-cert-AddTrust_External_Root.pem"), "{name}");
+        assert!(!image.exists("etc/ssl/certs/157753a5.0"), "{name}");
+        assert!(image.read("etc/ca-certificates.conf").lines().any(|line| line == format!("!{entry}")), "{name}");
+        let before = image.listing();
+        image.succeeds(&script, name);
+        image.is_unchanged(&before);
+    }
+    // Alpine's tool empties the bundle over a CRLF configuration, with status 0; a build must not go on.
+    let Some(image) = Image::new("alpine-2019", &alpine, "ash") else { return };
+    let conf = image.read("etc/ca-certificates.conf").replace('\n', "\r\n");
+    image.write("etc/ca-certificates.conf", &conf);
+    image.fails(&script, "left no bundle");
+    // Today's Alpine does not hold it at all.
+    let Some(image) = Image::new("alpine-3.23", &alpine, "ash") else { return };
+    let count = image.certificates();
+    image.succeeds(&script, "not there");
+    assert_eq!(image.certificates(), count);
+}
+
+/// A tree of `fixtures/roots/trees` over the programs of a base system, in a mount namespace of its own: `/usr` and the like are bound
+/// read-only from the base, `/etc` and the certificates come from the tree.
+struct Image {
+    directory: tempfile::TempDir,
+    base: PathBuf,
+    shell: &'static str,
+}
+
+impl Image {
+    /// `None`, after a visible skip, when this machine lets nobody make a mount namespace or has no such shell.
+    fn new(tree: &str, base: &Path, shell: &'static str) -> Option<Image> {
+        let probe = Command::new("unshare").args(["-m", "--propagation", "private", "mount", "--bind", "/tmp", "/tmp"]).output();
+        if !probe.is_ok_and(|o| o.status.success()) {
+            skip("mount namespaces need root");
+            return None;
+        }
+        if shell == "busybox" && !Path::new("/usr/bin/busybox").exists() {
+            skip("no busybox");
+            return None;
+        }
+        if base == Path::new("/") && !Path::new("/usr/sbin/update-ca-certificates").exists() {
+            skip("no update-ca-certificates");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let archive = fs::File::open(fixtures().parent().unwrap().join(format!("roots/trees/{tree}.tar.gz"))).unwrap();
+        tar::Archive::new(flate2::read::GzDecoder::new(archive)).unpack(directory.path().join("tree")).unwrap();
+        let image = Image { directory, base: base.to_owned(), shell };
+        // What the base's programs need below `/etc`: Debian's choice of awk, Alpine's hook.
+        for name in ["alternatives/awk", "ca-certificates/update.d/certhash"] {
+            let (from, to) = (base.join("etc").join(name), image.path("etc").join(name));
+            if fs::symlink_metadata(&from).is_ok() && !image.exists(&format!("etc/{name}")) {
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+            }
+        }
+        Some(image)
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join("tree").join(path)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.path(path), text).unwrap();
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        fs::symlink_metadata(self.path(path)).is_ok()
+    }
+
+    fn digest(&self, path: &str) -> String {
+        Fingerprint::of(&fs::read(self.path(path)).unwrap()).to_string()
+    }
+
+    fn certificates(&self) -> usize {
+        self.read("etc/ssl/certs/ca-certificates.crt").matches("-----BEGIN CERTIFICATE-----").count()
+    }
+
+    fn anchor(&self, path: &str) -> Anchor {
+        Anchor::from_der(&pem_blocks(&self.read(path))[0], path, None, None, None)
+    }
+
+    /// As Alpine's base image: the bundle and its link, no configuration, no links, no sources.
+    fn keep_bundle_only(&self) {
+        fs::remove_file(self.path("etc/ca-certificates.conf")).unwrap();
+        fs::remove_dir_all(self.path("usr/share/ca-certificates")).unwrap();
+        fs::create_dir(self.path("usr/share/ca-certificates")).unwrap();
+        for entry in fs::read_dir(self.path("etc/ssl/certs")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap() != "ca-certificates.crt" {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
+    /// Every path of the tree with its kind, mode and content.
+    fn listing(&self) -> BTreeMap<PathBuf, String> {
+        let mut out = BTreeMap::new();
+        for entry in walkdir::WalkDir::new(self.path("")).sort_by_file_name() {
+            let entry = entry.unwrap();
+            let content = if entry.path_is_symlink() {
+                fs::read_link(entry.path()).unwrap().display().to_string()
+            } else if entry.file_type().is_file() {
+                Fingerprint::of(&fs::read(entry.path()).unwrap()).to_string()
+            } else {
+                String::new()
+            };
+            out.insert(entry.path().to_owned(), format!("{:?} {content}", entry.metadata().unwrap().permissions()));
+        }
+        out
+    }
+
+    fn is_unchanged(&self, before: &BTreeMap<PathBuf, String>) {
+        let now = self.listing();
+        let changed: Vec<_> = before.iter().filter(|(path, was)| now.get(*path) != Some(*was)).collect();
+        let new: Vec<_> = now.keys().filter(|path| !before.contains_key(*path)).collect();
+        assert!(changed.is_empty() && new.is_empty(), "{}: changed {changed:?}, new {new:?}", self.shell);
+    }
+
+    fn succeeds(&self, script: &str, name: &str) {
+        let output = self.run(script);
+        assert!(output.status.success(), "{}, {name}: {}", self.shell, String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn fails(&self, script: &str, words: &str) {
+        let output = self.run(script);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{}: the build must fail ({words})", self.shell);
+        assert!(told.contains(words), "{}: {told}", self.shell);
+    }
+
+    /// Runs `script` in the image. Nothing of this machine outside of the temporary directory can be written: the base is mounted
+    /// read-only, and its `/etc` is not there at all.
+    fn run(&self, script: &str) -> Output {
+        const ENTER: &str = r#"
+            [ "$(readlink /proc/self/ns/mnt)" != "$OUTSIDE" ] || { echo "no mount namespace of its own" >&2; exit 99; }
+            cd "$1"; mkdir -p root tree/usr/local/share/ca-certificates bb
+            for name in bin sbin lib lib64; do
+                if [ -L "$2/$name" ]; then [ -L "root/$name" ] || cp -P "$2/$name" "root/$name"
+                elif [ -d "$2/$name" ]; then mkdir -p "root/$name"; mount --bind "$2/$name" "root/$name"; mount -o remount,bind,ro "root/$name"; fi
+            done
+            mkdir -p root/usr root/etc root/tmp root/dev root/proc root/bb
+            mount --bind "$2/usr" root/usr; mount -o remount,bind,ro root/usr
+            mount --bind tree/etc root/etc
+            mount --bind tree/usr/share/ca-certificates root/usr/share/ca-certificates
+            if [ -d root/usr/local/share/ca-certificates ]; then
+                mount --bind tree/usr/local/share/ca-certificates root/usr/local/share/ca-certificates
+            fi
+            mount --bind /dev root/dev
+            mount --bind /proc root/proc
+            mount --bind bb root/bb
+            case "$3" in
+                ash) exec chroot root /bin/ash -c "$4" ;;
+                busybox)
+                    for tool in awk cat echo grep rm sed tail; do ln -sf /usr/bin/busybox "bb/$tool"; done
+                    # Debian's tool is written for Debian's sed.
+                    printf '#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin exec /usr/sbin/update-ca-certificates "$@"\n' >bb/update-ca-certificates
+                    chmod +x bb/update-ca-certificates
+                    PATH="/bb:$PATH" exec chroot root /usr/bin/busybox sh -c "$4" ;;
+                *) exec chroot root "/bin/$3" -c "$4" ;;
+            esac"#;
+        let outside = fs::read_link("/proc/self/ns/mnt").unwrap();
+        let before = host_store();
+        let output = Command::new("unshare")
+            .args(["-m", "--propagation", "private", "sh", "-euc", ENTER, "enter"])
+            .args([self.directory.path(), &self.base])
+            .args([self.shell, script])
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("OUTSIDE", outside)
+            .output()
+            .unwrap();
+        assert_eq!(host_store(), before, "this machine's own store is not touched");
+        assert_ne!(output.status.code(), Some(99));
+        output
+    }
+}
+
+/// This machine's own configuration and bundle.
+fn host_store() -> BTreeMap<PathBuf, Option<Fingerprint>> {
+    let files = ["/etc/ca-certificates.conf", "/etc/ssl/certs/ca-certificates.crt"].map(PathBuf::from);
+    let mut seen: BTreeMap<PathBuf, Option<Fingerprint>> =
+        files.into_iter().map(|f| (f.clone(), fs::read(f).ok().map(|bytes| Fingerprint::of(&bytes)))).collect();
+    seen.extend(fs::read_dir("/etc/ssl/certs").into_iter().flatten().map(|entry| (entry.unwrap().path(), None)));
+    seen
+}
+
+/// The DER of each certificate in a PEM text.
+fn pem_blocks(text: &str) -> Vec<Vec<u8>> {
+    let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1).map(|rest| rest.split("-----END").next().unwrap());
+    let bytes = |block: &str| block.split_whitespace().collect::<String>();
+    blocks.map(|block| base64_simd::STANDARD.decode_to_vec(bytes(block)).unwrap()).collect()
+}
+
+fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "skipped in CI: {why}");
+    eprintln!("skipped: {why}");
 }

@@ -83,6 +83,8 @@ pub struct Heredoc {
 /// Something that a builder warns of or refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Defect {
+    /// The file ends where a continuation should follow; the line of the instruction.
+    DanglingContinuation(u32),
     /// A continuation goes on over a blank line; the line.
     EmptyContinuation(u32),
     /// `# escape=` with something else than `\` or a backtick; the line.

@@ -39,6 +39,9 @@ pub enum DockerfileError {
         "can't tell which distribution the image `{0}` is made of; name it with --family debian or --family alpine, or give its tree with --root"
     )]
     UnknownImage(String),
+    /// The file ends within an instruction, so that anything put after it would become part of it; the line.
+    #[error("the instruction in line {0} has no end (a here-document or a continuation is open); mend that first")]
+    OpenEnd(u32),
     /// A family without a recipe; what to do instead.
     #[error("{0}: {1}")]
     Unsupported(Family, &'static str),
@@ -56,6 +59,11 @@ pub enum DockerfileError {
     /// The store is copied from the build context; the line, the file.
     #[error("line {0} copies the store from the build context; cut the anchor out of `{1}` there")]
     CopiedFromContext(u32, String),
+    /// Another run took the same bundle through stages of ours for other anchors; the line.
+    #[error(
+        "line {0} removes other anchors from the same bundle, and the two would undo each other; name all anchors in one run"
+    )]
+    OtherAnchors(u32),
     /// A stage is named by its number, which a new stage before it would change; the line.
     #[error(
         "line {0} names a stage by its number, and a new stage is needed before it; give the stage a name (FROM … AS name) first"

@@ -88,7 +88,10 @@ impl<'a> Lexer<'a> {
         let first = self.line;
         let (mut logical, mut goes_on) = self.continued(content);
         while goes_on {
-            let Some(line) = self.next_line() else { break };
+            let Some(line) = self.next_line() else {
+                self.defects.push(Defect::DanglingContinuation(first));
+                break;
+            };
             let content = self.content(&line);
             if trim_start(content).is_empty() {
                 self.defects.push(Defect::EmptyContinuation(self.line));

@@ -29,7 +29,7 @@ pub enum Family {
 
 /// A part of the tag that says what the image is made of, whatever its name. Official images put the distribution into the tag
 /// (`python:3.8-alpine3.11`, `node:20-bullseye`); a trailing version (`alpine3.11`, `debian12`, `el9`) is cut before the comparison.
-const TAG_PARTS: [(&str, Family); 39] = [
+const TAG_PARTS: [(&str, Family); 38] = [
     ("al", Family::RedHat), // amazoncorretto:17-al2023
     ("alpine", Family::Alpine),
     ("amazonlinux", Family::RedHat),
@@ -60,7 +60,6 @@ const TAG_PARTS: [(&str, Family); 39] = [
     ("rocky", Family::RedHat),
     ("rockylinux", Family::RedHat),
     ("sid", Family::Debian),
-    ("slim", Family::Debian), // Debian's own variant name, taken over by the official images
     ("stretch", Family::Debian),
     ("trixie", Family::Debian),
     ("trusty", Family::Debian),
@@ -204,7 +203,11 @@ impl Family {
         match by_repository {
             // `debian:…`, `alpine:edge`, `scratch` and distroless images are what their name says, whatever the tag.
             Some(Family::Alpine | Family::Busybox | Family::Distroless | Family::Scratch | Family::Windows) => by_repository,
-            _ => of_tag(reference.tag).or(by_repository).or_else(|| of_tag(reference.repository.rsplit('/').next()?)),
+            // `slim` is Debian's word, but Oracle Linux has it too.
+            _ => of_tag(reference.tag)
+                .or(by_repository)
+                .or_else(|| of_tag(reference.repository.rsplit('/').next()?))
+                .or_else(|| reference.tag.split('-').any(|part| part == "slim").then_some(Family::Debian)),
         }
     }
 
@@ -230,7 +233,7 @@ impl Family {
     #[must_use]
     pub fn advice(self) -> Option<&'static str> {
         Some(match self {
-            Family::Alpine | Family::Debian | Family::Wolfi => return None,
+            Family::Alpine | Family::Debian => return None,
             Family::Arch => {
                 "put the certificate into /etc/ca-certificates/trust-source/blocklist/ with COPY and run update-ca-trust; no snippet is made \
                  for this family"
@@ -254,7 +257,10 @@ impl Family {
                  family"
             }
             Family::Windows => {
-                "Windows has no such store files; move the certificate to the Disallowed store (certutil -addstore Disallowed FILE)"
+                "there are no such store files; put the certificate into the Disallowed store (certutil -addstore Disallowed FILE)"
+            }
+            Family::Wolfi => {
+                "its images are rebuilt daily: pull a newer one; where that can't be, --family alpine makes the instruction for images with apk"
             }
         })
     }
@@ -315,18 +321,13 @@ fn lookup<T: Copy>(table: &[(&str, T)], repository: &str) -> Option<T> {
     exact.or_else(below).map(|(_, value)| *value)
 }
 
-/// What the parts of a tag say; the part that leaves least wins (`8.0-jammy-chiseled` is chiseled, `slim` says least).
+/// What the parts of a tag say; `8.0-jammy-chiseled` is chiseled.
 fn of_tag(tag: &str) -> Option<Family> {
     let parts = tag.split(['-', '_', '.']).filter_map(|part| {
         let part = cut_version(part);
         TAG_PARTS.iter().find(|(name, _)| *name == part)
     });
-    let weight = |(name, family): &&(&str, Family)| match family {
-        Family::Distroless => 2,
-        _ if *name == "slim" => 0,
-        _ => 1,
-    };
-    parts.max_by_key(weight).map(|(_, family)| *family)
+    parts.max_by_key(|(_, family)| *family == Family::Distroless).map(|(_, family)| *family)
 }
 
 fn cut_version(part: &str) -> &str {

@@ -13,6 +13,8 @@ use crate::{
 pub(super) struct Block {
     /// From the comment that begins it to the one that ends it.
     pub(super) items: Range<usize>,
+    /// The first instruction within: it tells the stage, where the comments above a `FROM` would not.
+    pub(super) first: usize,
     /// Their bytes.
     pub(super) span: Range<usize>,
     /// The anchors that it removes.
@@ -30,7 +32,9 @@ pub(super) fn blocks(file: &Dockerfile) -> Vec<Block> {
         } else if comment == END
             && let Some((from, anchors)) = open.take()
         {
-            found.push(Block { items: from..at + 1, span: file.items[from].span.start..item.span.end, anchors });
+            let instruction = |at: &usize| matches!(file.items[*at].kind, Kind::Instruction(_));
+            let first = (from..at).find(instruction).unwrap_or(from);
+            found.push(Block { items: from..at + 1, first, span: file.items[from].span.start..item.span.end, anchors });
         }
     }
     found

@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    Anchor, DockerfileError, Family,
+    Anchor, DockerfileError, Family, default_user,
     insert::{self, Block},
     place::{self, Foundation, Place},
-    snippet::{self, Snippet},
+    snippet::{self, Snippet, TRUST},
 };
 use crate::{
     base::Fingerprint,
@@ -68,15 +68,15 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
     let original = Dockerfile::parse(text);
     let wanted: BTreeSet<Fingerprint> = request.anchors.iter().map(|a| a.fingerprint).collect();
     let mut report = Report::default();
-    report.defects(&original);
+    report.defects(&original)?;
 
     // Blocks for (some of) these anchors are taken out and made anew; blocks that remove others too stay, and count.
-    let within = reach(text, &original, request, &mut Report::default())?;
+    let within = reach(text, &original, request)?;
     let (own, others): (Vec<Block>, Vec<Block>) = insert::blocks(&original)
         .into_iter()
-        .filter(|block| within.iter().any(|items| items.start < block.items.end && block.items.start < items.end))
+        .filter(|block| within.iter().any(|items| items.contains(&block.first)))
         .partition(|block| block.anchors.is_subset(&wanted));
-    let covered: BTreeSet<Fingerprint> = others.into_iter().flat_map(|block| block.anchors).collect();
+    let covered: BTreeSet<Fingerprint> = others.iter().flat_map(|block| block.anchors.clone()).collect();
     let anchors: Vec<Anchor> = request.anchors.iter().filter(|a| !covered.contains(&a.fingerprint)).cloned().collect();
     if anchors.is_empty() {
         report.notes.push("the Dockerfile removes these anchors already, together with others".to_owned());
@@ -88,6 +88,11 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
     let Some(insertions) = plan(&clean, &file, request, anchors, &mut report)? else {
         return Ok(report.finish(text.to_vec(), Decision::NoStore));
     };
+    if let ([block], [(place, new)]) = (&own[..], &insertions[..])
+        && stands(text, block, new, &clean, *place, &file)
+    {
+        return Ok(report.finish(text.to_vec(), Decision::AlreadyDone));
+    }
     let new = insert::with(&clean, &insertions, if file.crlf { "\r\n" } else { "\n" });
     // A block at the end of a file without final newline comes back with one; that alone is no difference.
     let decision = if trim_end(&new) == trim_end(text) {
@@ -98,6 +103,15 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
         Decision::Replaced
     };
     Ok(report.finish(new, decision))
+}
+
+/// Whether `block` is what would be put in, at the right place or with nothing but blocks for other anchors between.
+fn stands(text: &[u8], block: &Block, new: &str, clean: &[u8], place: usize, file: &Dockerfile) -> bool {
+    let at = block.span.start;
+    let between = insert::blocks(file).into_iter().filter(|other| place <= other.span.start && other.span.end <= at);
+    let filled: usize = between.map(|other| other.span.len()).sum();
+    let complete = clean.get(..place).is_some_and(|before| before.last().is_none_or(|last| *last == b'\n'));
+    complete && place + filled == at && trim_end(&text[block.span.clone()]) == trim_end(new.as_bytes())
 }
 
 /// Notes and warnings on the way.
@@ -112,9 +126,12 @@ impl Report {
         Patched { text, decision, notes: self.notes, warnings: self.warnings }
     }
 
-    fn defects(&mut self, file: &Dockerfile) {
+    fn defects(&mut self, file: &Dockerfile) -> Result<(), DockerfileError> {
         for defect in &file.defects {
             self.warnings.push(match defect {
+                Defect::DanglingContinuation(line) | Defect::UnterminatedHeredoc(line, _) => {
+                    return Err(DockerfileError::OpenEnd(*line));
+                }
                 Defect::EmptyContinuation(line) => {
                     format!("line {line}: a blank line within a continued instruction; builders will refuse it")
                 }
@@ -124,6 +141,7 @@ impl Report {
                 }
             });
         }
+        Ok(())
     }
 }
 
@@ -142,21 +160,15 @@ fn site(
     request: &Patch,
     report: &mut Report,
 ) -> Result<Option<Site>, DockerfileError> {
-    let mut target = match &request.stage {
-        Some(name) => Stage::find(stages, name).ok_or_else(|| {
-            let names = stages.iter().enumerate().map(|(number, s)| s.name.clone().unwrap_or_else(|| number.to_string()));
-            DockerfileError::UnknownStage(name.clone(), names.collect::<Vec<_>>().join(", "))
-        })?,
-        None => stages.len().checked_sub(1).ok_or(DockerfileError::NoStage)?,
-    };
+    let mut target = target(stages, request)?;
     loop {
         let foundation = match (place::foundation(file, stages, target), request.family) {
             (Err(DockerfileError::UnresolvedBase(image, _)), Some(_)) => Foundation { family: None, image, guessed: None },
             (foundation, _) => foundation?,
         };
-        // `--family` speaks for images whose name does not; `scratch` is what it is.
+        // `--family` may be meant for the stage that the store is copied from; an image without shell gets none by it.
         let family = match foundation.family {
-            Some(Family::Scratch) => Some(Family::Scratch),
+            bare @ Some(Family::Busybox | Family::Distroless | Family::Scratch) => bare,
             known => request.family.or(known),
         };
         let family = family.ok_or_else(|| DockerfileError::UnknownImage(foundation.image.clone()))?;
@@ -183,25 +195,35 @@ fn site(
     }
 }
 
-/// The items that belong to the stages in question, for finding blocks of earlier runs.
-fn reach(text: &[u8], file: &Dockerfile, request: &Patch, report: &mut Report) -> Result<Vec<Range<usize>>, DockerfileError> {
+/// The stage that was asked for. Our own stages don't count in numbers, so that the same command means the same after a patch.
+fn target(stages: &[Stage], request: &Patch) -> Result<usize, DockerfileError> {
+    let Some(wanted) = &request.stage else { return stages.len().checked_sub(1).ok_or(DockerfileError::NoStage) };
+    let theirs: Vec<usize> = (0..stages.len()).filter(|number| !is_ours(&stages[*number])).collect();
+    let by_name = stages.iter().rposition(|s| s.name.as_deref() == Some(&wanted.to_ascii_lowercase()));
+    let by_number = || theirs.get(wanted.parse::<usize>().ok()?).copied();
+    by_name.or_else(by_number).ok_or_else(|| {
+        let name = |(number, at): (usize, &usize)| stages[*at].name.clone().unwrap_or_else(|| number.to_string());
+        let names: Vec<String> = theirs.iter().enumerate().map(name).collect();
+        DockerfileError::UnknownStage(wanted.clone(), names.join(", "))
+    })
+}
+
+fn is_ours(stage: &Stage) -> bool {
+    stage.name.as_deref().is_some_and(|name| name.starts_with(TRUST))
+}
+
+/// The items that belong to the stages in question, for finding blocks of earlier runs: the target's, those of the stage that its store
+/// comes from, and our own stages directly before them.
+fn reach(text: &[u8], file: &Dockerfile, request: &Patch) -> Result<Vec<Range<usize>>, DockerfileError> {
     let stages = file.stages(&request.build_arguments);
-    let trust: Vec<Range<usize>> = stages
-        .iter()
-        .filter(|s| s.name.as_deref().is_some_and(|name| name.starts_with("certdoctor-")))
-        .map(|s| s.from..s.body.end)
-        .collect();
-    // A distroless target that was patched before copies from our own stages; those are gone before the site is looked for again.
-    let mut within = trust;
-    let target = match &request.stage {
-        Some(name) => Stage::find(&stages, name),
-        None => stages.len().checked_sub(1),
-    };
-    within.extend(target.into_iter().flat_map(|t| place::chain(&stages, t)).map(|s| stages[s].body.clone()));
-    if let Some(site) = site(text, file, &stages, request, report)? {
-        within.extend(place::chain(&stages, site.stage).into_iter().map(|s| stages[s].body.clone()));
+    let mut numbers: BTreeSet<usize> = place::chain(&stages, target(&stages, request)?).into_iter().collect();
+    if let Some(site) = site(text, file, &stages, request, &mut Report::default())? {
+        numbers.extend(place::chain(&stages, site.stage));
     }
-    Ok(within)
+    for number in numbers.clone() {
+        numbers.extend((0..number).rev().take_while(|before| is_ours(&stages[*before])));
+    }
+    Ok(numbers.into_iter().map(|number| stages[number].from..stages[number].body.end).collect())
 }
 
 /// What goes in, and where (byte positions, in order).
@@ -221,6 +243,9 @@ fn plan(
         cut_bundles: false,
         layout: insert::layout(text, file),
     };
+    if is_ours(&stages[site.stage]) {
+        return Err(DockerfileError::OtherAnchors(file.items[stages[site.stage].from].line));
+    }
     tell_of_image(&site, request, report);
     if site.family == Family::Distroless {
         return through_trust_stage(file, &stages, &site, &snippet, report).map(Some);
@@ -262,7 +287,9 @@ fn through_trust_stage(
     }
     // An image that the build needs anyway, with a shell in it; else a small one.
     let carrier = stages.iter().take(root).find_map(|stage| match &stage.base {
-        Base::Image(image) if Family::of_image(image).is_some_and(|f| f.advice().is_none()) => Some(stage.written.as_str()),
+        Base::Image(image) if Family::of_image(image).is_some_and(|f| f.advice().is_none()) && default_user(image).is_none() => {
+            Some(stage.written.as_str())
+        }
         _ => None,
     });
     let carrier = carrier.unwrap_or("debian:stable-slim");
@@ -275,13 +302,20 @@ fn through_trust_stage(
     report
         .warnings
         .push("the base image's bundle is copied once more into the image; rebuilding on a newer base needs no patch".to_owned());
+    report.warnings.push(
+        "rebuilding on a newer base image is better than carrying a copy of its bundle; Java's cacerts is not changed".to_owned(),
+    );
     let stage = &stages[root];
     let platform = match &from.kind {
         Kind::Instruction(i) => i.flag("platform").map(|p| format!("--platform={p} ")).unwrap_or_default(),
         _ => String::new(),
     };
-    let before = snippet::trust_stages(snippet, &format!("{platform}{}", stage.written), carrier)?;
-    Ok(vec![(from.span.start, before), (from.span.end, snippet::from_trust(snippet))])
+    // Another stage may go through stages of ours already.
+    let taken = |suffix: &String| stages.iter().any(|s| s.name.as_deref() == Some(&format!("{TRUST}trust{suffix}")));
+    let mut suffixes = (1..).map(|n| if n == 1 { String::new() } else { format!("-{n}") });
+    let suffix = suffixes.find(|suffix| !taken(suffix)).unwrap_or_default();
+    let before = snippet::trust_stages(snippet, &format!("{platform}{}", stage.written), carrier, &suffix)?;
+    Ok(vec![(from.span.start, before), (from.span.end, snippet::from_trust(snippet, &suffix))])
 }
 
 /// What a person should know of the image.
@@ -314,7 +348,8 @@ fn as_root(snippet: &Snippet, place: &Place, text: String, report: &mut Report) 
     let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
     let root = format!("{keyword} root{newline}");
     let back = format!("{keyword} {user}{newline}");
-    lines.insert(1, &root);
+    let comments = lines.iter().take_while(|line| line.starts_with('#')).count();
+    lines.insert(comments, &root);
     lines.insert(lines.len() - 1, &back);
     lines.concat()
 }

@@ -1,6 +1,6 @@
 //! Where in a Dockerfile the instruction takes effect.
 
-use super::{DockerfileError, Family, default_user};
+use super::{DockerfileError, Family, default_user, insert};
 use crate::format::dockerfile::{Base, Dockerfile, Instruction, Kind, Stage};
 
 /// A place for the instruction.
@@ -100,8 +100,13 @@ pub(super) fn place(text: &[u8], file: &Dockerfile, stages: &[Stage], target: us
         instructions(file, stage).any(|(_, i)| i.flag("from").is_some() && touches_store(text, i).is_some() && i.keyword != "RUN")
     };
     let copied = chain.iter().any(|stage| copied(&stages[*stage]));
+    // Our own instructions for other anchors don't count: else two of them would swap places with every run.
+    let ours = insert::blocks(file);
     let last = chain.iter().find_map(|number| {
-        let changing = |(at, i): (usize, &Instruction)| touches_store(text, i).map(|why| (*number, at, why));
+        let changing = |(at, i): (usize, &Instruction)| {
+            let counts = !ours.iter().any(|block| block.items.contains(&at));
+            touches_store(text, i).filter(|_| counts).map(|why| (*number, at, why))
+        };
         instructions(file, &stages[*number]).filter_map(changing).last()
     });
     let (stage, after, reason) = match last {

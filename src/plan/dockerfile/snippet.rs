@@ -35,6 +35,8 @@ pub struct Layout {
 
 /// How a block of ours begins; the SHA-256 of each anchor follows.
 pub(super) const BEGIN: &str = "certdoctor:begin";
+/// How the names of our own stages begin.
+pub(super) const TRUST: &str = "certdoctor-";
 /// How it ends.
 pub(super) const END: &str = "certdoctor:end";
 
@@ -72,7 +74,7 @@ pub fn snippet(request: &Snippet) -> Result<String, DockerfileError> {
     if request.upgrade {
         out.push_str(&run(request, &upgrade(request.family)));
     } else {
-        let upgrade = upgrade(request.family).join(" ");
+        let upgrade = upgrade(request.family).concat();
         let _ = writeln!(out, "# With a network, an upgrade is better still: {} {upgrade}", keyword(request, "RUN"));
     }
     out.push_str(&run(request, &script));
@@ -90,26 +92,27 @@ pub fn shell_script(request: &Snippet) -> Result<String, DockerfileError> {
 
 /// The stages through which a bundle goes whose own image has no shell: `base` as the Dockerfile writes it, `carrier` an image with a
 /// shell. The text belongs before the `FROM`; [`from_trust`] belongs after it.
-pub(super) fn trust_stages(request: &Snippet, base: &str, carrier: &str) -> Result<String, DockerfileError> {
+pub(super) fn trust_stages(request: &Snippet, base: &str, carrier: &str, suffix: &str) -> Result<String, DockerfileError> {
     check(request)?;
-    let mut script = vec!["set -eu; ".to_owned(), lines_assignment(&request.anchors)];
+    let mut script = vec!["set -eu; ".to_owned()];
+    script.extend(lines_assignment(&request.anchors));
     script.extend(cut_bundles());
     script.extend(verify());
     let mut out = begin(request);
     let _ = writeln!(out, "# The base image has no shell: its bundle goes through a stage that has one.");
-    let _ = writeln!(out, "{} {base} {} certdoctor-base", keyword(request, "FROM"), keyword(request, "AS"));
-    let _ = writeln!(out, "{} {carrier} {} certdoctor-trust", keyword(request, "FROM"), keyword(request, "AS"));
+    let _ = writeln!(out, "{} {base} {} {TRUST}base{suffix}", keyword(request, "FROM"), keyword(request, "AS"));
+    let _ = writeln!(out, "{} {carrier} {} {TRUST}trust{suffix}", keyword(request, "FROM"), keyword(request, "AS"));
     let _ = writeln!(out, "{} /etc/ssl/certs/*", keyword(request, "RUN rm -rf"));
-    let _ = writeln!(out, "{} --from=certdoctor-base {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
+    let _ = writeln!(out, "{} --from={TRUST}base{suffix} {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
     out.push_str(&run(request, &script));
     let _ = writeln!(out, "# {END}");
     Ok(finish(request, out))
 }
 
 /// The instruction that brings the patched bundle back; see [`trust_stages`].
-pub(super) fn from_trust(request: &Snippet) -> String {
+pub(super) fn from_trust(request: &Snippet, suffix: &str) -> String {
     let mut out = begin(request);
-    let _ = writeln!(out, "{} --from=certdoctor-trust {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
+    let _ = writeln!(out, "{} --from={TRUST}trust{suffix} {BUNDLE} {BUNDLE}", keyword(request, "COPY"));
     let _ = writeln!(out, "# {END}");
     finish(request, out)
 }
@@ -141,7 +144,8 @@ fn script(request: &Snippet) -> Result<Vec<String>, DockerfileError> {
     if let Some(advice) = request.family.advice() {
         return Err(DockerfileError::Unsupported(request.family, advice));
     }
-    let mut script = vec!["set -eu; ".to_owned(), lines_assignment(&request.anchors)];
+    let mut script = vec!["set -eu; ".to_owned()];
+    script.extend(lines_assignment(&request.anchors));
     script.extend(deselect(&request.anchors));
     if request.cut_bundles || request.family == Family::Alpine {
         script.extend(cut_bundles());
@@ -165,9 +169,21 @@ fn check(request: &Snippet) -> Result<(), DockerfileError> {
 }
 
 /// One line of each anchor's PEM form, by which it is found in files of any name.
-fn lines_assignment(anchors: &[Anchor]) -> String {
-    let lines: Vec<&str> = anchors.iter().map(|a| a.line.as_str()).collect();
-    format!("lines='{}'; ", lines.join(" "))
+fn lines_assignment(anchors: &[Anchor]) -> Vec<String> {
+    list("lines='", anchors.iter().map(|a| a.line.clone()).collect(), "'; ", 0)
+}
+
+/// Words with something before and after them: on one line, or each on its own.
+fn list(before: &str, words: Vec<String>, after: &str, steps: usize) -> Vec<String> {
+    let step = |steps: usize| "\u{1}".repeat(steps);
+    match &words[..] {
+        [word] => vec![format!("{}{before}{word}{after}", step(steps))],
+        _ => {
+            let first = [format!("{}{before}", step(steps))];
+            let middle = words.iter().map(|word| format!("{}{word} ", step(steps + 1)));
+            first.into_iter().chain(middle).chain([format!("{}{after}", step(steps))]).collect()
+        }
+    }
 }
 
 /// Puts `!` before the entries and lets the distribution's tool do the rest. Only with a configuration: without one Debian's tool
@@ -183,8 +199,8 @@ fn deselect(anchors: &[Anchor]) -> Vec<String> {
         "conf=/etc/ca-certificates.conf; ".to_owned(),
         "if [ -s $conf ]; then ".to_owned(),
         "\u{1}if [ -n \"$(tail -c 1 $conf)\" ]; then echo >>$conf; fi; ".to_owned(),
-        format!("\u{1}for name in {}; do ", names.join(" ")),
     ];
+    script.extend(list("for name in ", names, "; do ", 1));
     script.extend(
         [
             "\u{1}\u{1}sed -i \"s|^[[:blank:]#]*$name[[:blank:]]*\\$|!$name|\" $conf; ",
@@ -225,8 +241,10 @@ fn cut_bundles() -> Vec<String> {
 fn verify() -> Vec<String> {
     [
         "for line in $lines; do ",
-        "\u{1}if grep -lsF \"$line\" /etc/ssl/cert.pem /etc/ssl/certs/*; then ",
-        "\u{1}\u{1}echo 'certdoctor: these files still trust what was to be removed' >&2; exit 1; ",
+        // Only with -q does GNU grep report a match when another file could not be read.
+        "\u{1}if grep -qsF \"$line\" /etc/ssl/cert.pem /etc/ssl/certs/*; then ",
+        "\u{1}\u{1}echo 'certdoctor: what was to be removed is still in' >&2; ",
+        "\u{1}\u{1}grep -lsF \"$line\" /etc/ssl/cert.pem /etc/ssl/certs/* >&2 || true; exit 1; ",
         "\u{1}fi; ",
         "done",
     ]
