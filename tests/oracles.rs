@@ -2,7 +2,12 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 use serde_json::Value;
 
@@ -10,6 +15,7 @@ use common::{
     case::Case,
     fixture,
     listing::{Listing, SCOPE},
+    real,
 };
 
 /// The cases that this tool was made for: both outages, and the chain that a server should send.
@@ -48,12 +54,12 @@ fn clients_that_shake_hands_agree_with_the_matrix() {
 }
 
 #[test]
-fn the_alpine_root_is_whole() {
-    let Some(alpine) = common::oracle("alpine") else { return };
-    let release = fs::read_to_string(alpine.join("usr/lib/os-release")).expect("the release file");
-    assert!(release.contains("ID=alpine"), "{release}");
-    let bundle = fs::read_to_string(alpine.join("etc/ssl/certs/ca-certificates.crt")).expect("the bundle");
-    assert!(bundle.matches("BEGIN CERTIFICATE").count() > 100);
+fn the_real_tools_make_the_recorded_trees() {
+    let root = common::tree("debian-12");
+    deselect(root.path(), "debian", "debian/01-deselect-bang", || real::debian_refresh(root.path(), &[]));
+    if let Some(root) = real::alpine() {
+        deselect(root.path(), "alpine", "alpine/01-deselect-bang", || Some(real::alpine_refresh(root.path())));
+    }
 }
 
 #[test]
@@ -88,10 +94,26 @@ fn recorded_cases_read_back() {
     assert!(count > 40, "{count} cases");
 }
 
+/// Deselects an anchor in `root` as the case did, runs the tool, and compares with what it changed then.
+fn deselect(root: &Path, system: &str, case: &str, refresh: impl FnOnce() -> Option<Output>) {
+    let base = Listing::base(system);
+    let case = Case::read(&fixture(format!("roots/{case}.case")));
+    let before = case.before(&base);
+    let line = case.sections["setup.conf.diff"].lines().find_map(|l| l.strip_prefix("+!")).expect("a deselected line").to_owned();
+    let file = root.join("etc/ca-certificates.conf");
+    let text = fs::read_to_string(&file).expect("the configuration");
+    fs::write(&file, text.replace(&format!("\n{line}\n"), &format!("\n!{line}\n"))).expect("written");
+    // A real root holds more than what was recorded: compared is what the tool changes.
+    let real_before = Listing::of(root, &SCOPE);
+    let Some(output) = refresh() else { return };
+    assert!(output.status.success(), "{}: {}", case.name, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(real_before.difference(&Listing::of(root, &SCOPE)), before.difference(&case.after(&before)), "{}", case.name);
+}
+
 /// `scripts/oracles/ask` with the folder of the clients.
 struct Ask {
-    script: std::path::PathBuf,
-    folder: std::path::PathBuf,
+    script: PathBuf,
+    folder: PathBuf,
 }
 
 impl Ask {

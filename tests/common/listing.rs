@@ -23,7 +23,8 @@ pub const SCOPE: [&str; 5] = [
 pub struct Listing(pub BTreeMap<String, String>);
 
 impl Listing {
-    /// The tree below `root` as it is, within `scope` (absolute paths; those that don't exist are left out). Links aren't followed.
+    /// The tree below `root` as it is, within `scope` (absolute paths; those that don't exist are left out). Links aren't followed; one
+    /// that leads to an absolute path below `root` is shown as if `root` were `/`.
     pub fn of(root: &Path, scope: &[&str]) -> Self {
         let mut listing = Listing::default();
         for path in scope {
@@ -81,7 +82,11 @@ impl Listing {
         };
         let mode = metadata.permissions().mode() & 0o7777;
         let rest = if metadata.is_symlink() {
-            format!("l\t-\t{}", fs::read_link(&file).expect("a link").display())
+            let target = fs::read_link(&file).expect("a link");
+            match target.strip_prefix(root) {
+                Ok(inside) => format!("l\t-\t/{}", inside.display()),
+                Err(_) => format!("l\t-\t{}", target.display()),
+            }
         } else if metadata.is_dir() {
             for name in fs::read_dir(&file).expect("a folder") {
                 let name = name.expect("a folder entry").file_name();

@@ -3,6 +3,7 @@
 
 pub mod case;
 pub mod listing;
+pub mod real;
 
 use std::{
     env,
