@@ -13,9 +13,6 @@ pub mod memory;
 pub mod overlay;
 pub mod processes;
 mod scratch;
-pub mod memory;
-pub mod overlay;
-pub mod processes;
 
 use std::{fmt, io};
 

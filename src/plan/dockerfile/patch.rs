@@ -136,9 +136,6 @@ impl Report {
                     format!("line {line}: a blank line within a continued instruction; builders will refuse it")
                 }
                 Defect::InvalidEscape(line) => format!("line {line}: escape is neither `\\` nor a backtick; builders refuse it"),
-                Defect::UnterminatedHeredoc(line, name) => {
-                    format!("line {line}: the here-document has no line `{name}` that ends it")
-                }
             });
         }
         Ok(())
@@ -299,9 +296,6 @@ fn through_trust_stage(
         title(stages, root),
         from.line
     ));
-    report
-        .warnings
-        .push("the base image's bundle is copied once more into the image; rebuilding on a newer base needs no patch".to_owned());
     report.warnings.push(
         "rebuilding on a newer base image is better than carrying a copy of its bundle; Java's cacerts is not changed".to_owned(),
     );
