@@ -139,6 +139,7 @@ impl World {
             endpoint: self.facts.endpoints.len() - 1,
             store: vec!["/etc/ssl/certs/ca-certificates.crt".into(), "/etc/ssl/certs".into()],
             verdict,
+            would_help: Vec::new(),
         });
     }
 

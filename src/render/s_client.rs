@@ -8,7 +8,7 @@
 
 use crate::{
     facts::{Presented, Protocol},
-    path::Verdict,
+    path::{Verdict, host_name},
     report::Report,
     x509::{Certificate, KeyAlgorithm, Name, read_tlv},
 };
@@ -64,9 +64,16 @@ pub fn report(report: &Report, showcerts: bool) -> String {
             .filter_map(|e| Some(VerifyError { number: e.code.parse().ok()?, depth: e.depth.unwrap_or(0), text: &e.text }))
             .collect();
         let partial_chain = report.request.iter().any(|(name, _)| *name == "partial_chain");
-        out.push_str(&render(&SClient { presented, path, errors: &errors, partial_chain, showcerts }));
+        let peername = endpoint.target.host.as_deref().zip(presented.certificates.first()).and_then(|(host, leaf)| peername(leaf, host));
+        let input = SClient { presented, path, errors: &errors, peername: peername.as_deref(), partial_chain, showcerts };
+        out.push_str(&render(&input));
     }
     out
+}
+
+/// The name in the certificate that covers `host` (`X509_VERIFY_PARAM_get0_peername`).
+fn peername(leaf: &Certificate, host: &str) -> Option<String> {
+    host_name::shown(leaf).into_iter().find(|name| name == host || host_name::matches(name, host, host_name::Rules::OPENSSL))
 }
 
 /// The whole text.

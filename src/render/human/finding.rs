@@ -17,9 +17,14 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         }
     }
     let mut folded = Vec::new();
+    // Who asked about a target, or for a patch, is not told of clutter that has nothing to do with it.
+    let asked_for_all = report.command == "scan" || report.verbosity > 0;
     for index in order {
         let Some(finding) = report.findings.get(index) else { continue };
         let is_cause = causes.contains(&index);
+        if finding.severity == Severity::Note && finding.targets.is_empty() && !asked_for_all {
+            continue;
+        }
         // A healthy host prints fewer than ten lines: notes are folded into one line each.
         if finding.severity == Severity::Note && report.verbosity < 1 && !is_cause {
             folded.push(finding);
