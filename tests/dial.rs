@@ -1,6 +1,10 @@
 //! Looking at servers and verifying them, over real sockets on loopback ports.
 
+#[path = "dial/failures.rs"]
+mod failures;
 mod loopback;
+#[path = "dial/old.rs"]
+mod old;
 #[path = "loopback/plain.rs"]
 mod plain;
 #[path = "loopback/stubs.rs"]
@@ -64,28 +68,6 @@ fn sees_the_chain_of_a_rustls_server() {
     assert!(seen.bytes.0 > 500 && seen.bytes.1 > 200, "{:?}", seen.bytes);
     assert!(seen.elapsed > Duration::ZERO);
     assert!(seen.peer.is_some_and(|p| p.starts_with("127.0.0.1:")));
-}
-
-#[test]
-fn sees_the_chain_of_an_old_server() {
-    if !have_openssl() {
-        return;
-    }
-    let pki = Pki::new();
-    let directory = tempfile::tempdir().expect("a directory");
-    let files = pki.s_server_files(directory.path());
-    for (flag, protocol) in [("-tls1", Protocol::Tls10), ("-tls1_1", Protocol::Tls11)] {
-        let old = s_server(directory.path(), &[&files[..], &[flag, "-cipher", "ALL:@SECLEVEL=0"]].concat());
-        let seen = observe(old.port).expect("a chain");
-        assert_eq!(ders(&seen), pki.chain());
-        assert_eq!(seen.protocol, Some(protocol));
-        assert_eq!(seen.cipher.as_deref(), Some("ECDHE-ECDSA-AES256-SHA"));
-        assert!(!seen.handshake_completed);
-        // What can't be spoken can't be verified.
-        let verified = LiveDial::new().verify(&server(old.port), &hello(), &[&pki.root.der], NOW);
-        let alert = ConnectFailure::Alert { number: 70, name: "protocol_version" };
-        assert_eq!(verified, Err(VerifyFailure::Connect(alert)));
-    }
 }
 
 #[test]
@@ -366,66 +348,6 @@ fn goes_through_a_proxy() {
 }
 
 #[test]
-fn classes_what_is_not_tls() {
-    for (bytes, protocol) in [
-        (&b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n"[..], Some("HTTP")),
-        (b"220 mail.test ESMTP\r\n", Some("SMTP")),
-        (b"nothing that anybody knows\r\n", None),
-    ] {
-        match observe(says(bytes)) {
-            Err(ConnectFailure::NotTls { first, looks_like }) => {
-                assert_eq!(looks_like, protocol);
-                assert_eq!(first, &bytes[..bytes.len().min(64)]);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    // A server that speaks first, and waits.
-    let ssh = stub(|mut stream| {
-        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n");
-        hold(&stream, 3);
-    });
-    assert!(matches!(observe(ssh), Err(ConnectFailure::NotTls { looks_like: Some("SSH"), .. })));
-    // Too short for a record's header.
-    assert!(matches!(observe(says(b"no")), Err(ConnectFailure::NotTls { first, .. }) if first == b"no"));
-}
-
-#[test]
-fn classes_ends_of_connections() {
-    let port = closed_port();
-    assert_eq!(observe(port).err(), Some(ConnectFailure::Refused(format!("127.0.0.1:{port}"))));
-    assert_eq!(observe(says(b"")).err(), Some(ConnectFailure::EofAfterHello));
-    // Closing with unread bytes resets.
-    let resets = stub(|stream| {
-        let _ = stream.peek(&mut [0]);
-    });
-    assert_eq!(observe(resets).err(), Some(ConnectFailure::Reset));
-    // TCP knows no broadcast (ENETUNREACH).
-    let failure = LiveDial::new().observe(&target("255.255.255.255", 443, None), &hello()).err();
-    assert!(
-        matches!(&failure, Some(ConnectFailure::NoRoute(words)) if words.starts_with("255.255.255.255:443: ")),
-        "{failure:?}"
-    );
-    let half = observe(says(&[22, 3, 3, 0, 90, 2, 0, 0]));
-    assert!(matches!(&half, Err(ConnectFailure::Io(words)) if words.contains("in the middle")), "{half:?}");
-}
-
-#[test]
-fn classes_names_that_do_not_resolve() {
-    let dial = LiveDial::new();
-    let failure = dial.observe(&target("no-such-host.invalid", 443, None), &hello()).expect_err("a chain");
-    match &failure {
-        ConnectFailure::NameDoesNotResolve(words) => assert!(words.starts_with("no-such-host.invalid: "), "{words}"),
-        // Where the name server itself can't be reached.
-        other => assert_eq!(*other, ConnectFailure::TimedOut("resolving the name")),
-    }
-    let failure = dial.observe(&target("", 443, None), &hello()).expect_err("a chain");
-    assert!(matches!(failure, ConnectFailure::NameDoesNotResolve(_)), "{failure:?}");
-    let file = Target { text: "x.pem".into(), source: TargetSource::Stdin, host: None };
-    assert!(matches!(dial.observe(&file, &hello()), Err(ConnectFailure::Unreadable(_))));
-}
-
-#[test]
 fn localhost_needs_no_resolver() {
     let pki = Pki::new();
     let port = rustls_server(pki.server_config());
@@ -447,175 +369,6 @@ fn tries_the_next_address() {
     let seen = observe(port).expect("a chain");
     assert_eq!(seen.peer, Some(format!("[::1]:{port}")));
     assert!(LiveDial::new().observe(&target("[::1]", port, None), &hello()).is_ok());
-}
-
-#[test]
-fn names_every_alert() {
-    let alerts: &[(u8, &str)] = &[
-        (10, "unexpected_message"),
-        (20, "bad_record_mac"),
-        (22, "record_overflow"),
-        (40, "handshake_failure"),
-        (42, "bad_certificate"),
-        (43, "unsupported_certificate"),
-        (44, "certificate_revoked"),
-        (45, "certificate_expired"),
-        (46, "certificate_unknown"),
-        (47, "illegal_parameter"),
-        (48, "unknown_ca"),
-        (49, "access_denied"),
-        (50, "decode_error"),
-        (51, "decrypt_error"),
-        (70, "protocol_version"),
-        (71, "insufficient_security"),
-        (80, "internal_error"),
-        (86, "inappropriate_fallback"),
-        (90, "user_canceled"),
-        (109, "missing_extension"),
-        (110, "unsupported_extension"),
-        (112, "unrecognized_name"),
-        (113, "bad_certificate_status_response"),
-        (115, "unknown_psk_identity"),
-        (116, "certificate_required"),
-        (120, "no_application_protocol"),
-        (200, "unassigned"),
-    ];
-    let failures = in_order(alerts, 8, |(number, _)| observe(says(&[21, 3, 3, 0, 2, 2, *number])).err());
-    for ((number, name), failure) in alerts.iter().zip(failures) {
-        assert_eq!(failure, Some(ConnectFailure::Alert { number: *number, name }));
-    }
-}
-
-#[test]
-fn never_hangs() {
-    let short = Hello { timeout: 1, ..hello() };
-    let silent = stub(|stream| hold(&stream, 5));
-    let drips = stub(|mut stream| {
-        for byte in [22, 3, 3, 0x40, 0].into_iter().chain(std::iter::repeat_n(2, 50)) {
-            if stream.write_all(&[byte]).is_err() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-    });
-    let greets_slowly = stub(|mut stream| {
-        for _ in 0..50 {
-            if stream.write_all(b"2").is_err() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-    });
-    let full = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let cases = [
-        (target("localhost", silent, None), "in the TLS handshake"),
-        (target("localhost", drips, None), "in the TLS handshake"),
-        (target("localhost", greets_slowly, Some(StartTls::Smtp)), "before STARTTLS"),
-        (target("localhost", silent, Some(StartTls::Postgres)), "before STARTTLS"),
-        (target("localhost", full.local_addr().expect("an address").port(), None), "in the TLS handshake"),
-    ];
-    let dial = LiveDial::new();
-    let outcomes = in_order(&cases, cases.len(), |(target, _)| {
-        let start = Instant::now();
-        let failure = dial.observe(target, &short).expect_err("a chain");
-        let verified = dial.verify(target, &short, &[&Pki::new().root.der], NOW);
-        (failure, verified, start.elapsed())
-    });
-    for ((_, step), (failure, verified, elapsed)) in cases.iter().zip(outcomes) {
-        assert_eq!(failure, ConnectFailure::TimedOut(step));
-        assert_eq!(verified, Err(VerifyFailure::Connect(ConnectFailure::TimedOut(step))));
-        assert!(elapsed < Duration::from_millis(2600), "{step}: {elapsed:?}");
-    }
-}
-
-/// Records of at most `size` bytes.
-fn records(handshake: &[u8], size: usize) -> Vec<u8> {
-    let record = |part: &[u8]| [&[22, 3, 3][..], &(part.len() as u16).to_be_bytes(), part].concat();
-    handshake.chunks(size).flat_map(record).collect()
-}
-
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-    [&[kind][..], &(body.len() as u32).to_be_bytes()[1..], body].concat()
-}
-
-/// A ServerHello of this version with RC4-SHA, which rustls can't have.
-fn server_hello(version: u16) -> Vec<u8> {
-    let body = [&version.to_be_bytes()[..], &[7; 32], &[0], &[0x00, 0x05], &[0]].concat();
-    message(2, &body)
-}
-
-fn certificate_message(ders: &[Vec<u8>]) -> Vec<u8> {
-    let prefixed = |der: &Vec<u8>| [&(der.len() as u32).to_be_bytes()[1..], der].concat();
-    let list: Vec<u8> = ders.iter().flat_map(prefixed).collect();
-    message(11, &prefixed(&list))
-}
-
-#[test]
-fn reads_old_handshakes_in_any_fragments() {
-    let pki = Pki::new();
-    for (version, protocol) in
-        [(0x0300, Protocol::Ssl3), (0x0301, Protocol::Tls10), (0x0302, Protocol::Tls11), (0x0303, Protocol::Tls12)]
-    {
-        for size in [1, 3, 1000, 16384] {
-            let flight = [server_hello(version), certificate_message(&pki.chain()), message(14, &[])].concat();
-            let seen = observe(says(&records(&flight, size))).expect("a chain");
-            assert_eq!(ders(&seen), pki.chain());
-            assert_eq!((seen.protocol, seen.cipher.as_deref()), (Some(protocol), Some("RC4-SHA")));
-        }
-    }
-}
-
-#[test]
-fn shows_what_is_no_certificate() {
-    let pki = Pki::new();
-    let sent = [pki.leaf.der.clone(), b"garbage".to_vec(), pki.root.der.clone()];
-    let flight = [server_hello(0x0301), certificate_message(&sent), message(14, &[])].concat();
-    let seen = observe(says(&records(&flight, 16384))).expect("a chain");
-    assert_eq!(ders(&seen), [pki.leaf.der, pki.root.der]);
-    assert_eq!(seen.opaque.len(), 1);
-    assert_eq!(seen.opaque[0].0, 1);
-}
-
-#[test]
-fn a_chain_beyond_rustls_limit_is_read_and_one_beyond_ours_is_not() {
-    let pki = Pki::new();
-    // Rustls reads 64 KiB.
-    let many = vec![pki.leaf.der.clone(); 300];
-    let flight = [server_hello(0x0303), certificate_message(&many), message(14, &[])].concat();
-    assert!(flight.len() > 100_000);
-    assert_eq!(observe(says(&records(&flight, 16384))).expect("a chain").certificates.len(), 300);
-
-    let huge = [server_hello(0x0303), [&[11, 0xff, 0xff, 0xff][..], &[0; 20_000]].concat()].concat();
-    let endless = stub(|mut stream| {
-        // HelloRequests, for ever.
-        let record = records(&[0; 16384], 16384);
-        while stream.write_all(&record).is_ok() {}
-    });
-    let warnings = stub(|mut stream| while stream.write_all(&[21, 3, 1, 0, 2, 1, 112]).is_ok() {});
-    for port in [says(&records(&huge, 16384)), endless, warnings] {
-        let start = Instant::now();
-        let failure = observe(port).expect_err("a chain");
-        assert!(matches!(&failure, ConnectFailure::Io(words) if words.contains("longer than")), "{failure:?}");
-        assert!(start.elapsed() < Duration::from_secs(3));
-    }
-}
-
-#[test]
-fn servers_that_can_not_bear_extensions_are_asked_again() {
-    let pki = Pki::new();
-    let chain = pki.chain();
-    let intolerant = stub(move |mut stream| {
-        let mut hello = [0; 4096];
-        let n = stream.read(&mut hello).expect("a hello");
-        // A hello with a version above TLS 1.0 in its body: closed without a word, as some did.
-        if hello[..n][10] > 1 {
-            return;
-        }
-        let flight = [server_hello(0x0300), certificate_message(&chain), message(14, &[])].concat();
-        let _ = stream.write_all(&records(&flight, 16384));
-    });
-    let seen = observe(intolerant).expect("a chain");
-    assert_eq!((ders(&seen), seen.protocol), (pki.chain(), Some(Protocol::Ssl3)));
 }
 
 #[test]

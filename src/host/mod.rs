@@ -280,7 +280,7 @@ pub struct Hello {
     pub alpn: Vec<String>,
     /// `http://[user:password@]host:port` of a CONNECT proxy.
     pub proxy: Option<String>,
-    /// Offer only TLS 1.2, or only 1.3.
+    /// Offer only this version; one before TLS 1.2 is offered by a raw hello.
     pub only: Option<crate::facts::Protocol>,
     /// Client certificate and key, PEM.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,

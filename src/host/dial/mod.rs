@@ -84,8 +84,10 @@ impl Dial for LiveDial {
         for dialect in raw_hello::DIALECTS {
             let tried = route.open(deadline).and_then(|wire| {
                 let peer = wire.peer();
-                raw_hello::look(wire, *dialect, newest_raw, route.sni.as_deref(), &hello.alpn)
-                    .map(|look| presented(look, peer, &route, deadline))
+                let look = raw_hello::look(wire, *dialect, newest_raw, route.sni.as_deref(), &hello.alpn)?;
+                let mut presented = presented(look, peer, &route, deadline);
+                presented.sni = presented.sni.filter(|_| raw_hello::has_extensions(*dialect, newest_raw));
+                Ok(presented)
             });
             match tried {
                 Ok(presented) if hello.only.is_none_or(|only| presented.protocol == Some(only)) => return Ok(presented),
@@ -168,6 +170,10 @@ impl Route {
         };
         let domain = target.host.clone().or_else(|| sni.clone()).unwrap_or_else(|| host.clone());
         let (host, port) = hello.connect.clone().unwrap_or_else(|| (host.clone(), *port));
+        // It goes into a proxy's request line.
+        if let Some(bad) = [&domain, &host].into_iter().find(|h| h.contains(|c: char| c.is_control() || c.is_whitespace())) {
+            return Err(ConnectFailure::NameDoesNotResolve(format!("{bad:?}: not a host name")));
+        }
         let proxy = hello.proxy.as_deref().map(Proxy::parse).transpose()?;
         Ok(Route { host, port, starttls: *starttls, proxy, sni, domain })
     }

@@ -32,6 +32,11 @@ pub(super) enum Dialect {
 /// In the order in which they are tried.
 pub(super) const DIALECTS: &[Dialect] = &[Dialect::Modern, Dialect::Old];
 
+/// Whether a hello in this dialect can carry a name and protocols: SSL 3.0 has no extensions (RFC 6101, section 5.6.1.2).
+pub(super) fn has_extensions(dialect: Dialect, newest: Protocol) -> bool {
+    dialect == Dialect::Modern && newest > Protocol::Ssl3
+}
+
 /// The largest record: 2^14 bytes and what compression and encryption may add (RFC 5246, section 6.2.3).
 const RECORD: usize = (1 << 14) + 2048;
 
@@ -208,8 +213,7 @@ fn client_hello(dialect: Dialect, newest: Protocol, sni: Option<&str>, alpn: &[S
         Protocol::Tls11 => 0x0302,
         Protocol::Tls12 | Protocol::Tls13 => 0x0303,
     };
-    // SSL 3.0 has no extensions (RFC 6101, section 5.6.1.2).
-    let extended = dialect == Dialect::Modern && newest > Protocol::Ssl3;
+    let extended = has_extensions(dialect, newest);
     let mut body = version.to_be_bytes().to_vec();
     body.extend_from_slice(&random::<32>());
     // No session to resume.
