@@ -17,12 +17,20 @@ pub use family::{Family, default_user};
 pub use patch::{Decision, Patch, Patched, patch};
 pub use snippet::{Layout, Snippet, shell_script, snippet};
 
+use crate::base::Fingerprint;
+
 /// Why no instruction can be given, and what to do instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DockerfileError {
     /// No anchor was asked for.
     #[error("no anchor to remove; name one with --anchor, or look at a tree that holds one with --root")]
     NoAnchor,
+    /// The tree does not hold the anchor.
+    #[error("no store of this tree holds the certificate {0}")]
+    AbsentAnchor(Fingerprint),
+    /// An administrator put the anchor there; its path.
+    #[error("{0} was put there by an administrator and may be a corporate CA; change the instruction that brings it in")]
+    LocalAnchor(String),
     /// The Dockerfile has no `FROM`.
     #[error("no FROM in this Dockerfile; give a Dockerfile, or ask for the snippet alone with --base IMAGE")]
     NoStage,

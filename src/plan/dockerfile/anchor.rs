@@ -2,9 +2,10 @@
 
 use base64_simd::STANDARD;
 
+use super::DockerfileError;
 use crate::{
     base::{At, Fingerprint},
-    facts::{SourceOwner, Store},
+    facts::{Selection, Source, SourceOwner, Store},
 };
 
 /// An anchor to be distrusted in an image.
@@ -75,15 +76,21 @@ impl Anchor {
         Anchor { fingerprint, title: title.to_owned(), not_after, entry, line: telling_line(der) }
     }
 
-    /// An anchor that `store` holds, named as that store's configuration names it.
-    #[must_use]
-    pub fn from_store(store: &Store, fingerprint: Fingerprint) -> Option<Anchor> {
-        let anchor = store.anchors().into_iter().find(|a| a.certificate.fingerprint() == fingerprint)?;
-        let holds = |file: &crate::facts::CertFile| file.certificates().any(|(_, c)| c.fingerprint() == fingerprint);
-        let source = store.sources.iter().find(|s| s.owner == SourceOwner::Package && holds(&s.file));
-        let entry = source.and_then(|s| std::str::from_utf8(&s.name).ok());
-        let certificate = &anchor.certificate;
-        Some(Anchor::from_der(certificate.der(), &certificate.label(), certificate.validity().not_after, entry, None))
+    /// An anchor that `store` (of a `--root` tree) holds, named as that tree's own configuration names it.
+    ///
+    /// # Errors
+    /// [`DockerfileError::AbsentAnchor`] when no output of the store holds it; [`DockerfileError::LocalAnchor`] when an administrator put
+    /// it there: it may be a corporate CA, and the instruction that brings it in is the place to change.
+    pub fn from_store(store: &Store, fingerprint: Fingerprint) -> Result<Anchor, DockerfileError> {
+        let held = |source: &&Source| source.file.certificates().any(|(_, c)| c.fingerprint() == fingerprint);
+        let of = |owner| store.sources.iter().filter(move |s| s.owner == owner).find(held);
+        if let Some(local) = of(SourceOwner::Local).filter(|s| s.selection == Selection::Enabled) {
+            return Err(DockerfileError::LocalAnchor(local.file.path.to_string()));
+        }
+        let entry = of(SourceOwner::Package).and_then(|source| std::str::from_utf8(&source.name).ok());
+        let anchor = store.anchors().into_iter().find(|a| a.certificate.fingerprint() == fingerprint);
+        let certificate = anchor.ok_or(DockerfileError::AbsentAnchor(fingerprint))?.certificate;
+        Ok(Anchor::from_der(certificate.der(), &certificate.label(), certificate.validity().not_after, entry, None))
     }
 }
 
