@@ -1,1 +1,50 @@
 //! Bytes to entries: PEM bundles, DER, PKCS #7, Java keystores.
+//!
+//! Absent on purpose: files. Everything here takes bytes and returns values; a block that can't be read is an entry with a reason,
+//! never an error that hides the others.
+
+pub mod der;
+pub mod jks;
+pub mod pem;
+pub mod pkcs7;
+pub mod section;
+pub mod sniff;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    facts::{Entry, Quirk},
+    x509::{Certificate, NotACertificate},
+};
+
+/// What a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// In file order.
+    pub entries: Vec<Entry>,
+    /// Oddities of its form.
+    pub quirks: BTreeSet<Quirk>,
+}
+
+/// Certificates seen before, so that a store parses each once although bundle, sources and links repeat it.
+#[derive(Debug, Default)]
+pub struct Interner {
+    /// By the last bytes of the DER: they lie in the signature, so two certificates hardly ever share them.
+    known: BTreeMap<[u8; 16], Certificate>,
+}
+
+impl Interner {
+    /// The certificate of this DER, parsed at most once.
+    ///
+    /// # Errors
+    /// As [`Certificate::parse`].
+    pub fn certificate(&mut self, der: &[u8]) -> Result<Certificate, NotACertificate> {
+        let Some(tail) = der.last_chunk::<16>() else { return Certificate::parse(der) };
+        if let Some(known) = self.known.get(tail).filter(|k| k.der() == der) {
+            return Ok(known.clone());
+        }
+        let certificate = Certificate::parse(der)?;
+        self.known.insert(*tail, certificate.clone());
+        Ok(certificate)
+    }
+}

@@ -3,6 +3,13 @@
 //! Everything else receives them as arguments, so that judging and planning are values in, values out. No backend follows links:
 //! [`Tree::resolve`] does, once for all, and never leads out of the tree.
 
+pub mod clock;
+pub mod dir;
+pub mod environment;
+pub mod memory;
+pub mod overlay;
+pub mod processes;
+
 use std::{fmt, io};
 
 use crate::{
@@ -104,50 +111,7 @@ pub trait Tree: Sync {
     /// # Errors
     /// [`ReadError::LinkLoop`], or the operating system's.
     fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
-        let mut done = TreePath::root();
-        let mut pending: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
-        pending.reverse();
-        let mut links = Vec::new();
-        let mut node = self.node_nofollow(&done)?;
-        while let Some(part) = pending.pop() {
-            if part == b"." || part.is_empty() {
-                continue;
-            }
-            if part == b".." {
-                done = done.parent();
-                node = self.node_nofollow(&done)?;
-                continue;
-            }
-            let next = done.join(&part);
-            node = match self.node_nofollow(&next) {
-                Ok(found) => found,
-                // A file where a directory is wanted.
-                Err(e) if e.kind() == io::ErrorKind::NotADirectory => None,
-                Err(e) => return Err(e.into()),
-            };
-            match node.as_ref().map(|n| &n.kind) {
-                Some(NodeKind::Link(target)) => {
-                    if links.len() == Limits::DEFAULT.links {
-                        return Err(ReadError::LinkLoop);
-                    }
-                    links.push((next, target.clone()));
-                    if target.first() == Some(&b'/') {
-                        done = TreePath::root();
-                    }
-                    pending.extend(target.split(|b| *b == b'/').rev().map(<[u8]>::to_vec));
-                    node = self.node_nofollow(&done)?;
-                }
-                Some(_) => done = next,
-                None => {
-                    // Nothing there: what is left of the path is kept, so that a dangling link can say where it leads.
-                    done = next;
-                    while let Some(rest) = pending.pop() {
-                        done = done.join(rest);
-                    }
-                }
-            }
-        }
-        Ok(Resolved { path: done, links, node })
+        resolve_by_component(self, path)
     }
 
     /// Resolves `path` and reads the regular file that it leads to.
@@ -174,6 +138,51 @@ pub trait Tree: Sync {
     fn exists(&self, path: &TreePath) -> bool {
         self.resolve(path).is_ok_and(|r| r.node.is_some())
     }
+}
+
+/// [`Tree::resolve`], one component after the other.
+fn resolve_by_component<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Result<Resolved, ReadError> {
+    let mut done = TreePath::root();
+    let mut pending: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
+    pending.reverse();
+    let mut links = Vec::new();
+    let mut node = tree.node_nofollow(&done)?;
+    while let Some(part) = pending.pop() {
+        // Below what is missing, or no directory, there is nothing, and a slash after a file's name is an error too. What is left of
+        // the path is kept, so that a dangling link can say where it leads.
+        if !matches!(node.as_ref().map(|n| &n.kind), Some(NodeKind::Directory)) {
+            pending.push(part);
+            while let Some(rest) = pending.pop() {
+                done = done.join(rest);
+            }
+            node = None;
+            break;
+        }
+        if part == b"." || part.is_empty() {
+            continue;
+        }
+        if part == b".." {
+            done = done.parent();
+            node = tree.node_nofollow(&done)?;
+            continue;
+        }
+        let next = done.join(&part);
+        node = tree.node_nofollow(&next)?;
+        let Some(NodeKind::Link(target)) = node.as_ref().map(|n| &n.kind) else {
+            done = next;
+            continue;
+        };
+        if links.len() == Limits::DEFAULT.links {
+            return Err(ReadError::LinkLoop);
+        }
+        if target.first() == Some(&b'/') {
+            done = TreePath::root();
+        }
+        pending.extend(target.split(|b| *b == b'/').rev().map(<[u8]>::to_vec));
+        links.push((next, target.clone()));
+        node = tree.node_nofollow(&done)?;
+    }
+    Ok(Resolved { path: done, links, node })
 }
 
 /// What one write did.
@@ -205,6 +214,15 @@ pub trait TreeMut: Tree {
     /// # Errors
     /// The operating system's.
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()>;
+
+    /// Gives a regular file back to its owner and group.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::Unsupported`] where a tree has no owners.
+    fn set_owner(&self, path: &TreePath, uid: u32, gid: u32) -> io::Result<()> {
+        let _ = (path, uid, gid);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Makes a directory and those above it.
     ///

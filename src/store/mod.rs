@@ -1,9 +1,26 @@
 //! Kinds of stores: one file is one kind, with everything about it — where it lies, how it is read, how one anchor is taken out, and
 //! what its refresh tool makes.
 
+pub mod alpine;
+pub mod bundle_only;
+pub mod ca_certificates;
+pub mod cert_pem;
+pub mod debian;
+mod deselect;
+mod draft;
+mod edits;
+pub mod hash_directory;
+pub mod homebrew;
+pub mod read;
+mod rehash;
+mod single_file;
+
 use std::io;
 
 use crate::{edit::Step, facts::Store, host::Tree, x509::Certificate};
+
+/// Every kind, sorted by identifier.
+pub const ALL: &[&Kind] = &[&alpine::KIND, &bundle_only::KIND, &cert_pem::KIND, &debian::KIND, &homebrew::KIND];
 
 /// One kind of store.
 pub struct Kind {

@@ -1,0 +1,339 @@
+//! PEM (RFC 7468) as OpenSSL reads it: `PEM_read_bio_ex` and `PEM_X509_INFO_read_bio` in crypto/pem/pem_lib.c and pem_info.c.
+//!
+//! OpenSSL takes a block only if BEGIN stands at the beginning of a line and END says the same label, and it gives up the whole file at
+//! the first block that it can't read: [`refused_by_openssl`] tells. We go on behind such a block, because other readers do.
+//!
+//! Absent on purpose: RFC 1421 headers (encrypted keys). A certificate never has one, and OpenSSL refuses one that does.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memchr2_iter, memmem};
+
+use super::{Interner, Scan, section};
+use crate::{
+    facts::{Content, Entry, Quirk},
+    x509::read_tlv,
+};
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+const DASHES: &[u8] = b"-----";
+/// OpenSSL 3 skips it at the beginning of a file (`sanitize_line`); 1.1.1 misses the first block.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One block before its content is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// `CERTIFICATE`
+    pub label: &'a [u8],
+    /// From BEGIN through the newline after END.
+    pub span: Range<usize>,
+    /// The base64 text between the lines; why there is none otherwise.
+    pub body: Result<&'a [u8], &'static str>,
+    /// BEGIN stands directly behind another block's END, in the same line.
+    pub joined: bool,
+}
+
+/// Every block, in file order.
+pub fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
+    let mut from = 0;
+    let finder = memmem::Finder::new(BEGIN);
+    let end_finder = memmem::Finder::new(END);
+    std::iter::from_fn(move || {
+        loop {
+            let begin = from + finder.find(&bytes[from..])?;
+            let at_line_start = begin == 0 || bytes[begin - 1] == b'\n' || (begin == 3 && bytes.starts_with(BYTE_ORDER_MARK));
+            let joined = !at_line_start && follows_end(&bytes[..begin]);
+            if at_line_start || joined {
+                if let Some(block) = block(bytes, begin, joined, &finder, &end_finder) {
+                    from = block.span.end;
+                    return Some(block);
+                }
+            }
+            from = begin + BEGIN.len();
+        }
+    })
+}
+
+/// Whether the text before a BEGIN is an END line that lacks only its newline.
+fn follows_end(before: &[u8]) -> bool {
+    let line = &before[memchr::memrchr(b'\n', before).map_or(0, |n| n + 1)..];
+    line.starts_with(END) && line.ends_with(DASHES)
+}
+
+/// The block whose BEGIN stands at `begin`; `None` when that line is no BEGIN line after all.
+fn block<'a>(
+    bytes: &'a [u8],
+    begin: usize,
+    joined: bool,
+    finder: &memmem::Finder<'_>,
+    end_finder: &memmem::Finder<'_>,
+) -> Option<Block<'a>> {
+    let after_begin = begin + BEGIN.len();
+    let line_end = memchr(b'\n', &bytes[after_begin..]).map_or(bytes.len(), |n| after_begin + n);
+    let label = bytes[after_begin..line_end].trim_ascii_end().strip_suffix(DASHES)?;
+    let body_start = (line_end + 1).min(bytes.len());
+    let fail = |end: usize, why| Some(Block { label, span: begin..end, body: Err(why), joined });
+
+    // The next END decides, unless another block begins before it.
+    let Some(end) = end_finder.find(&bytes[body_start..]).map(|n| body_start + n) else {
+        let next = next_begin(bytes, body_start, bytes.len(), finder);
+        return fail(next, "has no END line");
+    };
+    let next = next_begin(bytes, body_start, end, finder);
+    if next < end {
+        return fail(next, "has no END line");
+    }
+    let after_end = end + END.len();
+    let end_line_end = memchr(b'\n', &bytes[after_end..]).map_or(bytes.len(), |n| after_end + n);
+    let whole = (end_line_end + 1).min(bytes.len());
+    let mut said = bytes[after_end..end_line_end].trim_ascii_end();
+    let mut span_end = whole;
+    // END and the next BEGIN in one line.
+    if let Some(n) = memmem::find(said, BEGIN).filter(|n| said[..*n].ends_with(DASHES)) {
+        said = &said[..n];
+        span_end = after_end + n;
+    }
+    match said.strip_suffix(DASHES) {
+        Some(said) if said == label => {}
+        _ => return fail(span_end, "has an END line that does not match its BEGIN"),
+    }
+    if end != body_start && bytes[end - 1] != b'\n' {
+        return fail(span_end, "has its END line not at the beginning of a line");
+    }
+    Some(Block { label, span: begin..span_end, body: Ok(&bytes[body_start..end]), joined })
+}
+
+/// The next BEGIN at the beginning of a line, at most `limit`.
+fn next_begin(bytes: &[u8], from: usize, limit: usize, finder: &memmem::Finder<'_>) -> usize {
+    let mut at = from;
+    while let Some(n) = finder.find(&bytes[at..limit]) {
+        if at + n == from || bytes[at + n - 1] == b'\n' {
+            return at + n;
+        }
+        at += n + BEGIN.len();
+    }
+    limit
+}
+
+/// Decodes a body into `out`, which is emptied first.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn decode(body: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    out.clear();
+    out.reserve(body.len());
+    let mut from = 0;
+    for newline in memchr_iter(b'\n', body).chain([body.len()]) {
+        let line = body[from.min(newline)..newline].trim_ascii();
+        from = newline + 1;
+        // A blank line ends the header: what stood before it is not data (`get_header_and_data`).
+        if line.is_empty() && !out.is_empty() && newline < body.len() {
+            return Err("has a blank line in its base64 text");
+        }
+        out.extend_from_slice(line);
+    }
+    if out.is_empty() {
+        return Err("is empty");
+    }
+    if memchr(b':', out).is_some() {
+        return Err("has a header before its base64 text");
+    }
+    if out.len() % 4 != 0 {
+        return Err("has base64 text that was cut short");
+    }
+    let strict = base64_simd::STANDARD.decode_inplace(out).map(|d| d.len());
+    // Bits left over in the last character: OpenSSL does not look at them.
+    let len = match strict {
+        Ok(len) => len,
+        Err(_) => return lenient(body, out),
+    };
+    out.truncate(len);
+    Ok(())
+}
+
+fn lenient(body: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    *out = base64_simd::forgiving_decode_to_vec(body).map_err(|_| "has bad base64 text")?;
+    Ok(())
+}
+
+/// Reads a PEM file.
+#[must_use]
+pub fn scan(bytes: &[u8], interner: &mut Interner) -> Scan {
+    let mut scan = Scan::default();
+    let mut der = Vec::new();
+    let (mut counted, mut line) = (0, 1u32);
+    for block in blocks(bytes) {
+        let newlines = memchr_iter(b'\n', &bytes[counted..block.span.start]).count();
+        line = line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
+        counted = block.span.start;
+        if block.joined {
+            scan.quirks.insert(Quirk::JoinedBlocks);
+        }
+        if block.body == Err("has no END line") {
+            scan.quirks.insert(Quirk::Unterminated);
+        }
+        let content = content(&block, &mut der, interner);
+        scan.entries.push(Entry { line, section: block.span.clone(), block: block.span, label: None, content });
+    }
+    look_at_form(bytes, &mut scan);
+    section::attribute(bytes, &mut scan.entries);
+    scan
+}
+
+fn content(block: &Block<'_>, der: &mut Vec<u8>, interner: &mut Interner) -> Content {
+    let decoded = block.body.and_then(|body| decode(body, der));
+    match block.label {
+        b"CERTIFICATE" | b"X509 CERTIFICATE" | b"TRUSTED CERTIFICATE" => {
+            if let Err(why) = decoded {
+                return Content::Opaque(format!("the block {why}"));
+            }
+            // OpenSSL's auxiliary trust data follows the certificate in the same block (`d2i_X509_AUX`).
+            let der = match read_tlv(der) {
+                Some((outer, _)) if block.label == b"TRUSTED CERTIFICATE" => outer.whole,
+                _ => der,
+            };
+            interner.certificate(der).map_or_else(|e| Content::Opaque(e.to_string()), Content::Certificate)
+        }
+        b"X509 CRL" => Content::Crl,
+        label if label.ends_with(b"PRIVATE KEY") => Content::PrivateKey,
+        label => Content::Other(String::from_utf8_lossy(label).into_owned()),
+    }
+}
+
+fn look_at_form(bytes: &[u8], scan: &mut Scan) {
+    if bytes.is_empty() {
+        scan.quirks.insert(Quirk::Empty);
+        return;
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        scan.quirks.insert(Quirk::ByteOrderMark);
+    }
+    if bytes.last() != Some(&b'\n') && !scan.entries.is_empty() {
+        scan.quirks.insert(Quirk::NoFinalNewline);
+    }
+    for at in memchr2_iter(0, b'\r', bytes) {
+        match bytes[at] {
+            0 => {
+                scan.quirks.insert(Quirk::NotText);
+                break;
+            }
+            _ if bytes.get(at + 1) == Some(&b'\n') && scan.quirks.insert(Quirk::Crlf) => {}
+            _ => {}
+        }
+    }
+}
+
+/// Whether OpenSSL refuses the whole file as a CAfile: no certificate of it is trusted then, not even the good ones.
+///
+/// `X509_load_cert_crl_file_ex` in crypto/x509/by_file.c: one unreadable block, or no certificate and no CRL at all.
+#[must_use]
+pub fn refused_by_openssl(scan: &Scan) -> bool {
+    let bad = |e: &Entry| matches!(e.content, Content::Opaque(_));
+    let taken = |e: &Entry| matches!(e.content, Content::Certificate(_) | Content::Crl);
+    scan.quirks.contains(&Quirk::JoinedBlocks)
+        || scan.quirks.contains(&Quirk::Unterminated)
+        || scan.entries.iter().any(bad)
+        || !scan.entries.iter().any(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/fixtures/bundles/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a fixture")
+    }
+
+    fn read(bytes: &[u8]) -> Scan {
+        scan(bytes, &mut Interner::default())
+    }
+
+    fn certificates(scan: &Scan) -> usize {
+        scan.entries.iter().filter(|e| matches!(e.content, Content::Certificate(_))).count()
+    }
+
+    #[test]
+    fn counts_lines_and_spans() {
+        let bytes = bundle("mini/debian-bundle.crt");
+        let found = read(&bytes);
+        assert_eq!(certificates(&found), 6);
+        assert!(found.quirks.is_empty(), "{:?}", found.quirks);
+        for entry in &found.entries {
+            assert!(bytes[entry.block.clone()].starts_with(BEGIN));
+            assert!(bytes[entry.block.clone()].ends_with(b"-----END CERTIFICATE-----\n"));
+            let before = bytes[..entry.block.start].iter().filter(|b| **b == b'\n').count();
+            assert_eq!(entry.line as usize, before + 1);
+        }
+        assert!(!refused_by_openssl(&found));
+    }
+
+    #[test]
+    fn trusted_certificates_are_the_plain_ones() {
+        let plain = read(&bundle("mini/rhel-tls-ca-bundle.pem"));
+        let trusted = read(&bundle("mini/rhel-ca-bundle.trust.crt"));
+        let prints = |scan: &Scan| -> Vec<_> {
+            scan.entries
+                .iter()
+                .filter_map(|e| match &e.content {
+                    Content::Certificate(c) => Some((c.fingerprint(), c.defects().to_vec())),
+                    _ => None,
+                })
+                .collect()
+        };
+        assert!(!prints(&plain).is_empty());
+        for (print, defects) in prints(&trusted) {
+            assert!(defects.is_empty(), "{defects:?}");
+            assert!(prints(&plain).iter().any(|(p, _)| *p == print));
+        }
+    }
+
+    #[test]
+    fn oddities_are_facts() {
+        let one = bundle("single/ISRG_Root_X1.crt");
+        let two = bundle("single/DST_Root_CA_X3.crt");
+        let joined = [one.trim_ascii_end(), &two].concat();
+        let found = read(&joined);
+        assert_eq!(certificates(&found), 2);
+        assert!(found.quirks.contains(&Quirk::JoinedBlocks) && refused_by_openssl(&found));
+
+        let crlf = String::from_utf8(one.clone()).expect("text").replace('\n', "\r\n");
+        let found = read(crlf.as_bytes());
+        assert_eq!((certificates(&found), found.quirks.contains(&Quirk::Crlf)), (1, true));
+
+        let found = read(one.trim_ascii_end());
+        assert_eq!(found.quirks, [Quirk::NoFinalNewline].into());
+
+        let marked = [BYTE_ORDER_MARK, &one].concat();
+        let found = read(&marked);
+        assert_eq!((certificates(&found), found.quirks.contains(&Quirk::ByteOrderMark)), (1, true));
+
+        let cut = [&one[..500], b"\n", &two[..]].concat();
+        let found = read(&cut);
+        assert!(found.quirks.contains(&Quirk::Unterminated));
+        assert_eq!((certificates(&found), found.entries.len()), (1, 2));
+        assert!(refused_by_openssl(&found));
+
+        assert_eq!(read(b"").quirks, [Quirk::Empty].into());
+        assert!(read(b"\0\0-----BEGIN").quirks.contains(&Quirk::NotText));
+    }
+
+    #[test]
+    fn blocks_that_openssl_refuses_are_opaque() {
+        for bad in [
+            "-----BEGIN CERTIFICATE-----\nMIIB\n\nMIIB\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nMI*B\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END TRUSTED CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nMIIB-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        ] {
+            let found = read(bad.as_bytes());
+            assert!(matches!(found.entries[..], [Entry { content: Content::Opaque(_), .. }]), "{bad}{found:?}");
+        }
+        assert!(read(b" -----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").entries.is_empty());
+        let key = read(b"-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\n");
+        assert_eq!(key.entries[0].content, Content::PrivateKey);
+    }
+}

@@ -1,0 +1,198 @@
+//! What the stores must look like after a plan, and how what is found differs: the proof, in place of an exit status.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use super::Removal;
+use crate::{
+    base::{Fingerprint, TreePath},
+    facts::{Anchor, FileState, Role, Store},
+};
+
+/// The stores as they are to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    stores: Vec<Expected>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Expected {
+    kind: &'static str,
+    location: TreePath,
+    /// Every anchor that a source or output holds, and its label.
+    anchors: BTreeMap<Fingerprint, String>,
+    /// Those that only a derived store (Java's) holds: a refresh by hooks may or may not take them along.
+    derived: BTreeSet<Fingerprint>,
+    /// How many certificates the bundle holds, doubles counted.
+    bundle: Option<usize>,
+    /// Links that lead nowhere already.
+    dangling: BTreeSet<TreePath>,
+}
+
+/// One difference from the expectation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deviation {
+    /// An anchor is there that nobody wanted.
+    Added {
+        /// The store's place.
+        store: TreePath,
+        /// Which.
+        fingerprint: Fingerprint,
+        /// Its label.
+        label: String,
+    },
+    /// The bundle holds another number of certificates.
+    Count {
+        /// The store's place.
+        store: TreePath,
+        /// How many were expected; `None` for no bundle.
+        expected: Option<usize>,
+        /// How many there are.
+        found: Option<usize>,
+    },
+    /// A link leads nowhere that led somewhere before, or was not there.
+    Dangling {
+        /// Which.
+        path: TreePath,
+    },
+    /// An anchor is gone that was to stay.
+    Lost {
+        /// The store's place.
+        store: TreePath,
+        /// Which.
+        fingerprint: Fingerprint,
+        /// Its label.
+        label: String,
+    },
+    /// An anchor that was to go is still there.
+    StillTrusted {
+        /// Where.
+        path: TreePath,
+        /// Which.
+        fingerprint: Fingerprint,
+        /// Its label.
+        label: String,
+    },
+    /// The store is not found any more.
+    StoreGone {
+        /// Its place.
+        store: TreePath,
+    },
+}
+
+impl Expectation {
+    /// Exactly these stores.
+    #[must_use]
+    pub fn of(stores: &[Store]) -> Self {
+        Expectation { stores: stores.iter().map(Expected::of).collect() }
+    }
+
+    /// Whether `after` is as expected. `removed` only tells the two meanings of an unexpected anchor apart.
+    ///
+    /// # Errors
+    /// Every difference, sorted.
+    pub fn check(&self, after: &[Store], removed: &[Removal]) -> Result<(), Vec<Deviation>> {
+        let mut deviations = BTreeSet::new();
+        for expected in &self.stores {
+            let store = &expected.location;
+            let Some(found) = after.iter().find(|s| s.kind == expected.kind && s.location == *store) else {
+                deviations.insert(Deviation::StoreGone { store: store.clone() });
+                continue;
+            };
+            for anchor in found.anchors() {
+                let (fingerprint, label) = (anchor.certificate.fingerprint(), anchor.certificate.label());
+                if expected.anchors.contains_key(&fingerprint) || is_derived(&anchor) && expected.derived.contains(&fingerprint) {
+                    continue;
+                }
+                let wanted_out = removed.iter().any(|r| r.certificate == anchor.certificate && r.store == expected.kind);
+                deviations.insert(match anchor.origins.first() {
+                    Some(origin) if wanted_out => Deviation::StillTrusted { path: origin.path.clone(), fingerprint, label },
+                    _ => Deviation::Added { store: store.clone(), fingerprint, label },
+                });
+            }
+            let is = Expected::of(found);
+            for (fingerprint, label) in expected.anchors.iter().filter(|(f, _)| !is.anchors.contains_key(f)) {
+                deviations.insert(Deviation::Lost { store: store.clone(), fingerprint: *fingerprint, label: label.clone() });
+            }
+            if is.bundle != expected.bundle {
+                deviations.insert(Deviation::Count { store: store.clone(), expected: expected.bundle, found: is.bundle });
+            }
+            deviations.extend(is.dangling.difference(&expected.dangling).map(|path| Deviation::Dangling { path: path.clone() }));
+        }
+        if deviations.is_empty() { Ok(()) } else { Err(deviations.into_iter().collect()) }
+    }
+}
+
+/// Whether `after` is `before` without `removed`, and nothing else: removed as intended, nothing added, no new dangling link, the
+/// bundle's count as it follows.
+///
+/// # Errors
+/// Every difference, sorted.
+pub fn compare(before: &[Store], after: &[Store], removed: &[Removal]) -> Result<(), Vec<Deviation>> {
+    let mut expectation = Expectation::of(before);
+    for (expected, store) in expectation.stores.iter_mut().zip(before) {
+        let gone: BTreeSet<Fingerprint> = removed
+            .iter()
+            .filter(|r| r.store == store.kind && r.location == store.location)
+            .map(|r| r.certificate.fingerprint())
+            .collect();
+        expected.anchors.retain(|fingerprint, _| !gone.contains(fingerprint));
+        expected.bundle = store
+            .bundle
+            .as_ref()
+            .filter(|b| b.is_read())
+            .map(|b| b.certificates().filter(|(_, c)| !gone.contains(&c.fingerprint())).count());
+    }
+    expectation.check(after, removed)
+}
+
+impl Expected {
+    fn of(store: &Store) -> Self {
+        let all = store.anchors();
+        let pairs = |which: &dyn Fn(&Anchor) -> bool| -> Vec<(Fingerprint, String)> {
+            all.iter().filter(|a| which(a)).map(|a| (a.certificate.fingerprint(), a.certificate.label())).collect()
+        };
+        Expected {
+            kind: store.kind,
+            location: store.location.clone(),
+            anchors: pairs(&|a| !is_derived(a)).into_iter().collect(),
+            derived: pairs(&is_derived).into_iter().map(|(fingerprint, _)| fingerprint).collect(),
+            bundle: store.bundle.as_ref().filter(|b| b.is_read()).map(|b| b.certificates().count()),
+            dangling: store
+                .directory
+                .iter()
+                .flat_map(|d| &d.entries)
+                .filter(|e| e.link.is_some() && e.file.state == FileState::Missing)
+                .map(|e| e.file.path.clone())
+                .collect(),
+        }
+    }
+}
+
+fn is_derived(anchor: &Anchor) -> bool {
+    anchor.origins.iter().all(|o| o.role == Role::Derived)
+}
+
+impl fmt::Display for Deviation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |n: &Option<usize>| n.map_or("no bundle".to_owned(), |n| format!("{n} certificates"));
+        match self {
+            Deviation::Added { store, fingerprint, label } => {
+                write!(f, "{store} now trusts {label} ({})", fingerprint.short())
+            }
+            Deviation::Count { store, expected, found } => {
+                write!(f, "{store} has {} instead of {}", count(found), count(expected))
+            }
+            Deviation::Dangling { path } => write!(f, "the link {path} leads nowhere now"),
+            Deviation::Lost { store, fingerprint, label } => {
+                write!(f, "{store} lost {label} ({}), which was to stay", fingerprint.short())
+            }
+            Deviation::StillTrusted { path, fingerprint, label } => {
+                write!(f, "{label} ({}) is still trusted through {path}", fingerprint.short())
+            }
+            Deviation::StoreGone { store } => write!(f, "the store {store} is gone"),
+        }
+    }
+}

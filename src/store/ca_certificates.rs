@@ -1,0 +1,263 @@
+//! What Debian's and Alpine's `ca-certificates` have in common: the same paths, the same configuration file, other rules.
+
+use std::collections::BTreeSet;
+
+use super::{
+    hash_directory,
+    read::{Reader, files_below, text},
+};
+use crate::{
+    base::{Limits, TreePath},
+    facts::{CertFile, ConfLine, ConfLineKind, Configuration, FileState, Selection, Source, SourceOwner, Store, Upkeep},
+    host::{NodeKind, Tree},
+};
+
+/// Where a tool of this family reads and writes. Directories are text, since links are written with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// `CERTSCONF`
+    pub conf: Vec<u8>,
+    /// `CERTSDIR`, without a slash at the end.
+    pub certs: Vec<u8>,
+    /// `LOCALCERTSDIR`
+    pub local: Vec<u8>,
+    /// `ETCCERTSDIR`
+    pub etc: Vec<u8>,
+    /// `CERTBUNDLE`, a name in `etc`.
+    pub bundle: Vec<u8>,
+    /// `HOOKSDIR`
+    pub hooks: Vec<u8>,
+}
+
+impl Layout {
+    /// The compiled-in paths, the same on Debian and Alpine.
+    #[must_use]
+    pub fn standard() -> Self {
+        Layout::below("")
+    }
+
+    /// The standard paths behind a prefix, as Debian 13's `--sysroot` puts it (`DIR/` before each path, hence two slashes).
+    #[must_use]
+    pub fn below(prefix: &str) -> Self {
+        let at = |path: &str| format!("{prefix}{path}").into_bytes();
+        Layout {
+            conf: at("/etc/ca-certificates.conf"),
+            certs: at("/usr/share/ca-certificates"),
+            local: at("/usr/local/share/ca-certificates"),
+            etc: at("/etc/ssl/certs"),
+            bundle: b"ca-certificates.crt".to_vec(),
+            hooks: at("/etc/ca-certificates/update.d"),
+        }
+    }
+
+    /// The bundle's path.
+    #[must_use]
+    pub fn bundle_path(&self) -> TreePath {
+        TreePath::new(&self.etc).join(&self.bundle)
+    }
+}
+
+/// Whose tool keeps this tree's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// The C program.
+    Alpine,
+    /// The shell script.
+    Debian,
+}
+
+/// Recognises the family by files: os-release is asked last, because an image may carry another system's.
+#[must_use]
+pub fn family(tree: &dyn Tree) -> Option<Family> {
+    let layout = Layout::standard();
+    let mozilla = TreePath::new(&layout.certs).join("mozilla");
+    if !tree.exists(&TreePath::new(&layout.conf)) && !tree.exists(&mozilla) {
+        return None;
+    }
+    match text(tree, "/usr/sbin/update-ca-certificates") {
+        Some(tool) if tool.starts_with(b"#!") => return Some(Family::Debian),
+        Some(tool) if tool.starts_with(b"\x7fELF") => return Some(Family::Alpine),
+        _ => {}
+    }
+    let names =
+        tree.resolve(&TreePath::new(&layout.etc)).ok().and_then(|r| tree.names_nofollow(&r.path).ok()).unwrap_or_default();
+    if names.iter().any(|name| name.starts_with(b"ca-cert-")) || tree.exists(&"/etc/alpine-release".into()) {
+        return Some(Family::Alpine);
+    }
+    let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(|path| text(tree, path)).unwrap_or_default();
+    let id = release.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"ID=")).unwrap_or_default();
+    let id = String::from_utf8_lossy(id).trim_matches(['"', '\'', ' ']).to_owned();
+    Some(if matches!(id.as_str(), "alpine" | "wolfi" | "chainguard") { Family::Alpine } else { Family::Debian })
+}
+
+/// The rules in which the two differ.
+pub struct Rules {
+    /// The kind's identifier.
+    pub kind: &'static str,
+    /// The store's name for people.
+    pub title: &'static str,
+    /// What a configuration line means; the flag says whether a newline ends it.
+    pub line: fn(&[u8], bool) -> ConfLineKind,
+    /// Whether a file of the local directory is taken, by its path below it.
+    pub takes_local: fn(&[u8]) -> bool,
+    /// Whether the local directory's folders are entered.
+    pub recursive: bool,
+    /// Whether a name in `/etc/ssl/certs` was left by an interrupted run.
+    pub is_leftover: fn(&[u8]) -> bool,
+}
+
+/// Loads the whole store.
+#[must_use]
+pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
+    let mut reader = Reader::new(tree);
+    let configuration = configuration(tree, layout, rules);
+    let mut sources = package_sources(tree, &mut reader, layout, configuration.as_ref());
+    sources.extend(local_sources(tree, &mut reader, layout, rules));
+    let etc = TreePath::new(&layout.etc);
+    let directory = hash_directory::load(tree, &mut reader, &etc);
+    let names = directory.iter().flat_map(|d| &d.entries).map(|e| &e.name);
+    let leftovers = names.filter(|name| (rules.is_leftover)(name)).map(|name| etc.join(name)).collect();
+    let java = reader.file(&etc.join("java/cacerts"));
+    Store {
+        kind: rules.kind,
+        title: rules.title.to_owned(),
+        location: etc,
+        upkeep: Upkeep::Generated { by: "update-ca-certificates" },
+        configuration,
+        sources,
+        bundle: Some(reader.file(&layout.bundle_path())),
+        directory,
+        derived: Some(java).filter(|file| file.state != FileState::Missing).into_iter().collect(),
+        leftovers,
+    }
+}
+
+fn configuration(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Option<Configuration> {
+    let path = TreePath::new(&layout.conf);
+    let (bytes, _) = tree.read(&path, Limits::DEFAULT.file).ok()?;
+    let parked = path.parent().join([path.name(), b".apk-new"].concat());
+    let parked = tree.exists(&parked).then_some(parked);
+    let lines = lines(&bytes).zip(1..).map(|((span, ended), number)| ConfLine {
+        number,
+        kind: (rules.line)(&bytes[span.clone()], ended),
+        span,
+    });
+    let lines = lines.collect();
+    Some(Configuration { path, lines, bytes, parked })
+}
+
+/// Each line without its newline, and whether it has one.
+pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (std::ops::Range<usize>, bool)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        if at >= bytes.len() {
+            return None;
+        }
+        let newline = memchr::memchr(b'\n', &bytes[at..]).map(|n| at + n);
+        let line = at..newline.unwrap_or(bytes.len());
+        at = line.end + 1;
+        Some((line, newline.is_some()))
+    })
+}
+
+/// First what the lines name, in their order, then what lies in the package's directory and no line names.
+fn package_sources(
+    tree: &dyn Tree,
+    reader: &mut Reader<'_>,
+    layout: &Layout,
+    configuration: Option<&Configuration>,
+) -> Vec<Source> {
+    let certs = TreePath::new(&layout.certs);
+    let present: BTreeSet<TreePath> = files_below(tree, &certs).into_iter().collect();
+    let mut named: BTreeSet<TreePath> = BTreeSet::new();
+    let mut sources = Vec::new();
+    let lines = configuration.map(|c| c.lines.as_slice()).unwrap_or_default();
+    let enabled: BTreeSet<&[u8]> = lines
+        .iter()
+        .filter_map(|l| match &l.kind {
+            ConfLineKind::Enabled(name) => Some(&name[..]),
+            _ => None,
+        })
+        .collect();
+    for line in lines {
+        let (name, selection) = match &line.kind {
+            ConfLineKind::Enabled(name) => (name.clone(), Selection::Enabled),
+            ConfLineKind::Deselected(name) if !enabled.contains(&name[..]) => (name.clone(), Selection::Deselected),
+            ConfLineKind::Unseen(text) => (text.trim_ascii().to_vec(), Selection::Unlisted),
+            ConfLineKind::Comment => {
+                let text = configuration.map(|c| &c.bytes[line.span.clone()]).unwrap_or_default();
+                (text.trim_ascii_start().trim_prefix_bytes(b'#').trim_ascii().to_vec(), Selection::Commented)
+            }
+            ConfLineKind::Blank | ConfLineKind::Deselected(_) => continue,
+        };
+        let path = certs.join(name.trim_start_slashes());
+        // A missing file matters only where the tool looks for it; a comment is a comment unless it names a certificate.
+        if selection != Selection::Enabled && (name.is_empty() || !present.contains(&path)) {
+            continue;
+        }
+        if selection == Selection::Commented && enabled.contains(&name[..]) {
+            continue;
+        }
+        named.insert(path.clone());
+        let file = reader.file(&path);
+        sources.push(Source { name, owner: SourceOwner::Package, selection, line: Some(line.number), file });
+    }
+    for path in present.difference(&named).filter(|p| p.name().ends_with(b".crt")) {
+        let name = below(&certs, path);
+        let file = reader.file(path);
+        sources.push(Source { name, owner: SourceOwner::Package, selection: Selection::Unlisted, line: None, file });
+    }
+    sources
+}
+
+fn local_sources(tree: &dyn Tree, reader: &mut Reader<'_>, layout: &Layout, rules: &Rules) -> Vec<Source> {
+    let local = TreePath::new(&layout.local);
+    let mut paths = files_below(tree, &local);
+    // Links that lead nowhere are no files, but the tools stumble over them.
+    if let Some(real) = tree.resolve(&local).ok().map(|r| r.path) {
+        for name in tree.names_nofollow(&real).unwrap_or_default() {
+            let path = local.join(&name);
+            let node = tree.node_nofollow(&real.join(&name)).ok().flatten();
+            if matches!(node.map(|n| n.kind), Some(NodeKind::Link(_))) && !tree.exists(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    paths.sort();
+    let sources = paths.into_iter().map(|path| {
+        let name = below(&local, &path);
+        let nested = name.contains(&b'/');
+        let taken = (rules.takes_local)(&name) && (rules.recursive || !nested);
+        let selection = if taken { Selection::Enabled } else { Selection::Ignored };
+        let file = reader.file(&path);
+        Source { name, owner: SourceOwner::Local, selection, line: None, file }
+    });
+    sources.collect()
+}
+
+/// The path of `path` below `directory`.
+fn below(directory: &TreePath, path: &TreePath) -> Vec<u8> {
+    path.as_bytes().get(directory.as_bytes().len() + 1..).unwrap_or_default().to_vec()
+}
+
+/// The file's own state: whether it was read, as far as a person may be told in a plan.
+pub fn holds(file: &CertFile, certificate: &crate::x509::Certificate) -> bool {
+    file.certificates().any(|(_, c)| c == certificate)
+}
+
+/// Trimming that the standard library has for text only.
+trait Trim {
+    fn trim_prefix_bytes(&self, byte: u8) -> &[u8];
+    fn trim_start_slashes(&self) -> &[u8];
+}
+
+impl Trim for [u8] {
+    fn trim_prefix_bytes(&self, byte: u8) -> &[u8] {
+        let n = self.iter().take_while(|b| **b == byte).count();
+        &self[n..]
+    }
+
+    fn trim_start_slashes(&self) -> &[u8] {
+        self.trim_prefix_bytes(b'/')
+    }
+}

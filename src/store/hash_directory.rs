@@ -1,0 +1,71 @@
+//! The directory that OpenSSL looks up by subject hash.
+
+use crate::{
+    base::TreePath,
+    facts::{DirectoryEntry, HashDirectory},
+    host::{NodeKind, Resolved, Tree},
+    store::read::Reader,
+};
+
+/// Loads every name of the directory at `path`; `None` when nothing is there.
+pub fn load(tree: &dyn Tree, reader: &mut Reader<'_>, path: &TreePath) -> Option<HashDirectory> {
+    let mut directory = HashDirectory { path: path.clone(), real: path.clone(), state: Ok(()), entries: Vec::new() };
+    match reader.resolve(path) {
+        Ok(Resolved { node: None, .. }) => return None,
+        Ok(Resolved { path: real, .. }) => directory.real = real,
+        Err(why) => {
+            directory.state = Err(why);
+            return Some(directory);
+        }
+    }
+    match tree.names_nofollow(&directory.real) {
+        Ok(names) => {
+            directory.entries = names.into_iter().map(|name| entry(tree, reader, &directory, name)).collect();
+        }
+        Err(why) => directory.state = Err(why.to_string()),
+    }
+    Some(directory)
+}
+
+fn entry(tree: &dyn Tree, reader: &mut Reader<'_>, directory: &HashDirectory, name: Vec<u8>) -> DirectoryEntry {
+    let file = reader.file(&directory.path.join(&name));
+    let here = directory.real.join(&name);
+    let link = match file.links.iter().find(|(place, _)| *place == here) {
+        Some((_, target)) => Some(target.clone()),
+        // A loop leads nowhere, but it is a link all the same.
+        None if !file.is_read() => match tree.node_nofollow(&here).ok().flatten().map(|n| n.kind) {
+            Some(NodeKind::Link(target)) => Some(target),
+            _ => None,
+        },
+        None => None,
+    };
+    DirectoryEntry { hash: hash_of(&name), link, file, name }
+}
+
+/// The subject hash and number of a name of the form `hash.N`, as `by_dir.c` writes them (`%08lx.%d`).
+#[must_use]
+pub fn hash_of(name: &[u8]) -> Option<(u32, u32)> {
+    let (hash, number) = name.split_at_checked(8)?;
+    let number = number.strip_prefix(b".")?;
+    let lower_hex = hash.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let plain = number.iter().all(u8::is_ascii_digit) && (number == b"0" || number.first() != Some(&b'0'));
+    if !lower_hex || !plain {
+        return None;
+    }
+    let hash = u32::from_str_radix(std::str::from_utf8(hash).ok()?, 16).ok()?;
+    Some((hash, std::str::from_utf8(number).ok()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_hash_names() {
+        assert_eq!(hash_of(b"157753a5.0"), Some((0x1577_53a5, 0)));
+        assert_eq!(hash_of(b"157753a5.12"), Some((0x1577_53a5, 12)));
+        for other in ["157753A5.0", "157753a5.", "157753a5.r0", "157753a5.01", "57753a5.0", "ca-certificates.crt"] {
+            assert_eq!(hash_of(other.as_bytes()), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Every golden case of Debian and Alpine: the tree before, our refresh, and the tree that the real tool left.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use certdoctor::{
+    base::{Fingerprint, TreePath},
+    facts::Content,
+    format::{Interner, jks, pem, sniff},
+    host::{NodeKind, Tree, TreeMut, memory::MemoryTree},
+    store::{Distrust, Kind, alpine, ca_certificates::Layout, debian},
+};
+use support::{apply, read_fixture, text};
+
+/// Cases that tell more than a refresh, and what is checked of them.
+const SPECIAL: &[(&str, &str)] = &[
+    ("alpine/60-apk-upgrade-bang", "apk writes .apk-new and removes a directory; the refresh behind it changes nothing"),
+    ("alpine/60-apk-upgrade-plain", "apk replaces the configuration and adds a certificate; then the refresh"),
+    ("bullseye/03-wrong-fix-rm-pem", "its tree is not here: the links of a small tree with the same certificate"),
+    ("bullseye/04-wrong-fix-rm-crt", "its tree is not here: the links of a small tree with the same certificate"),
+    ("bullseye/64-upgrade-plain-bullseye", "its tree is not here: the links that the new certificates get"),
+    ("debian/60-upgrade-plain", "dpkg brings the files and postinst the configuration; then the refresh"),
+    ("debian/62-upgrade-deleted-line", "dpkg brings the files and postinst the configuration; then the refresh"),
+    ("debian13/46-sysroot", "its paths are not in the listing: the links are compared with what `ls` said"),
+    ("debjava/01-deselect-bang", "Java writes its keystore in an order of its own: the entries are compared"),
+    ("debjava/02-delete-line", "Java writes its keystore with new timestamps: the entries are compared"),
+];
+
+/// One `.case` file.
+struct Case {
+    id: String,
+    head: BTreeMap<String, String>,
+    sections: BTreeMap<String, String>,
+}
+
+impl Case {
+    fn read(id: &str) -> Case {
+        let content = String::from_utf8(read_fixture(&format!("roots/{id}.case"))).expect("text");
+        let mut case = Case { id: id.to_owned(), head: BTreeMap::new(), sections: BTreeMap::new() };
+        let mut section: Option<String> = None;
+        for line in content.split_inclusive('\n') {
+            let bare = line.trim_end_matches('\n');
+            if let Some(name) = bare.strip_prefix("-- ").and_then(|l| l.strip_suffix(" --")) {
+                section = Some(name.to_owned());
+                case.sections.entry(name.to_owned()).or_default();
+            } else if let Some(name) = &section {
+                case.sections.entry(name.clone()).or_default().push_str(line);
+            } else if let Some((key, value)) = bare.split_once(": ").or_else(|| bare.split_once('=')) {
+                case.head.insert(key.to_owned(), value.to_owned());
+            }
+        }
+        case
+    }
+
+    fn section(&self, name: &str) -> &str {
+        self.sections.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn system(&self) -> &str {
+        self.id.split('/').next().expect("a system")
+    }
+
+    /// The runs of the tool in the command: whether each was `--fresh`. Those that only print help do nothing.
+    fn runs(&self) -> Vec<bool> {
+        let commands = self.head["command"].split([';', '|']).map(str::trim);
+        let runs = commands.filter_map(|c| c.strip_prefix("update-ca-certificates"));
+        let runs = runs.filter(|options| !options.contains("--bogus") && !options.contains("--help"));
+        runs.map(|options| options.contains("--fresh")).collect()
+    }
+
+    /// Removed and added lines of a listing section, without remarks.
+    fn listing(&self, section: &str) -> (Vec<String>, Vec<String>) {
+        let lines = self.section(section).lines().filter(|l| *l != "(none)");
+        let lines = lines.map(|l| l.split("   # = ").next().unwrap_or(l));
+        let pick = |sign: char| lines.clone().filter_map(|l| l.strip_prefix(sign)).map(str::to_owned).collect();
+        (pick('-'), pick('+'))
+    }
+}
+
+/// The tree of a system, as the cases start from it.
+fn base(system: &str) -> (MemoryTree, Placeholders) {
+    let mut placeholders = Placeholders::default();
+    let tree = match system {
+        "debian" => support::tree("debian-12"),
+        "debian13" => support::tree("debian-13"),
+        "alpine" => support::tree("alpine-3.23"),
+        "alpine2019" => support::tree("alpine-2019"),
+        "debjava" => {
+            let tree = support::tree("debian-12");
+            tree.file("/etc/ssl/certs/java/cacerts", read_fixture("bundles/java/debian12-cacerts.jks"));
+            tree.directory("/var/lib/ca-certificates-java");
+            let listing = String::from_utf8(read_fixture("roots/base/debjava.tsv")).expect("text");
+            let hook = listing.lines().find(|l| l.contains("jks-keystore")).expect("the hook");
+            placeholders.put(&tree, hook);
+            tree
+        }
+        other => panic!("no tree of {other}"),
+    };
+    (tree, placeholders)
+}
+
+/// Files whose content is not here and does not matter: hooks. The listing shows them as the case does.
+#[derive(Default)]
+struct Placeholders(BTreeMap<String, String>);
+
+impl Placeholders {
+    fn put(&mut self, tree: &MemoryTree, line: &str) {
+        let path = line.split('\t').next().expect("a path");
+        let mode = u32::from_str_radix(line.split('\t').nth(2).expect("a mode"), 8).expect("octal");
+        tree.put(path, NodeKind::File(0), mode, Vec::new());
+        self.0.insert(path.to_owned(), line.to_owned());
+    }
+}
+
+/// The lines of a tree, over the paths that the cases cover.
+fn listing(tree: &MemoryTree, placeholders: &Placeholders) -> BTreeSet<String> {
+    let covered = ["/etc/ca-certificates", "/etc/ca-certificates.conf", "/etc/ca-certificates.conf.dpkg-old", "/etc/ssl"];
+    let covered = covered.into_iter().chain(["/usr/local/share/ca-certificates", "/var/lib/ca-certificates-java"]);
+    let covered: Vec<TreePath> = covered.map(TreePath::from).collect();
+    let mut lines = BTreeSet::new();
+    for (path, node, bytes) in tree.listing() {
+        if !covered.iter().any(|c| path.starts_with(c)) {
+            continue;
+        }
+        if let Some(line) = placeholders.0.get(&path.to_string()) {
+            lines.insert(line.clone());
+            continue;
+        }
+        lines.insert(match &node.kind {
+            NodeKind::Directory => format!("{path}\td\t{:o}", node.mode),
+            NodeKind::File(_) => format!("{path}\tf\t{:o}\t{}\t{}", node.mode, Fingerprint::of(&bytes), bytes.len()),
+            NodeKind::Link(target) => {
+                let dangling = if tree.exists(&path) { "" } else { "\tDANGLING" };
+                format!("{path}\tl\t-\t{}{dangling}", text(target))
+            }
+            NodeKind::Other(what) => panic!("{path} is a {what}"),
+        });
+    }
+    lines
+}
+
+/// Contents that a case may name by digest: the inputs, and bundles that follow from them.
+fn content(tree: &MemoryTree, digest: &str) -> Option<Vec<u8>> {
+    let is_it = |bytes: &[u8]| Fingerprint::of(bytes).to_string() == digest;
+    for folder in ["roots/inputs", "bundles/single"] {
+        for file in std::fs::read_dir(support::fixture(folder)).expect("a folder") {
+            let bytes = std::fs::read(file.expect("a file").path()).expect("read");
+            if is_it(&bytes) {
+                return Some(bytes);
+            }
+        }
+    }
+    let (bundle, _) = tree.read(&"/etc/ssl/certs/ca-certificates.crt".into(), u64::MAX).ok()?;
+    if is_it(&bundle) {
+        return Some(bundle);
+    }
+    let with = [bundle.clone(), read_fixture("roots/inputs/a.crt")].concat();
+    if is_it(&with) {
+        return Some(with);
+    }
+    // Without one certificate, with the blank line that Alpine writes after it.
+    pem::scan(&bundle, &mut Interner::default()).entries.iter().find_map(|e| {
+        let left = [&bundle[..e.section.start], &bundle[e.section.end..]].concat();
+        is_it(&left).then_some(left)
+    })
+}
+
+/// Makes a tree what a case's setup says.
+fn set_up(case: &Case, tree: &MemoryTree, placeholders: &mut Placeholders) {
+    // Certificates that a case puts where the listing does not look.
+    if case.id == "debian/24-bang-space-name" {
+        tree.file("/usr/share/ca-certificates/corp/My Root (1).crt", read_fixture("roots/inputs/a.crt"));
+    }
+    if case.id == "debian/17-wrong-ext-subdir-symlink" {
+        tree.file("/opt/ca/target.txt", read_fixture("roots/inputs/b.crt"));
+    }
+    let conf = TreePath::from("/etc/ca-certificates.conf");
+    let conf_after = patched(tree, &conf, case.section("setup.conf.diff"));
+    let (minus, plus) = case.listing("setup.listing.diff");
+    let contents: BTreeMap<&str, Vec<u8>> = plus
+        .iter()
+        .filter(|line| line.split('\t').nth(1) == Some("f"))
+        .filter_map(|line| Some((line.split('\t').nth(3)?, content(tree, line.split('\t').nth(3)?)?)))
+        .collect();
+    for line in &minus {
+        let path = TreePath::from(line.split('\t').next().expect("a path"));
+        // A link whose only news is that it dangles.
+        let stays = plus.iter().any(|p| p.strip_suffix("\tDANGLING") == Some(line));
+        if stays {
+            continue;
+        }
+        tree.remove(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+    for line in &plus {
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields[1] {
+            "l" => tree.symlink(fields[0], fields[3]),
+            "d" => tree.directory(fields[0]),
+            _ if fields[0] == "/etc/ca-certificates.conf" => tree.file(fields[0], conf_after.clone().expect("a diff")),
+            _ if fields[0].starts_with("/etc/ca-certificates/update.d/") => placeholders.put(tree, line),
+            _ => tree.file(fields[0], contents.get(fields[3]).unwrap_or_else(|| panic!("no content for {line}")).clone()),
+        }
+    }
+    // The listing does not cover the package's directory; what it took away there shows as dangling links.
+    for line in plus.iter().filter_map(|l| l.strip_suffix("\tDANGLING")) {
+        let target = line.split('\t').nth(3).expect("a target");
+        if target.starts_with("/usr/share/ca-certificates/") {
+            tree.remove(&target.into()).expect("removed");
+        }
+    }
+}
+
+/// A file after a unified diff without fuzz; `None` when the diff says nothing of it.
+fn patched(tree: &MemoryTree, path: &TreePath, diff: &str) -> Option<Vec<u8>> {
+    if diff.starts_with('(') && diff.contains("emptied") {
+        return Some(Vec::new());
+    }
+    let (old, _) = tree.read(path, u64::MAX).ok()?;
+    let old = String::from_utf8(old).expect("text");
+    let old: Vec<&str> = old.split_inclusive('\n').collect();
+    let mut new = String::new();
+    let mut at = 0;
+    let mut seen = false;
+    for line in diff.split_inclusive('\n').filter(|l| !l.starts_with("---") && !l.starts_with("+++")) {
+        match line.as_bytes()[0] {
+            b'@' => {
+                seen = true;
+                let range = line.split(' ').nth(1).expect("a range").trim_start_matches('-');
+                let start: usize = range.split(',').next().expect("a line").parse().expect("a number");
+                old[at..start - 1].iter().for_each(|l| new.push_str(l));
+                at = start - 1;
+            }
+            b'+' => new.push_str(&line[1..]),
+            b'-' => at += 1,
+            b'\\' => new.truncate(new.trim_end_matches('\n').len()),
+            _ => {
+                assert_eq!(old[at], &line[1..]);
+                new.push_str(old[at]);
+                at += 1;
+            }
+        }
+    }
+    old[at..].iter().for_each(|l| new.push_str(l));
+    seen.then(|| new.into_bytes())
+}
+
+fn kind(system: &str) -> &'static Kind {
+    if system.starts_with("alpine") { &alpine::KIND } else { &debian::KIND }
+}
+
+fn refresh(kind: &Kind, tree: &MemoryTree, fresh: bool) {
+    let steps = (kind.refresh)(tree, fresh).expect("refreshed");
+    assert!(steps.iter().all(|s| s.generated));
+    apply(tree, &steps);
+    let again = (kind.refresh)(tree, fresh && kind.id == "alpine").expect("refreshed");
+    let changed_again: Vec<_> = again.iter().filter_map(|s| s.edit.path()).collect();
+    // Two sources with one link name: the script changes its mind at every run, and ends where it began.
+    assert!(changed_again.is_empty(), "not at rest: {changed_again:?}");
+}
+
+fn compare(case: &Case, before: &BTreeSet<String>, ours: &BTreeSet<String>, but: &[&str]) {
+    let (minus, plus) = case.listing("listing.diff");
+    let mut expected = before.clone();
+    for line in &minus {
+        assert!(expected.remove(line), "{}: not there before: {line}", case.id);
+    }
+    expected.extend(plus);
+    let differs = |line: &&String| !but.iter().any(|path| line.starts_with(path));
+    let missing: Vec<&String> = expected.difference(ours).filter(differs).collect();
+    let surplus: Vec<&String> = ours.difference(&expected).filter(differs).collect();
+    assert!(missing.is_empty() && surplus.is_empty(), "{}\nmissing {missing:#?}\nsurplus {surplus:#?}", case.id);
+}
+
+fn all_cases() -> Vec<String> {
+    let mut ids = Vec::new();
+    for system in ["alpine", "alpine2019", "bullseye", "debian", "debian13", "debjava"] {
+        for file in std::fs::read_dir(support::fixture(&format!("roots/{system}"))).expect("a folder") {
+            let name = file.expect("a file").file_name().into_string().expect("text");
+            ids.push(format!("{system}/{}", name.strip_suffix(".case").expect("a case")));
+        }
+    }
+    ids.sort();
+    ids
+}
+
+fn expected_before(case: &Case) -> BTreeSet<String> {
+    let listing = String::from_utf8(read_fixture(&format!("roots/base/{}.tsv", case.system()))).expect("text");
+    let mut lines: BTreeSet<String> = listing.lines().map(str::to_owned).collect();
+    let (minus, plus) = case.listing("setup.listing.diff");
+    minus.iter().for_each(|l| assert!(lines.remove(l), "{}: {l}", case.id));
+    lines.extend(plus);
+    lines
+}
+
+/// The tree of a case before its command, compared with the listing.
+fn before(case: &Case) -> (MemoryTree, Placeholders, BTreeSet<String>) {
+    let (tree, mut placeholders) = base(case.system());
+    set_up(case, &tree, &mut placeholders);
+    let before = listing(&tree, &placeholders);
+    let expected = expected_before(case);
+    let missing: Vec<_> = expected.difference(&before).collect();
+    let surplus: Vec<_> = before.difference(&expected).collect();
+    assert!(missing.is_empty() && surplus.is_empty(), "{}: setup\nmissing {missing:#?}\nsurplus {surplus:#?}", case.id);
+    (tree, placeholders, before)
+}
+
+#[test]
+fn every_plain_case_gives_the_same_tree() {
+    let mut checked = 0;
+    for id in all_cases() {
+        if SPECIAL.iter().any(|(special, _)| *special == id) {
+            continue;
+        }
+        let case = Case::read(&id);
+        let (tree, placeholders, before) = before(&case);
+        for fresh in case.runs() {
+            refresh(kind(case.system()), &tree, fresh);
+        }
+        compare(&case, &before, &listing(&tree, &placeholders), &[]);
+        checked += 1;
+    }
+    assert_eq!(checked, all_cases().len() - SPECIAL.len());
+    assert_eq!(checked, 39);
+}
