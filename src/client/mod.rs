@@ -4,12 +4,16 @@
 //! reports. Version boundaries are data with their source.
 
 mod curl;
+mod gnutls;
+mod go;
+mod java;
 mod node;
 mod openssl;
 mod python;
 mod reading;
 mod resolve;
 mod s_client;
+mod webpki;
 
 pub use reading::Reading;
 pub use resolve::{UnknownClient, resolve};
@@ -48,10 +52,18 @@ pub struct Profile {
 /// A path building algorithm with the knobs of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
+    /// GnuTLS.
+    Gnutls(path::gnutls::Policy),
+    /// Go's crypto/x509.
+    Go(path::go::Policy),
+    /// Java's SunJSSE.
+    Java,
     /// OpenSSL from 1.1.0.
     Openssl(path::openssl::Policy),
     /// OpenSSL up to 1.0.2.
     OpensslLegacy(path::openssl_legacy::Policy),
+    /// webpki and rustls-webpki.
+    Webpki(path::webpki::Policy),
 }
 
 impl Engine {
@@ -59,8 +71,12 @@ impl Engine {
     #[must_use]
     pub fn judge(&self, question: &Question<'_>) -> Verdict {
         match self {
+            Engine::Gnutls(policy) => path::gnutls::judge(question, policy),
+            Engine::Go(policy) => path::go::judge(question, policy),
+            Engine::Java => path::java::judge(question),
             Engine::Openssl(policy) => path::openssl::judge(question, policy),
             Engine::OpensslLegacy(policy) => path::openssl_legacy::judge(question, policy),
+            Engine::Webpki(policy) => path::webpki::judge(question, policy),
         }
     }
 }
@@ -69,6 +85,18 @@ impl Engine {
 pub static ALL: &[&Profile] = &[
     &curl::BEFORE_PARTIAL,
     &curl::PARTIAL,
+    &gnutls::FFMPEG_3_5,
+    &gnutls::FFMPEG_3_6,
+    &gnutls::V3_5,
+    &gnutls::V3_6_13,
+    &gnutls::V3_6_14,
+    &gnutls::V3_7,
+    &gnutls::CLI,
+    &go::V1_15,
+    &go::V1_16,
+    &go::V1_18,
+    &go::V1_23,
+    &java::V11,
     &node::V0_12,
     &node::V10,
     &node::V12,
@@ -89,9 +117,13 @@ pub static ALL: &[&Profile] = &[
     &python::V3_10,
     &python::V3_13,
     &python::V3_7,
+    &webpki::V0_101,
+    &webpki::V0_102,
     &s_client::V1_0_2,
     &s_client::V1_1_1,
     &s_client::V3,
+    &webpki::V0_22,
+    &gnutls::WGET,
 ];
 
 /// The clients that are shown when nobody asks for others: both sides of each outage, and what people use today.
@@ -99,6 +131,11 @@ pub const DEFAULT: &[&str] = &[
     "openssl-1.0.2",
     "openssl-1.1.1",
     "openssl-3.0+seclevel2",
+    "gnutls-3.6.13",
+    "gnutls-3.7",
+    "go",
+    "java",
+    "rustls-webpki",
     "python-3.11",
     "python-3.13",
     "curl",

@@ -126,6 +126,68 @@ pub(super) fn node(facts: &Facts) -> Reading {
     reading
 }
 
+/// GnuTLS and what is built on it: the bundle that the distribution compiled in, no variable.
+pub(super) fn gnutls(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    let places = Places::of(facts, None, None);
+    if let Some(file) = places.file {
+        reading.whole_file(file);
+    }
+    if facts.given.is_some() {
+        for directory in places.directories {
+            reading.every_file(directory, false);
+        }
+    }
+    reading.without_duplicates()
+}
+
+/// Go: the bundle and every file of the directories, each replaced by its variable; what can't be read is passed over.
+pub(super) fn go(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    let places = Places::of(facts, Some("SSL_CERT_FILE"), Some("SSL_CERT_DIR"));
+    if let Some(file) = places.file {
+        reading.whole_file(file);
+    }
+    for directory in places.directories {
+        reading.every_file(directory, false);
+    }
+    reading.without_duplicates()
+}
+
+/// rustls with rustls-native-certs: the variables if one of them is set, else bundle and directory; of a directory only files with hash
+/// names.
+pub(super) fn rustls(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    let places = Places::of(facts, Some("SSL_CERT_FILE"), Some("SSL_CERT_DIR"));
+    let set = |variable| facts.given.is_none() && facts.environment.get(variable).is_some();
+    let (file_set, directory_set) = (set("SSL_CERT_FILE"), set("SSL_CERT_DIR"));
+    if let Some(file) = places.file.filter(|_| file_set || !directory_set) {
+        reading.whole_file(file);
+    }
+    if directory_set || !file_set {
+        for directory in places.directories {
+            reading.every_file(directory, facts.given.is_none());
+        }
+    }
+    reading.without_duplicates()
+}
+
+/// Java: the cacerts that the distribution derives from its store; a JRE's own list is not looked at.
+pub(super) fn java(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    if facts.given.is_some() {
+        return gnutls(facts);
+    }
+    for file in facts.stores.iter().flat_map(|s| &s.derived) {
+        reading.whole_file(file);
+    }
+    if reading.from.is_empty() {
+        reading.unknown =
+            Some("no cacerts was found that this host derives from its store; a JRE may carry its own, give --CAfile".to_owned());
+    }
+    reading.without_duplicates()
+}
+
 /// The bundle and the directories that a client is led to.
 struct Places<'a> {
     file: Option<&'a CertFile>,

@@ -72,6 +72,7 @@ fn with_option(engine: Engine, option: &str) -> Option<Engine> {
             }
             Some(Engine::OpensslLegacy(policy))
         }
+        Engine::Gnutls(_) | Engine::Go(_) | Engine::Java | Engine::Webpki(_) => None,
     }
 }
 

@@ -1,1 +1,384 @@
-//! placeholder
+//! GnuTLS: `gnutls_x509_trust_list_verify_crt2` (lib/x509/verify-high.c) and `_gnutls_verify_crt_status` (verify.c).
+//!
+//! Any certificate of the store may end a path. Only the *last* certificate of the sorted list gets a second chance with another anchor,
+//! and before 3.6.14 an expired anchor was no reason for one.
+
+use super::{
+    ClientError, Question, Rejection, Verdict, host_name,
+    host_name::Rules,
+    name_constraints::{self, Scope},
+};
+use crate::{
+    base::At,
+    x509::{Certificate, Hash, Purpose, SignatureError},
+};
+
+/// The knobs of one version and one way to call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether SHA-1 is broken (3.6.0) as MD5 is.
+    pub sha1_is_weak: bool,
+    /// Whether an expired anchor is a reason to look for another (commit cdf075e7f, 3.6.14).
+    pub retries_expired: bool,
+    /// Whether what was sent is sorted in runs, until the store knows an issuer (3.7.0).
+    pub sorts_in_runs: bool,
+    /// Whether the application passes a key purpose.
+    pub checks_purpose: bool,
+}
+
+impl Policy {
+    /// Up to 3.5.
+    pub const V3_5: Policy = Policy { sha1_is_weak: false, retries_expired: false, sorts_in_runs: false, checks_purpose: true };
+    /// 3.6.0 to 3.6.13.
+    pub const V3_6: Policy = Policy { sha1_is_weak: true, ..Policy::V3_5 };
+    /// 3.6.14 and later in 3.6.
+    pub const V3_6_14: Policy = Policy { retries_expired: true, ..Policy::V3_6 };
+    /// 3.7 and later.
+    pub const V3_7: Policy = Policy { sorts_in_runs: true, ..Policy::V3_6_14 };
+
+    /// The same, called without a key purpose.
+    #[must_use]
+    pub const fn without_purpose(self) -> Policy {
+        Policy { checks_purpose: false, ..self }
+    }
+}
+
+/// Status bits (`gnutls_certificate_status_t`).
+pub mod bits {
+    #![expect(missing_docs, reason = "the names are GnuTLS's own")]
+    pub const INVALID: u32 = 1 << 1;
+    pub const SIGNER_NOT_FOUND: u32 = 1 << 6;
+    pub const SIGNER_NOT_CA: u32 = 1 << 7;
+    pub const INSECURE_ALGORITHM: u32 = 1 << 8;
+    pub const NOT_ACTIVATED: u32 = 1 << 9;
+    pub const EXPIRED: u32 = 1 << 10;
+    pub const SIGNATURE_FAILURE: u32 = 1 << 11;
+    pub const UNEXPECTED_OWNER: u32 = 1 << 14;
+    pub const SIGNER_CONSTRAINTS: u32 = 1 << 16;
+    pub const PURPOSE_MISMATCH: u32 = 1 << 18;
+}
+
+/// Each bit's name and the sentence of `gnutls_certificate_verification_status_print`, in its order.
+const WORDS: &[(u32, &str, &str)] = &[
+    (bits::SIGNER_NOT_FOUND, "GNUTLS_CERT_SIGNER_NOT_FOUND", "The certificate issuer is unknown."),
+    (bits::SIGNER_NOT_CA, "GNUTLS_CERT_SIGNER_NOT_CA", "The certificate issuer is not a CA."),
+    (bits::INSECURE_ALGORITHM, "GNUTLS_CERT_INSECURE_ALGORITHM", "The certificate chain uses insecure algorithm."),
+    (
+        bits::SIGNER_CONSTRAINTS,
+        "GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE",
+        "The certificate chain violates the signer's constraints.",
+    ),
+    (bits::NOT_ACTIVATED, "GNUTLS_CERT_NOT_ACTIVATED", "The certificate chain uses not yet valid certificate."),
+    (bits::EXPIRED, "GNUTLS_CERT_EXPIRED", "The certificate chain uses expired certificate."),
+    (bits::SIGNATURE_FAILURE, "GNUTLS_CERT_SIGNATURE_FAILURE", "The signature in the certificate is invalid."),
+    (bits::UNEXPECTED_OWNER, "GNUTLS_CERT_UNEXPECTED_OWNER", "The name in the certificate does not match the expected."),
+    (bits::PURPOSE_MISMATCH, "GNUTLS_CERT_PURPOSE_MISMATCH", "The certificate chain does not match the intended purpose."),
+];
+
+/// `DEFAULT_MAX_VERIFY_DEPTH`: longer lists are not sorted.
+const SORTED_AT_MOST: usize = 16;
+/// `MAX_VERIFY_DEPTH`.
+const DEPTH: u32 = 4096;
+
+/// What one pass found.
+#[derive(Clone, Debug)]
+struct Pass {
+    status: u32,
+    path: Vec<Certificate>,
+    /// The first reason with its depth.
+    reason: Option<(usize, Rejection)>,
+    unsupported: Option<String>,
+}
+
+/// Asks `gnutls_x509_trust_list_verify_crt2`.
+#[must_use]
+pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
+    let model = Model { question, policy };
+    let list = model.shorten(model.sort());
+    let last = list[list.len() - 1].clone();
+    let mut pass = model.verify(&list, &model.bucket(last.issuer().raw()));
+    let mut again = bits::SIGNER_NOT_FOUND | bits::INSECURE_ALGORITHM;
+    if policy.retries_expired {
+        again |= bits::EXPIRED;
+    }
+    if pass.status & again != 0 && !is_issuer(&last, &last) {
+        let second = model.verify(&list, &model.bucket(last.subject().raw()));
+        // The first answer stands unless it was that the signer is unknown.
+        if second.status == 0 || pass.status & bits::SIGNER_NOT_FOUND != 0 {
+            pass = second;
+        }
+    }
+    model.check_leaf(&mut pass);
+    if let Some(what) = pass.unsupported {
+        return Verdict::unchecked(&what);
+    }
+    if pass.status == 0 {
+        return Verdict::Trusted { path: pass.path };
+    }
+    let (depth, rejection) = pass.reason.unwrap_or((0, Rejection::Other("GnuTLS gives no reason".to_owned())));
+    let error = ClientError {
+        code: pass.status.to_string(),
+        name: names(pass.status),
+        depth: Some(depth),
+        text: text(pass.status),
+        rejection,
+    };
+    Verdict::Untrusted { path: pass.path, errors: vec![error] }
+}
+
+fn names(status: u32) -> String {
+    WORDS.iter().filter(|(bit, ..)| status & bit != 0).map(|(_, name, _)| *name).collect::<Vec<_>>().join("|")
+}
+
+/// `gnutls_certificate_verification_status_print`.
+#[must_use]
+pub fn text(status: u32) -> String {
+    let sentences = WORDS.iter().filter(|(bit, ..)| status & bit != 0).map(|(.., text)| *text);
+    std::iter::once("The certificate is NOT trusted.").chain(sentences).collect::<Vec<_>>().join(" ")
+}
+
+struct Model<'a> {
+    question: &'a Question<'a>,
+    policy: &'a Policy,
+}
+
+impl Model<'_> {
+    /// `_gnutls_sort_clist`: from the leaf along "issuer of", the first match; in runs from 3.7.
+    fn sort(&self) -> Vec<Certificate> {
+        let mut rest: Vec<Certificate> = self.question.presented.to_vec();
+        if !self.policy.sorts_in_runs {
+            if rest.len() <= SORTED_AT_MOST {
+                let length = sort_run(&mut rest);
+                rest.truncate(length);
+            }
+            return rest;
+        }
+        let mut list: Vec<Certificate> = Vec::new();
+        while !rest.is_empty() {
+            let length = if rest.len() <= SORTED_AT_MOST { sort_run(&mut rest) } else { rest.len() };
+            for certificate in rest.drain(..length) {
+                if !list.contains(&certificate) {
+                    list.push(certificate);
+                }
+            }
+            if list.len() >= SORTED_AT_MOST || list.last().is_some_and(|last| self.has_issuer(last)) {
+                break;
+            }
+        }
+        list
+    }
+
+    fn has_issuer(&self, certificate: &Certificate) -> bool {
+        self.question.anchors.iter().any(|anchor| is_issuer(certificate, anchor))
+    }
+
+    /// `shorten_clist`: a self-issued last one goes; what follows a certificate of the store goes, if it stands in the bucket of its
+    /// issuer's name.
+    fn shorten(&self, mut list: Vec<Certificate>) -> Vec<Certificate> {
+        drop_self_issued_last(&mut list);
+        let known = |c: &Certificate| self.bucket(c.issuer().raw()).contains(&c);
+        if let Some(at) = (1..list.len()).find(|i| known(&list[*i])) {
+            list.truncate(at + 1);
+        }
+        list
+    }
+
+    /// The store's certificates of this subject, in its order.
+    fn bucket(&self, name: &[u8]) -> Vec<&Certificate> {
+        self.question.anchors.iter().filter(|a| a.subject().raw() == name).collect()
+    }
+
+    /// `_gnutls_verify_crt_status`.
+    fn verify(&self, list: &[Certificate], cas: &[&Certificate]) -> Pass {
+        let mut list = list.to_vec();
+        drop_self_issued_last(&mut list);
+        let mut pass = Pass { status: 0, path: list.clone(), reason: None, unsupported: None };
+        let same = |i: usize, c: &Certificate, ca: &Certificate| if i == 0 { c == ca } else { is_same_key(c, ca) };
+        for i in 0..list.len() {
+            let Some(anchor) = cas.iter().find(|ca| same(i, &list[i], ca)) else { continue };
+            self.check_time(anchor, i, &mut pass);
+            if pass.status != 0 {
+                pass.status |= bits::INVALID;
+                pass.path.truncate(i);
+                pass.path.push((*anchor).clone());
+                return pass;
+            }
+            list.truncate(i);
+            if i == 0 {
+                pass.path = vec![(*anchor).clone()];
+                return pass;
+            }
+            break;
+        }
+        let mut allowed = DEPTH;
+        let mut issuer = self.find_issuer(&list[list.len() - 1], cas);
+        pass.path = list.iter().chain(&issuer).cloned().collect();
+        let above: Vec<Certificate> = pass.path.clone();
+        for depth in (0..list.len()).rev() {
+            self.verify_one(&list[depth], issuer.as_ref(), depth, &above[depth + 1..], &mut allowed, &mut pass);
+            if pass.status != 0 {
+                pass.status |= bits::INVALID;
+                return pass;
+            }
+            if depth > 0 && self.policy.checks_purpose && !serves(&list[depth], self.question.purpose) {
+                pass.fail(bits::PURPOSE_MISMATCH | bits::INVALID, depth, || purpose_mismatch(self.question));
+                return pass;
+            }
+            issuer = Some(list[depth].clone());
+        }
+        pass
+    }
+
+    /// `verify_crt`: one certificate against its issuer.
+    fn verify_one(
+        &self,
+        certificate: &Certificate,
+        issuer: Option<&Certificate>,
+        depth: usize,
+        above: &[Certificate],
+        allowed: &mut u32,
+        pass: &mut Pass,
+    ) {
+        if *allowed == 0 {
+            return pass.fail(bits::SIGNER_CONSTRAINTS, depth, || Rejection::PathTooLong { limit: 0, found: 1 });
+        }
+        *allowed -= 1;
+        match issuer {
+            None => pass.fail(bits::SIGNER_NOT_FOUND, depth, || Rejection::IssuerMissing(certificate.issuer().to_string())),
+            Some(issuer) => {
+                // Names are compared at the leaf only, with all that the issuers allow.
+                let scope = Scope { common_name: false, directory: false };
+                if depth == 0 && above.iter().filter_map(name_constraints::of).any(|nc| nc.check(certificate, scope).is_err()) {
+                    let name = host_name::shown(certificate).join(", ");
+                    pass.fail(bits::SIGNER_CONSTRAINTS, depth, || Rejection::NameConstraintViolated(name));
+                }
+                if !may_issue(certificate, issuer, allowed) {
+                    pass.fail(bits::SIGNER_NOT_CA, depth + 1, || Rejection::NotCa);
+                }
+                if issuer.key_usage().is_some_and(|usage| !usage.key_cert_sign()) {
+                    pass.fail(bits::SIGNER_CONSTRAINTS, depth + 1, || Rejection::KeyUsageLacksCertSign);
+                }
+                match self.question.signatures.verify(certificate, issuer) {
+                    Ok(()) => {}
+                    Err(SignatureError::Unsupported(what)) => pass.unsupported = Some(what),
+                    Err(_) => pass.fail(bits::SIGNATURE_FAILURE, depth, || Rejection::InvalidSignature),
+                }
+            }
+        }
+        let weak = match certificate.signature_algorithm().hash {
+            Some(Hash::Md2 | Hash::Md5) => true,
+            Some(Hash::Sha1) => self.policy.sha1_is_weak,
+            _ => false,
+        };
+        if weak && !is_issuer(certificate, certificate) {
+            let algorithm = certificate.signature_algorithm().to_string();
+            pass.fail(bits::INSECURE_ALGORITHM, depth, || Rejection::WeakSignature(algorithm));
+        }
+        if let Some(issuer) = issuer {
+            self.check_time(issuer, depth + 1, pass);
+        }
+        self.check_time(certificate, depth, pass);
+    }
+
+    /// `find_issuer`: the first, or the last one that is valid now.
+    fn find_issuer(&self, certificate: &Certificate, cas: &[&Certificate]) -> Option<Certificate> {
+        let at = self.question.at;
+        let valid = |c: &Certificate| {
+            c.validity().not_before.is_some_and(|start| start <= at) && c.validity().not_after.is_some_and(|end| at < end)
+        };
+        let mut found: Option<&Certificate> = None;
+        for ca in cas.iter().filter(|ca| is_issuer(certificate, ca)) {
+            if found.is_none() || valid(ca) {
+                found = Some(ca);
+            }
+        }
+        found.cloned()
+    }
+
+    /// `check_time_status`: both ends belong to the validity.
+    fn check_time(&self, certificate: &Certificate, depth: usize, pass: &mut Pass) {
+        let at = self.question.at;
+        let start = certificate.validity().not_before.unwrap_or(At(i64::MAX));
+        let end = certificate.validity().not_after.unwrap_or(At(i64::MIN));
+        if at < start {
+            pass.fail(bits::NOT_ACTIVATED, depth, || Rejection::NotYetValid { not_before: start, at });
+        } else if at > end {
+            pass.fail(bits::EXPIRED, depth, || Rejection::Expired { not_after: end, at });
+        }
+    }
+
+    /// Step 7: purpose and host of the leaf are added to whatever was found.
+    fn check_leaf(&self, pass: &mut Pass) {
+        let leaf = self.question.leaf();
+        if self.policy.checks_purpose && !serves(leaf, self.question.purpose) {
+            pass.fail(bits::PURPOSE_MISMATCH | bits::INVALID, 0, || purpose_mismatch(self.question));
+        }
+        if let Some(host) = self.question.host
+            && let Err(rejection) = host_name::check(leaf, host, Rules::WHOLE_LABEL)
+        {
+            pass.fail(bits::UNEXPECTED_OWNER | bits::INVALID, 0, || rejection);
+        }
+    }
+}
+
+impl Pass {
+    fn fail(&mut self, bits: u32, depth: usize, reason: impl FnOnce() -> Rejection) {
+        self.status |= bits;
+        self.reason.get_or_insert_with(|| (depth, reason()));
+    }
+}
+
+fn purpose_mismatch(question: &Question<'_>) -> Rejection {
+    Rejection::PurposeMismatch(super::openssl::purpose_name(question))
+}
+
+/// Puts the leaf's run first, in order; returns its length.
+fn sort_run(list: &mut Vec<Certificate>) -> usize {
+    let mut length = 1;
+    while length < list.len() {
+        // The first match in the order sent; the rest keeps that order, so the search begins behind the run.
+        let Some(found) = (length..list.len()).find(|i| is_issuer(&list[length - 1], &list[*i])) else { break };
+        let next = list.remove(found);
+        list.insert(length, next);
+        length += 1;
+    }
+    length
+}
+
+fn drop_self_issued_last(list: &mut Vec<Certificate>) {
+    if list.len() > 1 && list.last().is_some_and(|last| is_issuer(last, last)) {
+        list.pop();
+    }
+}
+
+/// `gnutls_x509_crt_check_issuer`: names byte for byte, and key identifiers if both have one.
+fn is_issuer(certificate: &Certificate, issuer: &Certificate) -> bool {
+    let wanted = certificate.authority_key_id().and_then(|a| a.key_id.as_deref());
+    certificate.issuer().raw() == issuer.subject().raw()
+        && !matches!((wanted, issuer.subject_key_id()), (Some(wanted), Some(found)) if wanted != found)
+}
+
+/// `_gnutls_check_if_same_key`.
+fn is_same_key(a: &Certificate, b: &Certificate) -> bool {
+    a.subject().raw() == b.subject().raw() && a.spki() == b.spki()
+}
+
+/// `check_if_ca`: an identical certificate may vouch for itself; a version 1 anchor counts as a CA; pathLenConstraint lowers what is
+/// allowed below.
+fn may_issue(certificate: &Certificate, issuer: &Certificate, allowed: &mut u32) -> bool {
+    match issuer.basic_constraints() {
+        _ if certificate == issuer => true,
+        Some(basic) => {
+            if let Some(limit) = basic.path_len.filter(|_| basic.ca) {
+                *allowed = limit.min(*allowed);
+            }
+            basic.ca
+        }
+        None => issuer.version() == 1 && issuer.is_self_issued(),
+    }
+}
+
+fn serves(certificate: &Certificate, purpose: &Purpose) -> bool {
+    *purpose == Purpose::Any
+        || certificate.extended_key_usage().is_none_or(|list| list.contains(purpose) || list.contains(&Purpose::Any))
+}

@@ -17,6 +17,15 @@ pub enum Violation {
     UnsupportedKind,
 }
 
+/// Which names a client looks at, besides the alternative names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The common name, as a DNS name.
+    pub common_name: bool,
+    /// Directory names: the subject, and those among the alternative names.
+    pub directory: bool,
+}
+
 /// One subtree.
 struct Subtree<'a> {
     tag: u8,
@@ -53,31 +62,30 @@ pub fn of(ca: &Certificate) -> Option<NameConstraints<'_>> {
 }
 
 impl<'a> NameConstraints<'a> {
-    /// Checks the subject (as a directory name) and every alternative name of `certificate`; with `common_name`, the common name too,
-    /// as a DNS name.
+    /// Checks every name of `certificate` that `scope` includes.
     ///
     /// # Errors
-    /// The first [`Violation`], in the order of the names in the certificate.
-    pub fn check(&'a self, certificate: &Certificate, common_name: bool) -> Result<(), Violation> {
+    /// The first [`Violation`], in the order of the names in the certificate, the subject first and the common name last.
+    pub fn check(&'a self, certificate: &Certificate, scope: Scope) -> Result<(), Violation> {
         let names = certificate.subject_alt_name().unwrap_or_default();
         if names.len().saturating_add(1).saturating_mul(self.permitted.len() + self.excluded.len()) > COMPARISONS {
             return Err(Violation::UnsupportedKind);
         }
-        if !certificate.subject().is_empty() {
+        if scope.directory && !certificate.subject().is_empty() {
             self.check_name(0xa4, &Subject::Directory(certificate.subject()))?;
         }
         for name in names {
             match name {
-                GeneralName::Directory(name) => self.check_name(0xa4, &Subject::Directory(name))?,
+                GeneralName::Directory(name) if scope.directory => self.check_name(0xa4, &Subject::Directory(name))?,
                 GeneralName::Dns(text) => self.check_name(0x82, &Subject::Dns(text))?,
                 GeneralName::Email(text) => self.check_name(0x81, &Subject::Email(text))?,
                 GeneralName::Ip(octets) => self.check_name(0x87, &Subject::Ip(octets))?,
                 GeneralName::Uri(text) => self.check_name(0x86, &Subject::Uri(text))?,
-                GeneralName::Other => {}
+                GeneralName::Directory(_) | GeneralName::Other => {}
             }
         }
         match certificate.subject().common_name() {
-            Some(name) if common_name && looks_like_dns(&name) => self.check_name(0x82, &Subject::Dns(&name)),
+            Some(name) if scope.common_name && looks_like_dns(&name) => self.check_name(0x82, &Subject::Dns(&name)),
             _ => Ok(()),
         }
     }

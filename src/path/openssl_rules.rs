@@ -5,7 +5,7 @@
 use super::{
     Anchors, ClientError, Question, Rejection, Verdict, host_name,
     host_name::Rules,
-    name_constraints::{self, Violation},
+    name_constraints::{self, Scope, Violation},
     openssl_errors::{Texts, name, text},
 };
 use crate::{
@@ -102,8 +102,8 @@ impl<'a> Errors<'a> {
                 continue;
             }
             for constraints in chain[depth + 1..].iter().rev().filter_map(name_constraints::of) {
-                let common_name = depth == 0 && !has_dns_name(certificate);
-                if let Err(violation) = constraints.check(certificate, common_name) {
+                let scope = Scope { common_name: depth == 0 && !has_dns_name(certificate), directory: true };
+                if let Err(violation) = constraints.check(certificate, scope) {
                     let (code, what) = match violation {
                         Violation::NotPermitted(what) => (47, what),
                         Violation::Excluded(what) => (48, what),
