@@ -66,10 +66,13 @@ fn held<'s>(store: &'s Store, bundle: &'s CertFile, java: Option<&'s CertFile>) 
     java.iter().flat_map(|j| j.certificates()).for_each(|(_, c)| mark(c, |h| h.java = true));
     if let Some(directory) = &store.directory {
         support::by_hash(directory).into_iter().for_each(|c| mark(c, |h| h.directory = true));
-        // Real files that somebody put into the directory are not the refresh tool's business.
+        // A real file that somebody put into the directory is not the refresh tool's business.
         for entry in directory.entries.iter().filter(|e| e.link.is_none() && e.file.real != bundle.real) {
             for (_, certificate) in entry.file.certificates() {
-                all.remove(&certificate.fingerprint());
+                let alone = |(_, held): &(_, Held)| !held.selected && !held.bundle;
+                if all.get(&certificate.fingerprint()).is_some_and(alone) {
+                    all.remove(&certificate.fingerprint());
+                }
             }
         }
     }

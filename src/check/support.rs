@@ -191,7 +191,10 @@ pub(super) fn refresh(store: &Store, fresh: bool) -> Option<String> {
 /// The package that brings a store's list, and the command that upgrades it.
 pub(super) fn upgrade(store: &Store) -> Option<(&'static str, &'static str)> {
     match (store.kind, &store.upkeep) {
-        ("alpine", Upkeep::Owned { .. }) => Some(("ca-certificates-bundle", "apk upgrade ca-certificates-bundle")),
+        ("bundle-only", Upkeep::Owned { by }) if by == "ca-certificates-bundle" => {
+            Some(("ca-certificates-bundle", "apk upgrade ca-certificates-bundle"))
+        }
+        ("homebrew", _) => Some(("ca-certificates", "brew upgrade ca-certificates")),
         ("alpine", _) => Some(("ca-certificates", "apk upgrade ca-certificates")),
         ("debian", _) => Some(("ca-certificates", "apt-get update && apt-get install --only-upgrade ca-certificates")),
         _ => None,

@@ -1,0 +1,360 @@
+//! The checks on whole stores: real trees as they were shipped, the same after real mistakes, and verdicts of the real models.
+
+mod support;
+
+use certdoctor::{
+    base::{At, TreePath},
+    check::{self, Case, ClientVerdict},
+    client,
+    facts::{Clock, Endpoint, Environment, Facts, Presented, Target, TargetSource},
+    finding::{Finding, Harm, Intent, Severity},
+    host::{NodeKind, Tree, TreeMut, memory::MemoryTree},
+    path::{Anchors, Question},
+    store,
+    x509::{Certificate, Purpose, SignatureCache},
+};
+use support::{apply, read_fixture, tree};
+
+fn at(time: &str) -> At {
+    At::parse(time).expect("a time")
+}
+
+fn facts(tree: &dyn Tree, at: At) -> Facts {
+    Facts {
+        stores: store::ALL.iter().filter_map(|kind| (kind.load)(tree)).collect(),
+        given: None,
+        endpoints: Vec::new(),
+        environment: Environment::default(),
+        clock: Clock { at, injected: true, built: None, newest_file: None, server_dates: Vec::new() },
+        not_checked: Vec::new(),
+    }
+}
+
+fn scan(tree: &dyn Tree, time: &str) -> Vec<Finding> {
+    let facts = facts(tree, at(time));
+    let case = Case { facts: &facts, at: at(time), within: 90, verdicts: &[], paths: &[] };
+    let (findings, broken) = check::run_all(&case);
+    assert!(broken.is_empty(), "{broken:?}");
+    findings
+}
+
+/// Code, severity and subject of each finding.
+fn summary(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|f| format!("{} {:?} {}", f.code, f.severity, f.subject).to_string()).collect()
+}
+
+fn write(tree: &MemoryTree, path: &str, bytes: impl Into<Vec<u8>>) {
+    let bytes = bytes.into();
+    tree.put(TreePath::from(path), NodeKind::File(bytes.len() as u64), 0o644, bytes);
+}
+
+fn edit_conf(tree: &MemoryTree, change: impl Fn(&str) -> String) {
+    let conf = "/etc/ca-certificates.conf";
+    let (bytes, _) = tree.read(&conf.into(), 1 << 20).expect("the configuration");
+    write(tree, conf, change(std::str::from_utf8(&bytes).expect("text")));
+}
+
+fn refresh(tree: &MemoryTree, kind: &store::Kind, fresh: bool) {
+    apply(tree, &(kind.refresh)(tree, fresh).expect("a refresh"));
+}
+
+#[test]
+fn debian_12_as_released_does_not_cry_wolf() {
+    let findings = scan(&tree("debian-12"), "2026-11-22");
+    assert_eq!(
+        summary(&findings),
+        [
+            "CD301 Note Baltimore CyberTrust Root",
+            "CD301 Note E-Tugra Certification Authority",
+            "CD301 Note Hongkong Post Root CA 1",
+            "CD301 Note Security Communication RootCA1",
+            // It ends five days later.
+            "CD302 Note Entrust Root Certification Authority",
+        ]
+    );
+    assert!(findings.iter().filter(|f| f.code == "CD301").all(|f| f.harm == Some(Harm::Clutter)));
+    // Source, bundle, link and hash link are all named.
+    let places: Vec<String> = findings[0].evidence.iter().filter_map(|e| Some(e.path.as_ref()?.to_string())).collect();
+    for place in [
+        "/usr/share/ca-certificates/mozilla/Baltimore_CyberTrust_Root.crt",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/ssl/certs/Baltimore_CyberTrust_Root.pem",
+        "/etc/ssl/certs/653b494a.0",
+    ] {
+        assert!(places.iter().any(|p| p == place), "{place} is not in {places:?}");
+    }
+    assert!(findings[0].evidence.iter().any(|e| e.what == "bundle" && e.line.is_some_and(|line| line > 1)));
+}
+
+#[test]
+fn other_real_trees_hold_what_is_known_of_them() {
+    assert_eq!(
+        summary(&scan(&tree("debian-13"), "2026-11-22")),
+        ["CD301 Note Baltimore CyberTrust Root", "CD302 Note Entrust Root Certification Authority"]
+    );
+    assert_eq!(summary(&scan(&tree("alpine-3.23"), "2026-11-22")), Vec::<String>::new());
+    let alpine = tree("alpine-2019");
+    assert_eq!(
+        summary(&scan(&alpine, "2020-06-01")),
+        ["CD301 Note AddTrust External CA Root", "CD301 Note Staat der Nederlanden Root CA - G2"]
+    );
+    let expired = |time| scan(&alpine, time).iter().filter(|f| f.code == "CD301").count();
+    assert_eq!((expired("2021-10-01"), expired("2026-11-22")), (5, 14));
+    let expiring = scan(&alpine, "2020-05-01");
+    assert!(summary(&expiring).contains(&"CD302 Note AddTrust External CA Root".to_owned()), "{:?}", summary(&expiring));
+}
+
+#[test]
+fn cert_pem_before_and_after_upstream_took_the_root_out() {
+    let expired = |file: &str, time| {
+        let tree = MemoryTree::new();
+        write(&tree, "/etc/ssl/cert.pem", read_fixture(&format!("bundles/{file}")));
+        let findings = scan(&tree, time);
+        assert!(findings.iter().all(|f| f.severity == Severity::Note), "{:?}", summary(&findings));
+        findings.into_iter().filter(|f| f.code == "CD301").map(|f| f.subject).collect::<Vec<_>>()
+    };
+    let addtrust = "AddTrust External CA Root".to_owned();
+    assert!(expired("libressl/cert-678710fe8b.pem", "2020-06-01").contains(&addtrust));
+    assert!(!expired("libressl/cert-09a2b91baf.pem", "2020-06-01").contains(&addtrust));
+    let dst = "DST Root CA X3".to_owned();
+    assert!(expired("libressl/cert-71e70856d8.pem", "2021-10-01").contains(&dst));
+    assert!(!expired("libressl/cert-ba24ec6303.pem", "2021-10-01").contains(&dst));
+    assert_eq!(expired("certifi/cacert-2019.11.28.pem", "2020-06-01").len(), 2);
+    assert_eq!(expired("certifi/cacert-2019.11.28.pem", "2021-10-01").len(), 5);
+}
+
+/// After the certificates of `fixtures/roots/inputs` were made.
+const LATER: &str = "2026-11-23";
+
+/// The codes at or above a warning.
+fn warnings(tree: &dyn Tree) -> Vec<&'static str> {
+    let findings = scan(tree, LATER);
+    findings.iter().filter(|f| f.severity > Severity::Note).map(|f| f.code).collect()
+}
+
+#[test]
+fn mistakes_on_debian_are_found_by_name() {
+    let debian = || tree("debian-12");
+    let baltimore = "mozilla/Baltimore_CyberTrust_Root.crt";
+
+    // debian/01: the right way leaves nothing to say.
+    let right = debian();
+    edit_conf(&right, |conf| conf.replace(baltimore, &format!("!{baltimore}")));
+    refresh(&right, &store::debian::KIND, false);
+    assert_eq!(warnings(&right), Vec::<&str>::new());
+    assert_eq!(scan(&right, LATER).iter().filter(|f| f.code == "CD301").count(), 3);
+
+    // debian/02: a deleted line and a plain run.
+    let deleted = debian();
+    edit_conf(&deleted, |conf| conf.replace(&format!("{baltimore}\n"), ""));
+    refresh(&deleted, &store::debian::KIND, false);
+    assert_eq!(warnings(&deleted), ["CD401", "CD408"]);
+    let drift = scan(&deleted, LATER).into_iter().find(|f| f.code == "CD401").expect("drift");
+    assert_eq!(drift.message, "Baltimore CyberTrust Root is in the hash directory but not selected nor in the bundle");
+    // The remedy that it names is the one that helps.
+    assert_eq!(drift.remedies[0].command.as_deref(), Some("update-ca-certificates --fresh"));
+    refresh(&deleted, &store::debian::KIND, true);
+    assert_eq!(warnings(&deleted), ["CD408"]);
+
+    // debian/04: a comment.
+    let commented = debian();
+    edit_conf(&commented, |conf| conf.replace(baltimore, &format!("#{baltimore}")));
+    assert_eq!(warnings(&commented), ["CD401", "CD408"]);
+
+    // debian/11: a local file removed without --fresh.
+    let removed = debian();
+    write(&removed, "/usr/local/share/ca-certificates/a.crt", read_fixture("roots/inputs/a.crt"));
+    refresh(&removed, &store::debian::KIND, false);
+    removed.remove(&"/usr/local/share/ca-certificates/a.crt".into()).expect("removed");
+    refresh(&removed, &store::debian::KIND, false);
+    assert_eq!(warnings(&removed), ["CD402"]);
+
+    // debian/13, 14, 16, 17: what lies in the local folder.
+    for (file, name, code) in [
+        ("two.crt", "two.crt", "CD403"),
+        ("bad.crt", "bad.crt", "CD413"),
+        ("empty.crt", "empty.crt", "CD413"),
+        ("a.crt", "a.pem", "CD406"),
+        ("a.crt", "A.CRT", "CD406"),
+    ] {
+        let local = debian();
+        write(&local, &format!("/usr/local/share/ca-certificates/{name}"), read_fixture(&format!("roots/inputs/{file}")));
+        refresh(&local, &store::debian::KIND, false);
+        assert_eq!(warnings(&local), [code], "{name}");
+    }
+    let open = debian();
+    write(&open, "/usr/local/share/ca-certificates/nonl.crt", read_fixture("roots/inputs/nonl.crt"));
+    refresh(&open, &store::debian::KIND, false);
+    assert_eq!(scan(&open, LATER).iter().filter(|f| f.code == "CD404").count(), 1);
+
+    // debian/21: the same name twice.
+    let twice = debian();
+    write(&twice, "/usr/local/share/ca-certificates/ISRG_Root_X1.crt", read_fixture("roots/inputs/a.crt"));
+    refresh(&twice, &store::debian::KIND, false);
+    assert!(warnings(&twice).contains(&"CD417"), "{:?}", warnings(&twice));
+
+    // debian/24: `!` on a name with a blank and parentheses.
+    let mapped = debian();
+    let odd = "mozilla/My Root (1).crt";
+    write(&mapped, &format!("/usr/share/ca-certificates/{odd}"), read_fixture("roots/inputs/a.crt"));
+    edit_conf(&mapped, |conf| format!("{conf}{odd}\n"));
+    refresh(&mapped, &store::debian::KIND, false);
+    edit_conf(&mapped, |conf| conf.replace(odd, &format!("!{odd}")));
+    refresh(&mapped, &store::debian::KIND, false);
+    assert_eq!(warnings(&mapped), ["CD401", "CD407"]);
+
+    // debian/25: the last line without a newline.
+    let unseen = debian();
+    edit_conf(&unseen, |conf| conf.trim_end().to_owned());
+    assert_eq!(warnings(&unseen).last(), Some(&"CD409"));
+    let lines = debian();
+    edit_conf(&lines, |conf| conf.replace('\n', "\r\n"));
+    assert!(warnings(&lines).contains(&"CD405") && !warnings(&lines).contains(&"CD418"), "{:?}", warnings(&lines));
+
+    // debian/34, 35, 36.
+    let edited = debian();
+    let bundle = "/etc/ssl/certs/ca-certificates.crt";
+    let (mut bytes, _) = edited.read(&bundle.into(), 1 << 24).expect("the bundle");
+    bytes.extend(read_fixture("roots/inputs/a.crt"));
+    write(&edited, bundle, bytes);
+    assert_eq!(warnings(&edited), ["CD401"]);
+    let stale = debian();
+    write(&stale, "/etc/ssl/certs/ca-certificates.crt.new", read_fixture("roots/inputs/a.crt"));
+    assert_eq!(warnings(&stale), ["CD410"]);
+    let gone = debian();
+    gone.remove(&TreePath::new(format!("/usr/share/ca-certificates/{baltimore}"))).expect("removed");
+    refresh(&gone, &store::debian::KIND, false);
+    assert_eq!(warnings(&gone), ["CD402", "CD418"]);
+}
+
+#[test]
+fn mistakes_on_alpine_are_graded_by_its_own_rules() {
+    let alpine = || tree("alpine-3.23");
+    let one = "mozilla/ISRG_Root_X1.crt";
+
+    // alpine/02: deleting works at once.
+    let deleted = alpine();
+    edit_conf(&deleted, |conf| conf.replace(&format!("{one}\n"), ""));
+    refresh(&deleted, &store::alpine::KIND, false);
+    assert_eq!(summary(&scan(&deleted, LATER)), ["CD408 Note /etc/ca-certificates.conf"]);
+
+    // Windows line ends empty the bundle.
+    let lines = alpine();
+    edit_conf(&lines, |conf| conf.replace('\n', "\r\n"));
+    refresh(&lines, &store::alpine::KIND, false);
+    assert!(scan(&lines, LATER).iter().any(|f| f.code == "CD416" && f.severity == Severity::Error));
+    assert!(warnings(&lines).contains(&"CD405"));
+
+    // alpine/60: the package's list is parked.
+    let parked = alpine();
+    write(&parked, "/etc/ca-certificates.conf.apk-new", "mozilla/ISRG_Root_X1.crt\n");
+    assert_eq!(warnings(&parked), ["CD414"]);
+
+    // alpine/13: two certificates in one file.
+    let two = alpine();
+    write(&two, "/usr/local/share/ca-certificates/two.crt", read_fixture("roots/inputs/two.crt"));
+    refresh(&two, &store::alpine::KIND, false);
+    assert_eq!(warnings(&two), ["CD403"]);
+}
+
+#[test]
+fn a_tree_without_a_store_says_so() {
+    let findings = scan(&MemoryTree::new(), "2026-11-22");
+    assert_eq!(summary(&findings), ["CD415 Warning trust store"]);
+}
+
+/// The certificates of a PEM file of `fixtures/clients`, in its order.
+fn certificates(fixture: &str) -> Vec<Certificate> {
+    let tree = MemoryTree::new();
+    write(&tree, "/etc/ssl/cert.pem", read_fixture(&format!("clients/{fixture}.pem")));
+    let store = (store::cert_pem::KIND.load)(&tree).expect("a file");
+    let file = store.bundle.expect("a bundle");
+    file.certificates().map(|(_, c)| c.clone()).collect()
+}
+
+/// What every model says about a chain of `fixtures/clients` and a store of it, and what the checks make of it.
+fn diagnose(chain: &str, anchors: &str) -> Vec<Finding> {
+    let now = at("2026-11-22T01:00:00Z");
+    let tree = MemoryTree::new();
+    write(&tree, "/etc/ssl/cert.pem", read_fixture(&format!("clients/stores/{anchors}.pem")));
+    let mut facts = facts(&tree, now);
+    let presented = certificates(&format!("chains/{chain}"));
+    facts.endpoints.push(Endpoint {
+        target: Target {
+            text: "localhost".into(),
+            source: TargetSource::Server { host: "localhost".into(), port: 443, starttls: None },
+            host: Some("localhost".into()),
+        },
+        outcome: Ok(Presented { certificates: presented.clone(), handshake_completed: true, ..Presented::default() }),
+    });
+    let anchors = Anchors { file: certificates(&format!("stores/{anchors}")), directory: Vec::new() };
+    let signatures = SignatureCache::new();
+    let verdicts: Vec<ClientVerdict> = client::ALL
+        .iter()
+        .map(|profile| {
+            let question = Question {
+                presented: &presented,
+                anchors: &anchors,
+                at: now,
+                host: Some("localhost"),
+                purpose: &Purpose::ServerAuth,
+                signatures: &signatures,
+            };
+            ClientVerdict {
+                client: profile.id.to_owned(),
+                profile,
+                endpoint: 0,
+                store: vec!["/etc/ssl/cert.pem".into()],
+                verdict: (profile.asks)(&profile.engine, &question),
+            }
+        })
+        .collect();
+    let case = Case { facts: &facts, at: now, within: 90, verdicts: &verdicts, paths: &[] };
+    let (findings, broken) = check::run_all(&case);
+    assert!(broken.is_empty(), "{broken:?}");
+    findings
+}
+
+fn codes(findings: &[Finding], from: Severity) -> Vec<&'static str> {
+    findings.iter().filter(|f| f.severity >= from).map(|f| f.code).collect()
+}
+
+#[test]
+fn the_night_of_30_may_2020_has_one_cause_and_two_remedies() {
+    let findings = diagnose("addtrust", "A_U");
+    assert_eq!(codes(&findings, Severity::Error), ["CD301", "CD501"]);
+    assert_eq!(codes(&findings, Severity::Warning), ["CD301", "CD501", "CD208"]);
+    assert_eq!(findings[0].harm, Some(Harm::BreaksChain));
+    let cause = &findings[1];
+    let refused = &cause.facts.iter().find(|(name, _)| *name == "refused by").expect("who refuses").1;
+    assert!(refused.contains("openssl-1.0.2") && !refused.contains("openssl-3"), "{refused}");
+    assert!(
+        cause.remedies.iter().any(|r| matches!(&r.intent, Intent::Distrust(c, "cert-pem") if c.label().contains("AddTrust")))
+    );
+    assert!(cause.remedies.iter().any(|r| matches!(&r.intent, Intent::StopServing(c) if c.label().contains("USERTrust"))));
+    // The dead root gone: only the server's half is left to say.
+    let cured = diagnose("addtrust", "U");
+    assert!(!codes(&cured, Severity::Note).contains(&"CD301"), "{:?}", summary(&cured));
+    assert!(codes(&cured, Severity::Note).contains(&"CD208"));
+}
+
+#[test]
+fn other_causes_are_told_apart() {
+    assert!(codes(&diagnose("dst", "A2_X1"), Severity::Error).starts_with(&["CD301", "CD501"]));
+    assert_eq!(codes(&diagnose("nocross", "U"), Severity::Note), Vec::<&str>::new());
+    for (chain, store, code) in [
+        ("expired-leaf", "U", "CD201"),
+        ("nyv-leaf", "U", "CD202"),
+        ("wrong-host", "U", "CD203"),
+        ("self-signed", "U", "CD209"),
+        ("expired-int", "U", "CD210"),
+        ("nocross", "X1", "CD502"),
+        ("missing-int", "U", "CD502"),
+    ] {
+        assert_eq!(codes(&diagnose(chain, store), Severity::Error), [code], "{chain}|{store}");
+    }
+    for (chain, code) in [("wrong-order", "CD205"), ("sha1-int", "CD211"), ("extra-unrelated", "CD212")] {
+        assert_eq!(codes(&diagnose(chain, "U"), Severity::Warning), [code], "{chain}|U");
+    }
+    assert_eq!(codes(&diagnose("root-included", "U"), Severity::Note), ["CD207"]);
+}
