@@ -154,7 +154,7 @@ fn the_hunk_is_that_of_the_real_commit() {
             let lines = text.lines().skip_while(|l| !l.starts_with("@@"));
             // Behind the second @@ git repeats a line of the context.
             lines
-                .map(|l| if l.starts_with("@@") { l.splitn(3, "@@").nth(1).unwrap_or_default().to_owned() } else { l.to_owned() })
+                .map(|l| if l.starts_with("@@") { l.split("@@").nth(1).unwrap_or_default().to_owned() } else { l.to_owned() })
                 .collect()
         };
         assert_eq!(hunks(&ours), hunks(&fixture(upstream)), "{upstream}");
