@@ -12,6 +12,7 @@ use certdoctor::{
     host::dir::DirTree,
     plan::diff,
 };
+use proptest::prelude::*;
 
 fn step(edit: Edit, generated: bool) -> Step {
     Step {
@@ -154,9 +155,40 @@ fn the_hunk_is_that_of_the_real_commit() {
             let lines = text.lines().skip_while(|l| !l.starts_with("@@"));
             // Behind the second @@ git repeats a line of the context.
             lines
-                .map(|l| if l.starts_with("@@") { l.splitn(3, "@@").nth(1).unwrap_or_default().to_owned() } else { l.to_owned() })
+                .map(|l| if l.starts_with("@@") { l.split("@@").nth(1).unwrap_or_default().to_owned() } else { l.to_owned() })
                 .collect()
         };
         assert_eq!(hunks(&ours), hunks(&fixture(upstream)), "{upstream}");
+    }
+}
+
+/// Few different lines, so that blocks can slide and hunks touch; sometimes without the last newline.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop::sample::select(vec!["", "a", "a", "b", "c", "-a", "+b", " c", "\\ No", "d\r"]);
+    (prop::collection::vec(line, 0..30), any::<bool>()).prop_map(|(lines, ended)| {
+        let text = lines.join("\n").into_bytes();
+        if ended && !text.is_empty() { [&text[..], b"\n"].concat() } else { text }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_tools_make_the_new_text_of_the_old(old in text(), new in text()) {
+        for (program, args) in [("patch", &["-p0", "--force", "--binary"][..]), ("git", &["apply", "-"])] {
+            let dir = tempfile::tempdir().expect("a directory");
+            fs::write(dir.path().join("f"), &old).expect("written");
+            let tree = DirTree::new(dir.path()).expect("a tree");
+            let patch = diff(&tree, &[write("/f", &new, false)]).expect("read");
+            prop_assert_eq!(patch.is_empty(), old == new);
+            if patch.is_empty() {
+                continue;
+            }
+            let Some(done) = oracle(program, args, dir.path(), &patch) else { continue };
+            let shown = String::from_utf8_lossy(&patch);
+            prop_assert!(done.status.success(), "{}: {:?}\n{}", program, done, shown);
+            prop_assert_eq!(fs::read(dir.path().join("f")).unwrap_or_default(), new.clone(), "{}\n{}", program, shown);
+        }
     }
 }

@@ -37,13 +37,16 @@ const PASS: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 const PASS: OFlags = OFlags::RDONLY;
 
+/// A directory that was looked into.
+type Opened = (TreePath, Arc<OwnedFd>);
+
 /// A directory seen as the root of a tree.
 pub struct DirTree {
     base: OwnedFd,
     /// Linux before 5.6, or a seccomp filter that doesn't know the call.
     without_openat2: AtomicBool,
     /// The directories looked into last, for reading only; the latest first.
-    recent: Mutex<[Option<(TreePath, Arc<OwnedFd>)>; 2]>,
+    recent: Mutex<[Option<Opened>; 2]>,
 }
 
 impl DirTree {
