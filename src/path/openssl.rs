@@ -58,12 +58,15 @@ impl Policy {
         dialect: Dialect { issuer_needs_cert_sign: false, unreadable_is_unrelated: true, ..Policy::V1_1_0.dialect },
         ..Policy::V1_1_0
     };
-    /// 3.0 to 4.0.
+    /// 3.0 to 3.5.
     pub const V3: Policy = Policy {
         dialect: Dialect { texts: Texts::From3, issuer_needs_key_kind: true, ..Policy::V1_1_1.dialect },
         tie_break: TieBreak::LatestNotAfter,
         ..Policy::V1_1_1
     };
+
+    /// 3.6 to 4.0: one text changed.
+    pub const V3_6: Policy = Policy { dialect: Dialect { texts: Texts::From36, ..Policy::V3.dialect }, ..Policy::V3 };
 
     /// The same at another security level.
     #[must_use]
@@ -72,7 +75,7 @@ impl Policy {
     }
 
     fn is_3(&self) -> bool {
-        self.dialect.texts == Texts::From3
+        self.dialect.texts != Texts::Before3
     }
 }
 
