@@ -141,14 +141,7 @@ impl Court<'_> {
             .enumerate()
             .map(|(index, endpoint)| match self.presented(index) {
                 [] => Vec::new(),
-                presented => path::explore(&Question {
-                    presented,
-                    anchors: &anchors,
-                    at: self.inquiry.at,
-                    host: endpoint.target.host.as_deref(),
-                    purpose: &self.inquiry.purpose,
-                    signatures: &self.signatures,
-                }),
+                presented => path::explore(presented, &anchors.file, self.inquiry.at, endpoint.target.host.as_deref(), &self.signatures),
             })
             .collect()
     }

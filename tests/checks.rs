@@ -306,6 +306,7 @@ fn diagnose(chain: &str, anchors: &str) -> Vec<Finding> {
                 endpoint: 0,
                 store: vec!["/etc/ssl/cert.pem".into()],
                 verdict: (profile.asks)(&profile.engine, &question),
+                would_help: Vec::new(),
             }
         })
         .collect();

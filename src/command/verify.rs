@@ -54,7 +54,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
 /// Options that can't be used.
 pub(super) fn by_rustls(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Result<Vec<Verification>, Failure> {
     let hello = session.hello()?;
-    let client = client::resolve("rustls").map_err(|e| Failure(e.to_string()))?;
+    let client = client::resolve("rustls-webpki").map_err(|e| Failure(e.to_string()))?;
     let reading = client.reads(facts);
     let anchors: Vec<&[u8]> = reading.anchors.file.iter().chain(&reading.anchors.directory).map(|c| c.der()).collect();
     let jobs = usize::from(session.global.jobs);

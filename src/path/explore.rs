@@ -1,11 +1,3 @@
-//! Every path that exists.
-
-use super::{Attempt, Question};
-
-/// Every path.
-#[must_use]
-pub fn explore(_question: &Question<'_>) -> Vec<Attempt> {
-    Vec::new()
 //! Every path from the leaf to every anchor, valid or not, with every reason against each.
 //!
 //! This is nobody's algorithm: it shows what there is, so that what a client did not look at can be seen. Nothing is hidden: a path is
