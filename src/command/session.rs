@@ -92,7 +92,16 @@ impl<'a> Session<'a> {
         if let (true, Some(address)) = (texts.is_empty(), &self.connection.connect) {
             texts.push(address.clone());
         }
-        texts.iter().map(|t| target::parse(t, &self.connection, &self.cwd).map_err(|e| Failure(e.to_string()))).collect()
+        let mut targets = Vec::new();
+        for text in &texts {
+            let mut target = target::parse(text, &self.connection, &self.cwd).map_err(|e| Failure(e.to_string()))?;
+            // As s_client: no name is checked unless it is asked for.
+            if self.global.format == Format::SClient && self.connection.verify_hostname.is_none() {
+                target.host = None;
+            }
+            targets.push(target);
+        }
+        Ok(targets)
     }
 
     /// A file of this host.
@@ -216,7 +225,10 @@ impl<'a> Session<'a> {
 
     /// The report of facts and judgement.
     #[must_use]
-    pub fn report(&self, command: &'static str, mut facts: Facts, judgement: Judgement) -> Report {
+    pub fn report(&self, command: &'static str, mut facts: Facts, mut judgement: Judgement) -> Report {
+        for remedy in judgement.findings.iter_mut().flat_map(|f| &mut f.remedies) {
+            remedy.command = remedy.command.take().map(|c| self.to_copy(&c, &facts));
+        }
         facts.not_checked.extend(judgement.broken.into_iter().map(|b| (format!("check {}", b.code), b.why)));
         Report {
             command,
@@ -235,6 +247,38 @@ impl<'a> Session<'a> {
             fail_on: self.global.fail_on.into(),
             verbosity: if self.global.quiet { -1 } else { i8::try_from(self.global.verbose).unwrap_or(i8::MAX) },
         }
+    }
+
+    /// A remedy's command with the options of this run that it needs to mean the same here.
+    fn to_copy(&self, command: &str, facts: &Facts) -> String {
+        let quoted = |text: &str| match text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b)) {
+            true => text.to_owned(),
+            false => format!("'{}'", text.replace('\'', "'\\''")),
+        };
+        let root = self.global.root.as_ref().map(|r| quoted(&r.display().to_string()));
+        let Some(arguments) = command.strip_prefix("certdoctor ") else {
+            return match root {
+                Some(root) => format!("chroot {root} sh -c {}", quoted(command)),
+                None => command.to_owned(),
+            };
+        };
+        let mut out = format!("certdoctor {arguments}");
+        let names_target = facts.endpoints.iter().any(|e| arguments.split(' ').any(|word| word.trim_matches('\'') == e.target.text));
+        let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| quoted(&p.display().to_string()));
+        let options = [
+            ("--root", root, true),
+            ("--connect", self.connection.connect.as_deref().map(quoted), names_target),
+            ("--starttls", self.connection.starttls.map(|p| p.name().to_owned()), names_target),
+            ("--servername", self.connection.servername.as_deref().map(quoted), names_target),
+            ("--CAfile", path(&self.connection.ca_file), names_target),
+            ("--CApath", path(&self.connection.ca_path), names_target),
+        ];
+        for (name, value, wanted) in options {
+            if let (Some(value), true, false) = (value, wanted, arguments.contains(name)) {
+                out.push_str(&format!(" {name} {value}"));
+            }
+        }
+        out
     }
 
     /// `--root`, as typed.

@@ -1,5 +1,7 @@
 //! A finding in rustc's anatomy: message, place, facts, help.
 
+use std::collections::BTreeSet;
+
 use super::Style;
 use crate::{
     edit::Applicability,
@@ -25,6 +27,9 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         if finding.severity == Severity::Note && finding.targets.is_empty() && !asked_for_all {
             continue;
         }
+        if !is_cause && report.verbosity < 1 && is_told_by_a_cause(finding, report) {
+            continue;
+        }
         // A healthy host prints fewer than ten lines: notes are folded into one line each.
         if finding.severity == Severity::Note && report.verbosity < 1 && !is_cause {
             folded.push(finding);
@@ -39,6 +44,15 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
     if folded.len() > 5 {
         out.push_str(&format!("{}\n", style.dim(&format!("      and {} more notes: -v shows them", folded.len() - 5))));
     }
+}
+
+/// Whether a cause speaks of the same certificate at the same targets already: the expired anchor as such, beside the refusal that it
+/// leads to.
+fn is_told_by_a_cause(finding: &Finding, report: &Report) -> bool {
+    let certificates = |f: &Finding| f.evidence.iter().filter_map(|e| e.fingerprint).collect::<BTreeSet<_>>();
+    let mut causes = report.causes.iter().flatten().filter_map(|i| report.findings.get(*i));
+    finding.harm.is_some()
+        && causes.any(|cause| cause.targets == finding.targets && certificates(finding).is_subset(&certificates(cause)))
 }
 
 fn one(out: &mut String, finding: &Finding, is_cause: bool, report: &Report, style: Style) {

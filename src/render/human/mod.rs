@@ -60,7 +60,12 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
             Verifier::Program => "real",
             Verifier::Rustls => "rustls",
         };
-        out.push_str(&format!("{mark} {by:<6}  {:<24}  {}\n", one.client, one.text));
+        let text = match (&one.trusted, one.text.is_empty()) {
+            (Some(true), true) => "accepts",
+            (Some(false), true) => "refuses",
+            _ => &one.text,
+        };
+        out.push_str(&format!("{mark} {by:<6}  {:<24}  {text}\n", one.client));
     }
 }
 
@@ -146,6 +151,11 @@ fn next(report: &Report) -> Option<String> {
         "inspect" if report.is_refused() => {
             let target = report.facts.endpoints.first()?;
             target.outcome.is_ok().then(|| format!("certdoctor diagnose {}{root}", target.target))
+        }
+        "verify" if report.verified.iter().any(|v| v.trusted == Some(true)) && report.verified.iter().all(|v| v.trusted != Some(false)) => None,
+        "verify" => {
+            let target = report.facts.endpoints.first()?;
+            Some(format!("certdoctor diagnose {}{root}", target.target))
         }
         _ => report
             .causes
