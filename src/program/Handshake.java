@@ -18,22 +18,36 @@ import javax.net.ssl.TrustManagerFactory;
 /** One handshake with HTTPS endpoint identification, and its outcome as a line of JSON. */
 public class Handshake {
     public static void main(String[] a) {
+        SSLContext context;
         try {
-            SSLContext context = a[5].equals("system") ? SSLContext.getDefault() : trusting(a[6], a[7]);
+            context = a[5].equals("system") ? SSLContext.getDefault() : trusting(a[6], a[7]);
+        } catch (Exception e) {
+            // Without anchors nothing is trusted.
+            say("refused", innermost(e), words(e));
+            return;
+        }
+        try {
             handshake(context, a[0], Integer.parseInt(a[1]), a[2], a[3], Integer.parseInt(a[4]) * 1000);
             say("trusted", null, "");
         } catch (Exception e) {
             // The exceptions of certificates, paths and signatures are all of this class; those of connections and of TLS are not.
-            String code = null;
-            StringBuilder text = new StringBuilder();
-            for (Throwable t = e; t != null; t = t.getCause()) {
-                code = t.getClass().getSimpleName();
-                text.append(text.length() > 0 ? " | " : "").append(code).append(": ").append(t.getMessage());
-            }
             boolean judged = false;
             for (Throwable t = e; t != null; t = t.getCause()) judged |= t instanceof GeneralSecurityException;
-            say(judged ? "refused" : "unasked", judged ? code : null, text.toString());
+            say(judged ? "refused" : "unasked", judged ? innermost(e) : null, words(e));
         }
+    }
+
+    static String innermost(Throwable t) {
+        while (t.getCause() != null) t = t.getCause();
+        return t.getClass().getSimpleName();
+    }
+
+    static String words(Throwable e) {
+        StringBuilder text = new StringBuilder();
+        for (Throwable t = e; t != null; t = t.getCause()) {
+            text.append(text.length() > 0 ? " | " : "").append(t.getClass().getSimpleName()).append(": ").append(t.getMessage());
+        }
+        return text.toString();
     }
 
     static void handshake(SSLContext context, String host, int port, String name, String servername, int millis) throws Exception {

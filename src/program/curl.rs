@@ -8,6 +8,20 @@ use crate::{facts::StartTls, host::Exec};
 /// The `curl` command.
 pub static PROGRAM: Program = Program { id: "curl", title: "curl", find, ask };
 
+/// A bundle that trusts nothing: one certificate, expired in 1990, whose key was never kept.
+const NO_ANCHOR: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBfTCCASOgAwIBAgIUTCBRjj5lVhb8i2IOdoHaTXykKMcwCgYIKoZIzj0EAwIw\n\
+FDESMBAGA1UEAwwJbm8gYW5jaG9yMB4XDTkwMDEwMTAwMDAwMFoXDTkwMDEwMjAw\n\
+MDAwMFowFDESMBAGA1UEAwwJbm8gYW5jaG9yMFkwEwYHKoZIzj0CAQYIKoZIzj0D\n\
+AQcDQgAEk+kqB+0CfJTGgxp77ehC0ooKY7CZH1efjgH9aFdMx2MO/xI74QuUCSQI\n\
+oCYEdO146RfOkXnkJL9dfHNGOWzXmKNTMFEwHQYDVR0OBBYEFFd3J2iukfaKw3Zr\n\
+sXRMcfVN4ZGdMB8GA1UdIwQYMBaAFFd3J2iukfaKw3ZrsXRMcfVN4ZGdMA8GA1Ud\n\
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgCksZgqactq5qAvnMcZV1pEPm\n\
+Bg1ESjU4RR28Bgq3ha8CIQDELKzROljWicC6twFCVevBEjxFCu6hof90kd/d1fV8\n\
+wg==\n\
+-----END CERTIFICATE-----\n";
+
 fn find(exec: &dyn Exec) -> Option<Found> {
     let said = says(exec, &["curl", "-q", "--version"])?;
     let version = version_after(&said, "curl ")?.to_owned();
@@ -71,13 +85,16 @@ fn try_ask(exec: &dyn Exec, found: &Found, ask: &Ask) -> Result<Answer, Answer> 
     } else {
         argv.extend(["--range", "0-0"]);
     }
+    let mut stdin = "";
     if let Some((file, directory)) = ask.files() {
-        // An absent one must be overridden too: the build's own would be read. curl stops (77) at a bundle that is missing, but not
-        // at an empty one or at a directory that is missing.
-        argv.extend(["--cacert", file.unwrap_or("/dev/null"), "--capath", directory.unwrap_or(NO_STORE)]);
+        // The build's own bundle would be read where none is named, and one without a certificate is an error (77).
+        if file.is_none() {
+            stdin = NO_ANCHOR;
+        }
+        argv.extend(["--cacert", file.unwrap_or("/dev/stdin"), "--capath", directory.unwrap_or(NO_STORE)]);
     }
     argv.push(&url);
-    let output = ask.run(exec, &argv, "", &[])?;
+    let output = ask.run(exec, &argv, stdin, &[])?;
     Ok(judge(&text_of(&output), output.status, &status_of(&output)))
 }
 

@@ -45,11 +45,12 @@ fn try_ask(exec: &dyn Exec, found: &Found, ask: &Ask) -> Result<Answer, Answer> 
         None => ("system", (None, None)),
         Some(files) => ("files", files),
     };
+    let file_of_source = SourceFile::write(exec, ask)?;
     let argv = [
         found.command,
         "--source",
         &source,
-        "/dev/stdin",
+        &file_of_source.path,
         host,
         &port,
         &ask.host,
@@ -59,11 +60,38 @@ fn try_ask(exec: &dyn Exec, found: &Found, ask: &Ask) -> Result<Answer, Answer> 
         file.unwrap_or_default(),
         directory.unwrap_or_default(),
     ];
-    let output = ask.run(exec, &argv, SOURCE, &[])?;
+    let output = ask.run(exec, &argv, "", &[])?;
     if String::from_utf8_lossy(&output.stderr).contains("jdk.compiler") {
         return Err(Answer::not_asked("this Java has no compiler; a JDK is needed to run a source file"));
     }
     Ok(told(&output))
+}
+
+/// The source in a temporary file, for the launcher wants one that it can seek in. The room has no files of its own: `mktemp` and `tee`
+/// make it, and `rm` removes it whatever happens in between.
+struct SourceFile<'a> {
+    exec: &'a dyn Exec,
+    path: String,
+}
+
+impl<'a> SourceFile<'a> {
+    fn write(exec: &'a dyn Exec, ask: &Ask) -> Result<Self, Answer> {
+        let made = ask.run(exec, &["mktemp"], "", &[])?;
+        let path = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+        if made.status != Some(0) || !path.starts_with('/') {
+            return Err(Answer::not_asked("mktemp makes no file for the source to run"));
+        }
+        let file = SourceFile { exec, path };
+        let written = ask.run(exec, &["tee", &file.path], SOURCE, &[])?;
+        if written.status == Some(0) { Ok(file) } else { Err(Answer::not_asked("the source to run can't be written")) }
+    }
+}
+
+impl Drop for SourceFile<'_> {
+    fn drop(&mut self) {
+        // If it can't be removed now, it is one file of three kilobytes in the temporary directory.
+        let _ = says(self.exec, &["rm", "-f", "--", &self.path]);
+    }
 }
 
 #[cfg(test)]
