@@ -90,11 +90,16 @@ fn the_clients_of_today_survive_addtrust() {
 #[test]
 fn needs_no_http() {
     let pki = Pki::new();
-    for manner in [Manner::Close, Manner::Greet] {
-        let server = Server::start(&pki.good, manner);
-        judge(&server, pki.store("root"), &trusted());
-        judge(&server, pki.store("stranger"), &unknown());
-    }
+    let greeting = Server::start(&pki.good, Manner::Greet);
+    judge(&greeting, pki.store("root"), &trusted());
+    let closing = Server::start(&pki.good, Manner::Close);
+    judge(&closing, pki.store("stranger"), &unknown());
+    every(|program, found| {
+        let answer = ask(program, found, &closing.ask(pki.store("root")));
+        // The go command can't always tell an end after the handshake from one in it.
+        let undecided = program.id == "go" && answer.trusted.is_none() && answer.text.ends_with("EOF");
+        assert!(undecided || answer.trusted == Some(true), "{program:?}: {answer:?}");
+    });
     let silent = Server::start(&pki.good, Manner::Silent);
     every(|program, found| {
         let begun = Instant::now();
@@ -178,7 +183,7 @@ fn verifies_a_name_at_another_address() {
 
         // SNI is now another name than the one to verify.
         let answer = ask(program, found, &Ask { host: "other.example".into(), ..question });
-        let able = !["curl", "go", "python3", "wget"].contains(&program.id);
+        let able = ["gnutls-cli", "node", "openssl"].contains(&program.id);
         assert_eq!(answer.trusted, able.then_some(false), "{program:?}: {answer:?}");
     });
 }
@@ -204,7 +209,7 @@ fn sends_the_servername_that_is_asked_for() {
     every(|program, found| {
         let question = Ask { servername: Some("sni.example".into()), ..server.ask(pki.store("root")) };
         let answer = ask(program, found, &question);
-        let able = ["gnutls-cli", "java", "node", "openssl"].contains(&program.id);
+        let able = ["gnutls-cli", "node", "openssl"].contains(&program.id);
         assert_eq!(answer.trusted, able.then_some(true), "{program:?}: {answer:?}");
         // Without the name the server breaks off: no certificate, no verdict.
         let answer = ask(program, found, &Ask { servername: None, ..question });
@@ -243,14 +248,16 @@ fn tells_a_dead_port_from_a_refusal() {
 }
 
 #[test]
-fn tells_plain_text_from_a_refusal() {
+fn tells_other_failures_from_a_refusal() {
     let pki = Pki::new();
-    let server = Server::start(&pki.good, Manner::NotTls);
-    every(|program, found| {
-        let answer = ask(program, found, &server.ask(pki.store("root")));
-        assert_eq!(answer.trusted, None, "{program:?}: {answer:?}");
-        assert!(!answer.text.is_empty(), "{program:?}");
-    });
+    for manner in [Manner::NotTls, Manner::NeedsName("sni.example"), Manner::Alert] {
+        let server = Server::start(&pki.good, manner);
+        every(|program, found| {
+            let answer = ask(program, found, &server.ask(pki.store("root")));
+            assert_eq!(answer.trusted, None, "{program:?}: {answer:?}");
+            assert!(!answer.text.is_empty(), "{program:?}");
+        });
+    }
 }
 
 #[test]
@@ -424,6 +431,8 @@ enum Manner {
     NeedsName(&'static str),
     /// SMTP with STARTTLS.
     Smtp,
+    /// Answers the ClientHello with the alert `handshake_failure`.
+    Alert,
     /// SSH, so to speak.
     NotTls,
 }
@@ -488,6 +497,10 @@ fn serve(mut stream: TcpStream, config: Arc<ServerConfig>, manner: Manner) -> io
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     match manner {
         Manner::NotTls => return stream.write_all(b"SSH-2.0-test\r\n"),
+        Manner::Alert => {
+            let _ = stream.read(&mut [0; 4096])?;
+            return stream.write_all(&[21, 3, 3, 0, 2, 2, 40]);
+        }
         Manner::Smtp => before_tls(&mut stream)?,
         _ => {}
     }

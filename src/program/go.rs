@@ -85,14 +85,15 @@ fn judge(text: &str) -> Answer {
             None => Answer { trusted: Some(false), ..Answer::not_asked(format!("x509: {words}")) },
         };
     }
-    // The Go server at the other end: its answer, or that it is none, came through the handshake.
+    // An answer, whatever it is, came through the handshake, and only a connection that stood can have been idle. A bare EOF may be from
+    // before or after it.
     let answered = [
         "invalid response from proxy",
-        "malformed HTTP response",
+        "malformed HTTP ",
         "reading https://",
-        "unrecognized import path",
+        "server closed idle connection",
         "server response",
+        "unrecognized import path",
     ];
-    let closed = line.ends_with(": EOF") || line.contains("http2: ");
-    if answered.iter().any(|part| line.contains(part)) || closed { Answer::trusted("") } else { Answer::not_asked(line) }
+    if answered.iter().any(|part| line.contains(part)) { Answer::trusted("") } else { Answer::not_asked(line) }
 }

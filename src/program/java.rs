@@ -38,6 +38,12 @@ fn try_ask(exec: &dyn Exec, found: &Found, ask: &Ask) -> Result<Answer, Answer> 
     if major(&found.version) < 11 {
         return Err(Answer::not_asked("java runs a source file since 11 only"));
     }
+    if ask.servername.as_ref().is_some_and(|name| *name != ask.host) {
+        // `X509TrustManagerImpl.checkIdentity` is content with either.
+        return Err(Answer::not_asked(
+            "it accepts a certificate for the name in SNI too, so the name to verify must be the same",
+        ));
+    }
     let (host, port) = &ask.connect;
     let (source, port, seconds) = (major(&found.version).to_string(), port.to_string(), ask.seconds.to_string());
     let servername = ask.servername.as_deref().unwrap_or_default();
