@@ -95,5 +95,9 @@ fn judge(text: &str) -> Answer {
         "server response",
         "unrecognized import path",
     ];
-    if answered.iter().any(|part| line.contains(part)) { Answer::trusted("") } else { Answer::not_asked(line) }
+    if answered.iter().any(|part| line.contains(part)) {
+        Answer::trusted("")
+    } else {
+        Answer::not_asked(line.rsplit("info\": ").next().unwrap_or(line))
+    }
 }

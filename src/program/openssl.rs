@@ -38,7 +38,8 @@ fn try_ask(exec: &dyn Exec, found: &Found, ask: &Ask) -> Result<Answer, Answer> 
         None => {}
     }
     if release < (1, 0, 2) {
-        return Err(Answer::not_asked(format!("s_client of {} checks no host name", found.version)));
+        // Also LibreSSL, none of whose releases is known to have the option.
+        return Err(Answer::not_asked(format!("s_client of {} has no option for the host name to verify", found.version)));
     }
     argv.extend([if is_address(&ask.host) { "-verify_ip" } else { "-verify_hostname" }, &ask.host]);
     if let Some((file, directory)) = ask.files() {
@@ -57,7 +58,7 @@ fn try_ask(exec: &dyn Exec, found: &Found, ask: &Ask) -> Result<Answer, Answer> 
         }
     }
     if let Some(protocol) = ask.starttls {
-        // s_client has these since 1.1.1; ldap, mysql, postgres, nntp, sieve and lmtp are not in older ones.
+        // The others came with 1.1.1 (xmpp-server with 1.1.0).
         let old = [StartTls::Ftp, StartTls::Imap, StartTls::Pop3, StartTls::Smtp, StartTls::Xmpp];
         if release < (1, 1, 1) && !old.contains(&protocol) {
             return Err(cannot_start(protocol));
@@ -88,7 +89,8 @@ fn judge(text: &str) -> Answer {
         _ if text.contains("X509_load_cert") || text.contains("unable to load certificate") => {
             // No anchors, no handshake.
             let why = text.lines().find(|line| line.contains("error:")).unwrap_or_default();
-            Answer::refused("store", why.split("error:").nth(1).unwrap_or(why))
+            let words = why.split("error:").nth(1).unwrap_or(why);
+            Answer { trusted: Some(false), ..Answer::not_asked(words) }
         }
         _ => Answer::not_asked(text.lines().find(|line| line.contains("error:")).map_or_else(|| last_line(text), reason)),
     }

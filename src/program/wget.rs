@@ -45,14 +45,11 @@ fn try_ask(exec: &dyn Exec, found: &Found, ask: &Ask) -> Result<Answer, Answer> 
     ];
     // One byte of the page is plenty.
     argv.push("--header=Range: bytes=0-0");
-    if let Some(IpAddr::V4(_) | IpAddr::V6(_)) = addresses.first() {
-        let wanted: Option<IpAddr> = ask.connect.0.parse().ok();
-        if addresses.iter().any(|address| Some(*address) != wanted && Some(address.is_ipv4()) == wanted.map(|w| w.is_ipv4())) {
+    if let (Ok(wanted), [_, _, ..]) = (ask.connect.0.parse::<IpAddr>(), addresses.as_slice()) {
+        if addresses.iter().filter(|address| address.is_ipv4() == wanted.is_ipv4()).count() > 1 {
             return Err(Answer::not_asked(format!("{} has several addresses, and it can't be told which to take", ask.host)));
         }
-        if addresses.len() > 1 {
-            argv.push(if wanted.is_some_and(|w| w.is_ipv4()) { "--inet4-only" } else { "--inet6-only" });
-        }
+        argv.push(if wanted.is_ipv4() { "--inet4-only" } else { "--inet6-only" });
     }
     let (file, directory);
     if let Some((bundle, hashed)) = ask.files() {
