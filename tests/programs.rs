@@ -200,6 +200,23 @@ fn verifies_an_address() {
     }
 }
 
+#[test]
+fn connects_to_an_ipv6_address() {
+    let pki = Pki::new();
+    let Ok(server) = Server::start_at("::1", &pki.good, Manner::Http) else {
+        return eprintln!("skipped: this host has no ::1");
+    };
+    every(|program, found| {
+        let answer = ask(program, found, &server.ask(pki.store("root")));
+        // Those that go where the name leads: `localhost` has an IPv6 address on some hosts only.
+        let elsewhere = ["go", "wget"].contains(&program.id) && answer.text.contains("can't be sent to ::1");
+        assert!(elsewhere || answer.trusted == Some(true), "{program:?}: {answer:?}");
+        let question = Ask { host: "::1".into(), servername: None, ..server.ask(pki.store("root")) };
+        let answer = ask(program, found, &question);
+        assert_eq!(answer.trusted, Some(false), "{program:?}: {answer:?}");
+    });
+}
+
 /// What is sent in SNI, as the server sees it.
 #[test]
 fn sends_the_servername_that_is_asked_for() {

@@ -39,6 +39,7 @@ pub enum Manner {
 
 /// A server on loopback, until it is dropped.
 pub struct Server {
+    address: &'static str,
     /// The port that clients are told to use.
     pub port: u16,
     listens_on: u16,
@@ -47,6 +48,11 @@ pub struct Server {
 
 impl Server {
     pub fn start(identity: &Identity, manner: Manner) -> Server {
+        Server::start_at("127.0.0.1", identity, manner).expect("a port")
+    }
+
+    /// A server at another loopback address; an error where the host has no such address.
+    pub fn start_at(address: &'static str, identity: &Identity, manner: Manner) -> io::Result<Server> {
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions")
@@ -57,7 +63,7 @@ impl Server {
             )
             .expect("an identity");
         let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listener = TcpListener::bind((address, 0))?;
         let port = listener.local_addr().expect("an address").port();
         let over = Arc::new(AtomicBool::new(false));
         let ends = over.clone();
@@ -71,13 +77,13 @@ impl Server {
                 thread::spawn(move || stream.and_then(|stream| serve(stream, config, manner)));
             }
         });
-        Server { port, listens_on: port, over }
+        Ok(Server { address, port, listens_on: port, over })
     }
 
     pub fn ask(&self, store: StoreChoice) -> Ask {
         Ask {
             host: "localhost".into(),
-            connect: ("127.0.0.1".into(), self.port),
+            connect: (self.address.into(), self.port),
             servername: Some("localhost".into()),
             starttls: None,
             store,
@@ -90,7 +96,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         // Wakes the thread that accepts.
-        let _ = TcpStream::connect(("127.0.0.1", self.listens_on));
+        let _ = TcpStream::connect((self.address, self.listens_on));
     }
 }
 
