@@ -1,6 +1,8 @@
 //! `verify`: fresh handshakes against the stores as they are on disk now — by rustls with exactly that store, by the model of each
 //! client, and by the real clients that this host has — and what each says.
 
+use std::net::IpAddr;
+
 use super::{Failure, Outcome, Session};
 use crate::{
     check::{self, ClientVerdict},
@@ -91,17 +93,18 @@ fn by_model(verdict: &ClientVerdict, facts: &Facts) -> Verification {
 
 /// Asks the real clients of this host, and compares each with the model of its version.
 fn by_programs(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Result<(Vec<Verification>, Vec<Finding>), Failure> {
-    let mut found = Vec::new();
-    for program in program::ALL {
-        if let Some(one) = program.find(session.machine.exec) {
+    let wanted = |model: &Option<Client>| {
+        session.global.client.is_empty()
+            || model.as_ref().is_some_and(|m| session.clients.iter().any(|c| c.profile.family == m.profile.family))
+    };
+    let found: Vec<_> = program::installed(session.machine.exec)
+        .into_iter()
+        .map(|(program, one)| {
             let model = one.profile_id.as_deref().and_then(|id| client::resolve(id).ok());
-            let wanted = session.global.client.is_empty()
-                || model.as_ref().is_some_and(|m| session.clients.iter().any(|c| c.profile.family == m.profile.family));
-            if wanted {
-                found.push((*program, one, model));
-            }
-        }
-    }
+            (program, one, model)
+        })
+        .filter(|(_, _, model)| wanted(model))
+        .collect();
     let store = store_choice(session);
     let (mut verified, mut findings) = (Vec::new(), Vec::new());
     for target in targets {
@@ -111,7 +114,8 @@ fn by_programs(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Resu
         let ask = Ask {
             host: target.host.clone().unwrap_or_else(|| host.clone()),
             connect,
-            servername: hello.servername.clone().unwrap_or_else(|| Some(host.clone())),
+            // No client sends an address in SNI (RFC 6066, section 3).
+            servername: hello.servername.clone().unwrap_or_else(|| host.parse::<IpAddr>().is_err().then(|| host.clone())),
             starttls: *starttls,
             store: store.clone(),
             seconds: session.global.timeout,
