@@ -154,6 +154,22 @@ fn undo_refuses_what_somebody_changed_since() {
 }
 
 #[test]
+fn a_write_in_place_that_was_killed_midway_is_undone() {
+    for (torn, is_ours) in [("NEW old old old\n", true), ("NEW new\n", true), ("NEW mine old old\n", false), ("", false)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("f"), "old old old old\n").expect("written");
+        let tree = DirTree::new(dir.path()).expect("a tree");
+        let plan = plan_of(vec![write("/f", Some(b"old old old old\n"), b"NEW new\n", false)]);
+        drop(apply(&tree, None, &plan, &options()).expect("applied"));
+        fs::write(dir.path().join("f"), torn).expect("written");
+        let undone = undo(&tree, &plan.id, false);
+        assert_eq!(undone.is_ok(), is_ours, "{torn:?}: {undone:?}");
+        let expected = if is_ours { "old old old old\n" } else { torn };
+        assert_eq!(fs::read_to_string(dir.path().join("f")).expect("read"), expected);
+    }
+}
+
+#[test]
 fn a_precondition_that_fails_leaves_all_as_it_is() {
     let dir = tempfile::tempdir().expect("a directory");
     let plan = store(dir.path());
@@ -479,7 +495,12 @@ fn a_full_disk_loses_nothing() {
                 refused += 1;
                 assert!(e.to_string().contains("No space left on device"), "{e}");
                 assert!(e.to_string().contains("free some space"), "{e}");
-                assert_eq!(snapshot(dir.path()), before, "{kib} KiB");
+                assert!(snapshot(dir.path()) == before, "{kib} KiB");
+                let (kept, whole) =
+                    (fs::read_dir(dir.path().join("var/lib/certdoctor/backup")), e.to_string().contains("backup at"));
+                let files =
+                    kept.into_iter().flatten().flat_map(|d| fs::read_dir(d.expect("there").path()).expect("listed")).count();
+                assert_eq!(files == 0, whole, "a backup that could not be made takes no room: {e}");
             }
         }
     }

@@ -20,7 +20,7 @@ use std::{
 
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::{
-    fs::{self as rfs, AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat, XattrFlags},
+    fs::{self as rfs, AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat},
     io::Errno,
 };
 
@@ -354,6 +354,7 @@ impl Old {
 
     /// SELinux label, ACL and the rest. What this user or this file system may not set is left out; signatures over the content
     /// (`security.ima`, `security.evm`) would be wrong for the new one.
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     fn give_attributes(&self, file: &OwnedFd) -> io::Result<()> {
         let Some(old) = &self.file else { return Ok(()) };
         let Ok(size) = rfs::flistxattr_query(old) else { return Ok(()) };
@@ -366,11 +367,16 @@ impl Old {
             let Ok(size) = rfs::fgetxattr_query(old, name) else { continue };
             let mut value = vec![0; size];
             let Ok(size) = rfs::fgetxattr(old, name, &mut value) else { continue };
-            match rfs::fsetxattr(file, name, &value[..size], XattrFlags::empty()) {
+            match rfs::fsetxattr(file, name, &value[..size], rfs::XattrFlags::empty()) {
                 Ok(()) | Err(Errno::PERM | Errno::ACCESS | Errno::NOTSUP | Errno::INVAL) => {}
                 Err(e) => return Err(e.into()),
             }
         }
+        Ok(())
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn give_attributes(&self, _: &OwnedFd) -> io::Result<()> {
         Ok(())
     }
 
@@ -524,7 +530,7 @@ mod tests {
         let file = dir.path().join("f");
         fs::write(&file, "old").expect("written");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("set");
-        let marked = rfs::setxattr(&file, "user.certdoctor", b"kept", XattrFlags::empty()).is_ok();
+        let marked = rfs::setxattr(&file, "user.certdoctor", b"kept", rfs::XattrFlags::empty()).is_ok();
         assert_eq!(tree.write(&"/f".into(), b"new", None).expect("written"), Written::Atomically);
         assert_eq!(fs::read(&file).expect("read"), b"new");
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o7777, 0o640);

@@ -65,7 +65,7 @@ pub struct Run {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The backup could not be made.
-    #[error("cannot keep a backup at {path}: {error}{not_restored}; {}", advice(error, true))]
+    #[error("cannot keep a backup at {path}: {error}{}; {}", also(not_restored), advice(error, true))]
     Backup {
         /// Where.
         path: TreePath,
@@ -75,7 +75,7 @@ pub enum ApplyError {
         not_restored: NotRestored,
     },
     /// What was read when the plan was made is not what lies there now.
-    #[error("{path} has been changed since it was read: {found}{not_restored}; run the command again, it will plan anew")]
+    #[error("{path} has been changed since it was read: {found}{}; run the command again, it will plan anew", also(not_restored))]
     Changed {
         /// Which.
         path: TreePath,
@@ -85,7 +85,7 @@ pub enum ApplyError {
         not_restored: NotRestored,
     },
     /// A refresh command could not be run.
-    #[error("cannot run {command}: {error}{not_restored}; run it by hand, or use --no-refresh")]
+    #[error("cannot run {command}: {error}{}; run it by hand, or use --no-refresh", also(not_restored))]
     Command {
         /// Which.
         command: String,
@@ -106,7 +106,7 @@ pub enum ApplyError {
         error: io::Error,
     },
     /// An edit failed.
-    #[error("cannot change {path}: {error}{not_restored}; {}", advice(error, false))]
+    #[error("cannot change {path}: {error}{}; {}", also(not_restored), advice(error, false))]
     Write {
         /// Which.
         path: TreePath,
@@ -128,13 +128,22 @@ pub struct NotRestored {
 
 impl fmt::Display for NotRestored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((path, error)) = self.paths.first() else { return Ok(()) };
-        write!(f, ", and {path} could not be put back ({error})")?;
-        if let Some(backup) = &self.backup {
-            write!(f, "; the former content lies in {backup}, and `certdoctor undo` puts it back")?;
+        match self.paths.first() {
+            None => f.write_str("everything was put back")?,
+            Some((path, error)) => write!(f, "{path} could not be put back ({error})")?,
         }
-        Ok(())
+        match &self.backup {
+            Some(backup) => write!(f, "; the former content lies in {backup}, and `certdoctor undo` puts it back"),
+            None => Ok(()),
+        }
     }
+}
+
+impl std::error::Error for NotRestored {}
+
+/// What a message adds when not everything was put back.
+fn also(rest: &NotRestored) -> String {
+    if rest.paths.is_empty() { String::new() } else { format!(", and {rest}") }
 }
 
 impl ApplyOptions {
@@ -173,17 +182,10 @@ pub fn apply(tree: &dyn TreeMut, exec: Option<&dyn Exec>, plan: &Plan, options: 
 
     let (place, id) = free_place(tree, plan, options)?;
     let mut run = Transaction { tree, manifest: backup::begin(options.at.0, plan_summary(plan)), place, changed: Vec::new() };
-    let path = run.place.dir.clone();
-    let failed = |error| no_backup(&path, error);
-    for step in &steps {
-        run.remember_step(step).map_err(failed)?;
+    if let Err(error) = run.prepare(&steps, plan, by_command.is_some()) {
+        run.place.clear(tree);
+        return Err(no_backup(&run.place.dir, error));
     }
-    if by_command.is_some() {
-        for refresh in &plan.refreshes {
-            run.remember_outputs(refresh).map_err(failed)?;
-        }
-    }
-    run.place.write(tree, &run.manifest).map_err(failed)?;
 
     match run.carry_out(exec, by_command, &steps, plan, options) {
         Ok(runs) => {
@@ -216,6 +218,19 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    /// The backup and its manifest.
+    fn prepare(&mut self, steps: &[Step], plan: &Plan, by_command: bool) -> io::Result<()> {
+        for step in steps {
+            self.remember_step(step)?;
+        }
+        if by_command {
+            for refresh in &plan.refreshes {
+                self.remember_outputs(refresh)?;
+            }
+        }
+        self.place.write(self.tree, &self.manifest)
+    }
+
     fn remember_step(&mut self, step: &Step) -> io::Result<()> {
         let Some(path) = step.edit.path() else { return Ok(()) };
         let after = match &step.edit {
