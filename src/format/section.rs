@@ -24,15 +24,13 @@ const P11_KIT: &[u8] = b"[p11-kit-object-v1]";
 /// Sets the section and the label of each entry.
 pub(super) fn attribute(bytes: &[u8], entries: &mut [Entry]) {
     let Some(layout) = Layout::of(bytes, entries) else { return };
-    for i in 0..entries.len() {
+    for (i, entry) in entries.iter_mut().enumerate() {
         let lead = layout.lead(i);
-        let label = label(&bytes[lead.clone()]);
-        let section = match layout.style {
+        entry.label = label(&bytes[lead.clone()]);
+        entry.section = match layout.style {
             Style::Grouped => layout.grouped(i, &lead),
             Style::Flat { blank_after } => layout.flat(i, blank_after, &lead),
         };
-        entries[i].section = section;
-        entries[i].label = label;
     }
 }
 
