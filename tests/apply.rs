@@ -1,4 +1,4 @@
-//! Plans are carried out and taken back: with faults at every step, kills, full and read-only disks, and the real `patch` and `git`.
+//! Plans are carried out and taken back: with faults at every step, kills, full and read-only disks.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use certdoctor::{
     base::{At, Fingerprint, TreePath},
     edit::{Applicability, Edit, Precondition, Step},
     host::{Exec, Node, Output, ReadError, Tree, TreeMut, Written, dir::DirTree},
-    plan::{self, ApplyError, ApplyOptions, Plan, Progress, Refresh, UndoError, apply, diff, roll_back},
+    plan::{self, ApplyError, ApplyOptions, Plan, Progress, Refresh, UndoError, apply, roll_back},
 };
 
 /// What lies in a directory: for each path its mode and its content or target.
@@ -150,6 +150,22 @@ fn undo_refuses_what_somebody_changed_since() {
     assert_eq!(snapshot(dir.path()), before);
     for id in ["", "..", "a/b", "none"] {
         assert!(matches!(undo(&tree, id, false), Err(UndoError::Unreadable { .. })), "{id}");
+    }
+}
+
+#[test]
+fn a_write_in_place_that_was_killed_midway_is_undone() {
+    for (torn, is_ours) in [("NEW old old old\n", true), ("NEW new\n", true), ("NEW mine old old\n", false), ("", false)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("f"), "old old old old\n").expect("written");
+        let tree = DirTree::new(dir.path()).expect("a tree");
+        let plan = plan_of(vec![write("/f", Some(b"old old old old\n"), b"NEW new\n", false)]);
+        drop(apply(&tree, None, &plan, &options()).expect("applied"));
+        fs::write(dir.path().join("f"), torn).expect("written");
+        let undone = undo(&tree, &plan.id, false);
+        assert_eq!(undone.is_ok(), is_ours, "{torn:?}: {undone:?}");
+        let expected = if is_ours { "old old old old\n" } else { torn };
+        assert_eq!(fs::read_to_string(dir.path().join("f")).expect("read"), expected);
     }
 }
 
@@ -479,7 +495,12 @@ fn a_full_disk_loses_nothing() {
                 refused += 1;
                 assert!(e.to_string().contains("No space left on device"), "{e}");
                 assert!(e.to_string().contains("free some space"), "{e}");
-                assert_eq!(snapshot(dir.path()), before, "{kib} KiB");
+                assert!(snapshot(dir.path()) == before, "{kib} KiB");
+                let (kept, whole) =
+                    (fs::read_dir(dir.path().join("var/lib/certdoctor/backup")), e.to_string().contains("backup at"));
+                let files =
+                    kept.into_iter().flatten().flat_map(|d| fs::read_dir(d.expect("there").path()).expect("listed")).count();
+                assert_eq!(files == 0, whole, "a backup that could not be made takes no room: {e}");
             }
         }
     }
@@ -523,156 +544,120 @@ fn a_bind_mounted_file_is_written_in_place_and_undone() {
 /// A refresh command that does its work, or half of it.
 struct Refresher {
     root: PathBuf,
-    fails: bool,
+    fails: Option<io::ErrorKind>,
 }
 
 impl Exec for Refresher {
     fn run(&self, argv: &[&str], _: &[u8], env: &[(&str, Option<&str>)], _: u64) -> io::Result<Output> {
         assert_eq!(argv, ["update-ca-certificates"]);
         assert!(env.contains(&("SSL_CERT_FILE", None)) && env.contains(&("LC_ALL", Some("C"))));
+        if self.fails == Some(io::ErrorKind::NotFound) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let certs = self.root.join("etc/ssl/certs");
         fs::remove_file(certs.join("A.pem"))?;
         symlink("B.pem", certs.join("33333333.0"))?;
-        if self.fails {
+        // As a kill would: nothing of ours runs after it.
+        assert!(self.fails != Some(io::ErrorKind::Interrupted), "killed");
+        if let Some(kind) = self.fails {
             fs::write(certs.join("ca-certificates.crt.new"), "half")?;
-            return Err(io::ErrorKind::TimedOut.into());
+            return Err(kind.into());
         }
         fs::write(certs.join("ca-certificates.crt"), "refreshed")?;
         Ok(Output { status: Some(1), stdout: b"1 added, 1 removed; done.\n".to_vec(), stderr: Vec::new() })
     }
 }
 
+fn with_refresh(root: &Path) -> Plan {
+    let mut plan = store(root);
+    plan.refreshes.push(Refresh {
+        store: "debian",
+        argv: vec!["update-ca-certificates"],
+        outputs: plan.steps.iter().filter(|s| s.generated).filter_map(|s| s.edit.path()).cloned().collect(),
+        files: vec!["/etc/ssl/certs/ca-certificates.crt".into()],
+        directories: vec!["/etc/ssl/certs".into()],
+    });
+    plan
+}
+
 #[test]
 fn what_a_refresh_command_makes_is_undone_too() {
-    for fails in [false, true] {
+    for fails in [None, Some(io::ErrorKind::TimedOut)] {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut plan = store(dir.path());
-        plan.refreshes.push(Refresh {
-            store: "debian",
-            argv: Some(vec!["update-ca-certificates"]),
-            files: vec!["/etc/ssl/certs/ca-certificates.crt".into()],
-            directories: vec!["/etc/ssl/certs".into()],
-        });
+        let plan = with_refresh(dir.path());
         let tree = DirTree::new(dir.path()).expect("a tree");
         let before = snapshot(dir.path());
         let exec = Refresher { root: dir.path().to_path_buf(), fails };
         match apply(&tree, Some(&exec), &plan, &options()) {
             Ok(applied) => {
-                assert!(!fails);
+                assert_eq!(fails, None);
                 assert_eq!((applied.runs.len(), applied.runs[0].status), (1, Some(1)));
                 // Source edits by the tool, outputs by the command alone.
                 assert_eq!(snapshot(dir.path()).get(Path::new("etc/ssl/certs/22222222.0")), None);
                 drop(applied);
                 undo(&tree, &plan.id, false).expect("undone");
             }
-            Err(e) => assert!(fails && e.to_string().contains("cannot run update-ca-certificates: timed out"), "{e}"),
+            Err(e) => assert!(fails.is_some() && e.to_string().contains("cannot run update-ca-certificates: timed out"), "{e}"),
         }
-        assert_eq!(snapshot(dir.path()), before, "fails: {fails}");
-    }
-}
-
-/// Runs an oracle that must be there when `CI` says so.
-fn oracle(program: &str, args: &[&str], dir: &Path, stdin: &[u8]) -> Option<std::process::Output> {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("LC_ALL", "C").env("GIT_CEILING_DIRECTORIES", dir).env("HOME", dir);
-    match command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
-        Ok(mut child) => {
-            io::Write::write_all(&mut child.stdin.take().expect("a pipe"), stdin).expect("written");
-            Some(child.wait_with_output().expect("run"))
-        }
-        Err(e) => {
-            assert!(std::env::var_os("CI").is_none(), "{program} is missing: {e}");
-            eprintln!("skipped: {program} is missing: {e}");
-            None
-        }
-    }
-}
-
-/// Each case: the file's name, its content before and after.
-fn cases() -> Vec<(&'static [u8], Option<Vec<u8>>, Option<Vec<u8>>)> {
-    let lines = |n: usize| (1..=n).map(|i| format!("line {i}\n")).collect::<String>().into_bytes();
-    let with = |at: usize, text: &str| {
-        let mut all: Vec<String> = (1..=30).map(|i| format!("line {i}\n")).collect();
-        all[at - 1] = text.to_owned();
-        all.concat().into_bytes()
-    };
-    let certifi = fs::read("fixtures/bundles/certifi/cacert-2019.11.28.pem").expect("a fixture");
-    let cut = [&certifi[..20_000], &certifi[23_000..200_000], &certifi[201_000..]].concat();
-    vec![
-        (b"/etc/append", Some(lines(9)), Some(lines(10))),
-        (b"/etc/first", Some(lines(30)), Some(with(1, "!line 1\n"))),
-        (b"/etc/middle", Some(lines(30)), Some(with(15, ""))),
-        (b"/etc/two", Some(with(3, "x\n")), Some(with(28, "y\n"))),
-        (b"/etc/last", Some(with(30, "no newline")), Some(with(30, "!no newline"))),
-        (b"/etc/gains-newline", Some(with(30, "end")), Some(with(30, "end\n"))),
-        (b"/etc/loses-newline", Some(with(30, "end\n")), Some(with(30, "end"))),
-        (b"/etc/grows-after-unended", Some(b"a\nb".to_vec()), Some(b"a\nb\nc\n".to_vec())),
-        (b"/etc/crlf", Some(b"a\r\nb\r\nc\r\n".to_vec()), Some(b"a\r\n!b\r\nc\r\n".to_vec())),
-        (b"/etc/mixed", Some(b"a\r\nb\nc\r\n".to_vec()), Some(b"a\r\nb\r\nc\r\n".to_vec())),
-        (b"/etc/latin1", Some(b"# H\xe9\xff\xfe\nx\n".to_vec()), Some(b"# H\xe9\xff\xfe\n!x\n".to_vec())),
-        (b"/etc/with blank and more", Some(lines(3)), Some(lines(4))),
-        (b"/etc/quote\"back\\slash\ttab", Some(lines(3)), Some(lines(4))),
-        (b"/etc/latin\xe9name", Some(lines(3)), Some(lines(4))),
-        (b"/etc/new/deep/file", None, Some(lines(2))),
-        (b"/etc/new unended", None, Some(b"x".to_vec())),
-        (b"/etc/gone", Some(lines(5)), None),
-        (b"/etc/gone with blank", Some(b"a\nunended".to_vec()), None),
-        (b"/etc/emptied", Some(lines(2)), Some(Vec::new())),
-        (b"/etc/filled", Some(Vec::new()), Some(lines(2))),
-        (b"/etc/dashes", Some(b"-- a\n++ b\n@@ c\n".to_vec()), Some(b"-- a\n@@ c\n--- d\n".to_vec())),
-        (b"/usr/lib/certifi/cacert.pem", Some(certifi), Some(cut)),
-    ]
-}
-
-#[test]
-fn patch_and_git_take_the_diff_as_it_is() {
-    for (path, old, new) in cases() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let place = |root: &Path| root.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&path[1..]));
-        fs::create_dir_all(place(dir.path()).parent().expect("above")).expect("made");
-        if let Some(old) = &old {
-            fs::write(place(dir.path()), old).expect("written");
-        }
-        let tree = DirTree::new(dir.path()).expect("a tree");
-        let edit = match &new {
-            Some(bytes) => Edit::Write { path: TreePath::new(path), bytes: bytes.clone(), mode: None },
-            None => Edit::Remove { path: TreePath::new(path) },
-        };
-        let patch = diff(&tree, &[step(edit, Precondition::None, false)]).expect("read");
-        let shown = String::from_utf8_lossy(&patch);
-        let name = String::from_utf8_lossy(path);
-
-        let tools: [(&str, &[&str], &[&str]); 2] = [
-            ("patch", &["-p0", "--dry-run", "--force"], &["-p0", "--force", "--binary"]),
-            ("git", &["apply", "--check", "-"], &["apply", "-"]),
-        ];
-        for (program, check, real) in tools {
-            let Some(checked) = oracle(program, check, dir.path(), &patch) else { continue };
-            assert!(checked.status.success(), "{program} {check:?} on {name}: {checked:?}\n{shown}");
-            let copy = tempfile::tempdir().expect("a directory");
-            if let Some(old) = &old {
-                fs::create_dir_all(place(copy.path()).parent().expect("above")).expect("made");
-                fs::write(place(copy.path()), old).expect("written");
-            }
-            let done = oracle(program, real, copy.path(), &patch).expect("there before");
-            assert!(done.status.success(), "{program} {real:?} on {name}: {done:?}\n{shown}");
-            assert_eq!(fs::read(place(copy.path())).ok(), new, "{program} on {name}\n{shown}");
-        }
+        assert!(snapshot(dir.path()) == before, "fails: {fails:?}");
     }
 }
 
 #[test]
-fn generated_outputs_and_what_is_no_text_are_told_apart() {
+fn a_kill_during_the_refresh_command_is_undone() {
     let dir = tempfile::tempdir().expect("a directory");
-    fs::create_dir(dir.path().join("etc")).expect("made");
-    fs::write(dir.path().join("etc/der"), b"\x30\x00").expect("written");
+    let plan = with_refresh(dir.path());
     let tree = DirTree::new(dir.path()).expect("a tree");
-    let steps = [
-        write("/etc/bundle", None, b"x\n", true),
-        write("/etc/der", None, b"\x30\x01\x00", false),
-        step(Edit::Link { path: "/etc/l".into(), target: b"/etc/a\nb".to_vec() }, Precondition::Absent, false),
-    ];
-    let expected = "# change ./etc/der, which is no text\n# link ./etc/l -> \"/etc/a\\012b\"\n";
-    assert_eq!(String::from_utf8_lossy(&diff(&tree, &steps).expect("read")), expected);
+    let before = snapshot(dir.path());
+    let exec = Refresher { root: dir.path().to_path_buf(), fails: Some(io::ErrorKind::Interrupted) };
+    let run = std::panic::AssertUnwindSafe(|| apply(&tree, Some(&exec), &plan, &options()).is_ok());
+    assert!(std::panic::catch_unwind(run).is_err());
+    fs::write(dir.path().join("etc/ssl/certs/ca-certificates.crt.new"), "half").expect("written");
+    fs::write(dir.path().join("etc/ssl/certs/ca-certificates.crt"), "refreshed").expect("written");
+    assert_eq!(list(&tree)[0].progress, Ok(Progress::Refreshing));
+    undo(&tree, &plan.id, false).expect("undone");
+    assert!(snapshot(dir.path()) == before);
+}
+
+#[test]
+fn without_the_refresh_command_the_edits_are_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plan = with_refresh(dir.path());
+    let tree = DirTree::new(dir.path()).expect("a tree");
+    let before = snapshot(dir.path());
+    let exec = Refresher { root: dir.path().to_path_buf(), fails: Some(io::ErrorKind::NotFound) };
+    let applied = apply(&tree, Some(&exec), &plan, &options()).expect("applied");
+    assert_eq!(applied.runs, []);
+    assert!(&snapshot(dir.path()) == new_state());
+    roll_back(&tree, &applied).expect("rolled back");
+    assert!(snapshot(dir.path()) == before);
+}
+
+#[test]
+fn without_a_refresh_only_sources_change() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plan = store(dir.path());
+    let tree = DirTree::new(dir.path()).expect("a tree");
+    let applied = apply(&tree, None, &plan, &ApplyOptions { no_refresh: true, ..options() }).expect("applied");
+    let changed: Vec<String> = applied.changed.iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(changed, ["/etc/ca-certificates.conf", "/etc/pki/blocklist/A.crt"]);
+}
+
+#[test]
+fn an_undo_that_fails_at_any_step_can_be_repeated() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plan = store(dir.path());
+    let tree = DirTree::new(dir.path()).expect("a tree");
+    let before = snapshot(dir.path());
+    for n in 0.. {
+        let id = apply(&tree, None, &plan, &options()).expect("applied").id;
+        let faulty = Faulty { inner: &tree, left: AtomicI64::new(n), fault: Fault::From(rustix::io::Errno::IO) };
+        let done = undo(&faulty, &id, false);
+        undo(&tree, &id, false).expect("undone");
+        assert!(snapshot(dir.path()) == before, "after a fault at {n}");
+        if done.is_ok() {
+            assert!(n > 8, "only {n} changes were made");
+            break;
+        }
+    }
 }

@@ -20,7 +20,7 @@ use std::{
 
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::{
-    fs::{self as rfs, AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat, XattrFlags},
+    fs::{self as rfs, AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat},
     io::Errno,
 };
 
@@ -37,13 +37,16 @@ const PASS: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 const PASS: OFlags = OFlags::RDONLY;
 
+/// A directory that was looked into.
+type Opened = (TreePath, Arc<OwnedFd>);
+
 /// A directory seen as the root of a tree.
 pub struct DirTree {
     base: OwnedFd,
     /// Linux before 5.6, or a seccomp filter that doesn't know the call.
     without_openat2: AtomicBool,
     /// The directories looked into last, for reading only; the latest first.
-    recent: Mutex<[Option<(TreePath, Arc<OwnedFd>)>; 2]>,
+    recent: Mutex<[Option<Opened>; 2]>,
 }
 
 impl DirTree {
@@ -60,7 +63,7 @@ impl DirTree {
     /// The directory at `path` itself, to look at what lies in it.
     fn look_into(&self, path: &TreePath) -> Result<Arc<OwnedFd>, Errno> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if !recent[0].as_ref().is_some_and(|(known, _)| known == path) {
+        if recent[0].as_ref().is_none_or(|(known, _)| known != path) {
             recent.swap(0, 1);
         }
         match &recent[0] {
@@ -233,7 +236,7 @@ impl TreeMut for DirTree {
         };
         match rfs::renameat(&dir, &temporary[..], &dir, path.name()) {
             Ok(()) => {
-                rfs::fsync(&dir)?;
+                sync_directory(&dir)?;
                 Ok(Written::Atomically)
             }
             Err(e) => {
@@ -252,7 +255,7 @@ impl TreeMut for DirTree {
     fn remove(&self, path: &TreePath) -> io::Result<()> {
         let dir = self.directory_above(path)?;
         rfs::unlinkat(&dir, path.name(), AtFlags::empty())?;
-        Ok(rfs::fsync(&dir)?)
+        Ok(sync_directory(&dir)?)
     }
 
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()> {
@@ -263,7 +266,7 @@ impl TreeMut for DirTree {
             discard(&dir, &temporary);
             return Err(e.into());
         }
-        Ok(rfs::fsync(&dir)?)
+        Ok(sync_directory(&dir)?)
     }
 
     fn set_owner(&self, path: &TreePath, uid: u32, gid: u32) -> io::Result<()> {
@@ -278,7 +281,7 @@ impl TreeMut for DirTree {
         for name in path.components() {
             let dir = self.directory(&at, PASS)?;
             match rfs::mkdirat(&dir, name, permissions(mode)) {
-                Ok(()) => rfs::fsync(self.directory(&at, OFlags::RDONLY)?)?,
+                Ok(()) => sync_directory(&self.directory(&at, OFlags::RDONLY)?)?,
                 // A read-only file system answers EROFS before it looks whether the name is there.
                 Err(e) => match node_at(&dir, name) {
                     Ok(Node { kind: NodeKind::Directory, .. }) => {}
@@ -351,6 +354,7 @@ impl Old {
 
     /// SELinux label, ACL and the rest. What this user or this file system may not set is left out; signatures over the content
     /// (`security.ima`, `security.evm`) would be wrong for the new one.
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     fn give_attributes(&self, file: &OwnedFd) -> io::Result<()> {
         let Some(old) = &self.file else { return Ok(()) };
         let Ok(size) = rfs::flistxattr_query(old) else { return Ok(()) };
@@ -363,11 +367,16 @@ impl Old {
             let Ok(size) = rfs::fgetxattr_query(old, name) else { continue };
             let mut value = vec![0; size];
             let Ok(size) = rfs::fgetxattr(old, name, &mut value) else { continue };
-            match rfs::fsetxattr(file, name, &value[..size], XattrFlags::empty()) {
+            match rfs::fsetxattr(file, name, &value[..size], rfs::XattrFlags::empty()) {
                 Ok(()) | Err(Errno::PERM | Errno::ACCESS | Errno::NOTSUP | Errno::INVAL) => {}
                 Err(e) => return Err(e.into()),
             }
         }
+        Ok(())
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn give_attributes(&self, _: &OwnedFd) -> io::Result<()> {
         Ok(())
     }
 
@@ -385,6 +394,14 @@ impl Old {
             rfs::fchmod(&file, permissions(mode))?;
         }
         Ok(())
+    }
+}
+
+/// Some file systems (FUSE, old network ones) can't sync a directory and say so; there is nothing more to do then.
+fn sync_directory(dir: &OwnedFd) -> Result<(), Errno> {
+    match rfs::fsync(dir) {
+        Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+        answer => answer,
     }
 }
 
@@ -513,7 +530,7 @@ mod tests {
         let file = dir.path().join("f");
         fs::write(&file, "old").expect("written");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("set");
-        let marked = rfs::setxattr(&file, "user.certdoctor", b"kept", XattrFlags::empty()).is_ok();
+        let marked = rfs::setxattr(&file, "user.certdoctor", b"kept", rfs::XattrFlags::empty()).is_ok();
         assert_eq!(tree.write(&"/f".into(), b"new", None).expect("written"), Written::Atomically);
         assert_eq!(fs::read(&file).expect("read"), b"new");
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o7777, 0o640);

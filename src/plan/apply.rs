@@ -9,7 +9,7 @@
 use std::{fmt, io};
 
 use super::{
-    BACKUP_DIRECTORY, Plan, Progress,
+    BACKUP_DIRECTORY, Plan, Progress, Refresh,
     backup::{self, Bytes, Entry, Listing, Manifest, Place, State, observe},
 };
 use crate::{
@@ -65,7 +65,7 @@ pub struct Run {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The backup could not be made.
-    #[error("cannot keep a backup at {path}: {error}{not_restored}; {}", advice(error, true))]
+    #[error("cannot keep a backup at {path}: {error}{}; {}", also(not_restored), advice(error, true))]
     Backup {
         /// Where.
         path: TreePath,
@@ -75,7 +75,7 @@ pub enum ApplyError {
         not_restored: NotRestored,
     },
     /// What was read when the plan was made is not what lies there now.
-    #[error("{path} has been changed since it was read: {found}{not_restored}; run the command again, it will plan anew")]
+    #[error("{path} has been changed since it was read: {found}{}; run the command again, it will plan anew", also(not_restored))]
     Changed {
         /// Which.
         path: TreePath,
@@ -85,7 +85,7 @@ pub enum ApplyError {
         not_restored: NotRestored,
     },
     /// A refresh command could not be run.
-    #[error("cannot run {command}: {error}{not_restored}; run it by hand, or use --no-refresh")]
+    #[error("cannot run {command}: {error}{}; run it by hand, or use --no-refresh", also(not_restored))]
     Command {
         /// Which.
         command: String,
@@ -106,7 +106,7 @@ pub enum ApplyError {
         error: io::Error,
     },
     /// An edit failed.
-    #[error("cannot change {path}: {error}{not_restored}; {}", advice(error, false))]
+    #[error("cannot change {path}: {error}{}; {}", also(not_restored), advice(error, false))]
     Write {
         /// Which.
         path: TreePath,
@@ -128,13 +128,22 @@ pub struct NotRestored {
 
 impl fmt::Display for NotRestored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((path, error)) = self.paths.first() else { return Ok(()) };
-        write!(f, ", and {path} could not be put back ({error})")?;
-        if let Some(backup) = &self.backup {
-            write!(f, "; the former content lies in {backup}, and `certdoctor undo` puts it back")?;
+        match self.paths.first() {
+            None => f.write_str("everything was put back")?,
+            Some((path, error)) => write!(f, "{path} could not be put back ({error})")?,
         }
-        Ok(())
+        match &self.backup {
+            Some(backup) => write!(f, "; the former content lies in {backup}, and `certdoctor undo` puts it back"),
+            None => Ok(()),
+        }
     }
+}
+
+impl std::error::Error for NotRestored {}
+
+/// What a message adds when not everything was put back.
+fn also(rest: &NotRestored) -> String {
+    if rest.paths.is_empty() { String::new() } else { format!(", and {rest}") }
 }
 
 impl ApplyOptions {
@@ -153,14 +162,14 @@ impl ApplyOptions {
 /// [`ApplyError`]; everything that was changed has been put back then.
 pub fn apply(tree: &dyn TreeMut, exec: Option<&dyn Exec>, plan: &Plan, options: &ApplyOptions) -> Result<Applied, ApplyError> {
     let lock = take_lock(tree, options)?;
-    let by_command = exec.filter(|_| !options.no_refresh && plan.refreshes.iter().any(|r| r.argv.is_some()));
-    // A command of the host makes all outputs; two makers of one file would only overwrite each other.
-    let steps: Vec<Step> = plan
-        .steps
-        .iter()
-        .filter(|s| !s.generated || !(options.no_refresh || by_command.is_some()))
-        .map(|s| settled(tree, s))
-        .collect::<Result<_, _>>()?;
+    let by_command = exec.filter(|_| !options.no_refresh && !plan.refreshes.is_empty());
+    // What a command of the host makes is left to it: two makers of one file would only overwrite each other.
+    let is_left = |s: &Step| {
+        let made = |r: &Refresh| s.edit.path().is_some_and(|path| r.outputs.contains(path));
+        s.generated && (options.no_refresh || (by_command.is_some() && plan.refreshes.iter().any(made)))
+    };
+    let own = plan.steps.iter().filter(|s| !is_left(s));
+    let steps: Vec<Step> = own.map(|s| settled(tree, s)).collect::<Result<_, _>>()?;
     backup::sweep(tree, steps.iter().filter_map(|s| s.edit.path()));
     let mut seen: Vec<&TreePath> = Vec::new();
     for step in &steps {
@@ -173,17 +182,10 @@ pub fn apply(tree: &dyn TreeMut, exec: Option<&dyn Exec>, plan: &Plan, options: 
 
     let (place, id) = free_place(tree, plan, options)?;
     let mut run = Transaction { tree, manifest: backup::begin(options.at.0, plan_summary(plan)), place, changed: Vec::new() };
-    let path = run.place.dir.clone();
-    let failed = |error| no_backup(&path, error);
-    for step in &steps {
-        run.remember_step(step).map_err(failed)?;
+    if let Err(error) = run.prepare(&steps, plan, by_command.is_some()) {
+        run.place.clear(tree);
+        return Err(no_backup(&run.place.dir, error));
     }
-    if by_command.is_some() {
-        for refresh in &plan.refreshes {
-            run.remember_outputs(refresh).map_err(failed)?;
-        }
-    }
-    run.place.write(tree, &run.manifest).map_err(failed)?;
 
     match run.carry_out(exec, by_command, &steps, plan, options) {
         Ok(runs) => {
@@ -216,6 +218,19 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    /// The backup and its manifest.
+    fn prepare(&mut self, steps: &[Step], plan: &Plan, by_command: bool) -> io::Result<()> {
+        for step in steps {
+            self.remember_step(step)?;
+        }
+        if by_command {
+            for refresh in &plan.refreshes {
+                self.remember_outputs(refresh)?;
+            }
+        }
+        self.place.write(self.tree, &self.manifest)
+    }
+
     fn remember_step(&mut self, step: &Step) -> io::Result<()> {
         let Some(path) = step.edit.path() else { return Ok(()) };
         let after = match &step.edit {
@@ -248,9 +263,9 @@ impl Transaction<'_> {
     }
 
     /// Adds what a refresh command may change: the files, and every link in the directories.
-    fn remember_outputs(&mut self, refresh: &super::Refresh) -> io::Result<()> {
+    fn remember_outputs(&mut self, refresh: &Refresh) -> io::Result<()> {
         let mut paths: Vec<TreePath> = Vec::new();
-        for file in &refresh.files {
+        for file in refresh.files.iter().chain(&refresh.outputs) {
             paths.push(backup_path(self.tree, file)?);
         }
         for dir in &refresh.directories {
@@ -293,15 +308,37 @@ impl Transaction<'_> {
             let failed = |error| no_backup(&path, error);
             self.manifest.progress = Progress::Refreshing;
             self.place.write(self.tree, &self.manifest).map_err(failed)?;
-            for argv in plan.refreshes.iter().filter_map(|r| r.argv.as_ref()) {
-                let argv: Vec<String> = argv.iter().map(|a| (*a).to_owned()).collect();
-                runs.push(command(Some(exec), &argv, options)?);
+            for refresh in &plan.refreshes {
+                runs.extend(self.refresh(exec, plan, refresh, options)?);
             }
             self.record_outputs().map_err(failed)?;
         }
         self.manifest.progress = Progress::Complete;
         self.place.write(self.tree, &self.manifest).map_err(|error| no_backup(&self.place.dir, error))?;
         Ok(runs)
+    }
+
+    /// Runs one refresh command. Where a system has the store and not the command (a small image), the generated edits are made: they
+    /// are what the command would have done.
+    fn refresh(
+        &mut self,
+        exec: &dyn Exec,
+        plan: &Plan,
+        refresh: &Refresh,
+        options: &ApplyOptions,
+    ) -> Result<Option<Run>, ApplyError> {
+        let argv: Vec<String> = refresh.argv.iter().map(|a| (*a).to_owned()).collect();
+        match command(Some(exec), &argv, options) {
+            Err(ApplyError::Command { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                for step in plan.steps.iter().filter(|s| s.generated) {
+                    if step.edit.path().is_some_and(|path| refresh.outputs.contains(path)) {
+                        self.edit(&settled(self.tree, step)?)?;
+                    }
+                }
+                Ok(None)
+            }
+            run => run.map(Some),
+        }
     }
 
     fn edit(&mut self, step: &Step) -> Result<(), ApplyError> {

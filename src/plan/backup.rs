@@ -213,6 +213,13 @@ impl Place {
         }
     }
 
+    /// Takes a backup that was never needed away, but for its empty directory.
+    pub fn clear(&self, tree: &dyn TreeMut) {
+        for name in tree.names_nofollow(&self.dir).unwrap_or_default() {
+            let _ = tree.remove(&self.dir.join(name));
+        }
+    }
+
     /// Whether what lies at entry `n` is what a write in place leaves when it is killed, on the way there or back.
     fn is_torn(&self, tree: &dyn Tree, n: usize, now: Option<&[u8]>) -> bool {
         let read = |which| tree.read_nofollow(&self.content(n, which), Limits::DEFAULT.file).ok().map(|(bytes, _)| bytes);

@@ -79,7 +79,8 @@ fn file(out: &mut Vec<u8>, path: &TreePath, old: Option<&[u8]>, new: Option<&[u8
         return comment(out, &[b"change ", &name(path), b", which is no text"]);
     }
     let (before, after) = (lines(old.unwrap_or_default()), lines(new.unwrap_or_default()));
-    let groups = group_diff_ops(capture_diff_slices(Algorithm::Myers, &before, &after), CONTEXT);
+    let ops = slide_down(capture_diff_slices(Algorithm::Myers, &before, &after), &before, &after);
+    let groups = group_diff_ops(ops, CONTEXT);
     if groups.iter().all(Vec::is_empty) {
         if old.is_some() != new.is_some() {
             comment(out, &[if new.is_some() { b"create the empty file " } else { b"remove the empty file " }, &name(path)]);
@@ -91,6 +92,55 @@ fn file(out: &mut Vec<u8>, path: &TreePath, old: Option<&[u8]>, new: Option<&[u8
     for group in groups {
         hunk(out, &group, &before, &after);
     }
+}
+
+/// Moves each removed or added block as far down as its lines allow, as GNU diff and git do: where neighbouring sections begin alike,
+/// the hunk is then that of the tools.
+fn slide_down(ops: Vec<DiffOp>, before: &[&[u8]], after: &[&[u8]]) -> Vec<DiffOp> {
+    let mut slid: Vec<DiffOp> = Vec::with_capacity(ops.len());
+    // How far the block before moved into the lines that follow it.
+    let mut taken = 0;
+    let mut rest = ops.into_iter().peekable();
+    while let Some(op) = rest.next() {
+        let room = match rest.peek() {
+            Some(DiffOp::Equal { len, .. }) => *len,
+            _ => 0,
+        };
+        let fits = |lines: &[&[u8]], start: usize, len: usize| {
+            (0..room).take_while(|k| lines.get(start + k) == lines.get(start + len + k)).count()
+        };
+        match op {
+            DiffOp::Equal { old_index, new_index, len } => {
+                slid.push(DiffOp::Equal { old_index: old_index + taken, new_index: new_index + taken, len: len - taken });
+                taken = 0;
+            }
+            DiffOp::Delete { old_index, old_len, new_index } => {
+                taken = fits(before, old_index, old_len);
+                slid.push(DiffOp::Equal { old_index, new_index, len: taken });
+                slid.push(DiffOp::Delete { old_index: old_index + taken, old_len, new_index: new_index + taken });
+            }
+            DiffOp::Insert { old_index, new_index, new_len } => {
+                taken = fits(after, new_index, new_len);
+                slid.push(DiffOp::Equal { old_index, new_index, len: taken });
+                slid.push(DiffOp::Insert { old_index: old_index + taken, new_index: new_index + taken, new_len });
+            }
+            replace @ DiffOp::Replace { .. } => slid.push(replace),
+        }
+    }
+    joined(slid)
+}
+
+/// Equal runs that touch become one, since the context around a change is counted by run.
+fn joined(ops: Vec<DiffOp>) -> Vec<DiffOp> {
+    let mut out: Vec<DiffOp> = Vec::with_capacity(ops.len());
+    for op in ops {
+        match (out.last_mut(), op) {
+            (_, DiffOp::Equal { len: 0, .. }) => {}
+            (Some(DiffOp::Equal { len, .. }), DiffOp::Equal { len: more, .. }) => *len += more,
+            (_, op) => out.push(op),
+        }
+    }
+    out
 }
 
 /// With a tab after a name that holds a blank, where both tools would else stop reading it or take the rest for a date.

@@ -3,6 +3,7 @@
 //! [`solve`], [`diff`] and [`expect`] read and compute only; [`apply`] and [`undo`] change a tree through
 //! [`crate::host::TreeMut`], and leave a backup from which the former state can be had at any moment, even after a kill.
 
+mod advice;
 pub mod apply;
 mod backup;
 pub mod diff;
@@ -27,7 +28,7 @@ pub const BACKUP_DIRECTORY: &str = "/var/lib/certdoctor/backup";
 pub struct Plan {
     /// The edits in order: sources first, then generated outputs; at most one a path.
     pub steps: Vec<Step>,
-    /// The refresh of each store that is touched.
+    /// The refresh of each touched store that has a command for it.
     pub refreshes: Vec<Refresh>,
     /// The anchors that leave a store by this plan.
     pub remove: Vec<Removal>,
@@ -43,13 +44,15 @@ pub struct Plan {
     pub id: String,
 }
 
-/// How the outputs of one store are made anew.
+/// How the outputs of one store are made anew by its own command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {
     /// The kind of store.
     pub store: &'static str,
-    /// The command of a live host; `None` when the store has none, and its generated edits are made by the tool itself.
-    pub argv: Option<Vec<&'static str>>,
+    /// The command of a live host.
+    pub argv: Vec<&'static str>,
+    /// What the plan's generated edits would change: those are made when there is no such command, or none may be run.
+    pub outputs: Vec<TreePath>,
     /// Files that the command may change.
     pub files: Vec<TreePath>,
     /// Directories in which the command may make, change and remove links.

@@ -3,11 +3,11 @@
 //! Each anchor is taken out on the tree as the edits before it leave it, and the refresh is planned on the tree as all of them leave
 //! it, so that the planned state can be judged before a byte is written. A second run on the changed tree plans nothing.
 
-use super::{Advice, Expectation, NeedsYes, Plan, Refresh, Refused, Removal};
+use super::{Advice, Expectation, NeedsYes, Plan, Refresh, Refused, Removal, advice::advise};
 use crate::{
     base::{At, Fingerprint, TreePath},
     edit::{Applicability, Edit, Step},
-    facts::{Anchor, Role, SourceOwner, Store, Upkeep},
+    facts::{Anchor, Role, SourceOwner, Store},
     host::{Tree, overlay::Overlay},
     store::{Distrust, Kind},
     x509::Certificate,
@@ -64,7 +64,7 @@ pub fn solve(request: &Request<'_>) -> Plan {
         // Each round bars at least one pair that was planned, so there are no more rounds than pairs.
         if more.is_empty() {
             plan.refusals.extend(barred.into_iter().flat_map(|b| b.reasons));
-            advise(request, &mut plan);
+            advise(request.stores, &mut plan);
             return plan;
         }
         barred.extend(more);
@@ -184,10 +184,10 @@ fn refresh(request: &Request<'_>, plan: &mut Plan) -> Vec<Barred> {
         kinds.push(kind);
         match outputs(request, plan, kind) {
             Ok((steps, fresh)) => {
+                plan.refreshes.extend(refresh_of(kind, store, fresh, &steps));
                 for step in in_safe_order(steps) {
                     merge(&mut plan.steps, step);
                 }
-                plan.refreshes.extend(refresh_of(kind, store, fresh));
             }
             Err(error) => {
                 let reasons = vec![Refused {
@@ -221,7 +221,7 @@ fn outputs(request: &Request<'_>, plan: &Plan, kind: &Kind) -> std::io::Result<(
     Ok((fresh, true))
 }
 
-fn refresh_of(kind: &Kind, store: &Store, fresh: bool) -> Option<Refresh> {
+fn refresh_of(kind: &Kind, store: &Store, fresh: bool, steps: &[Step]) -> Option<Refresh> {
     let argv = (kind.refresh_command)(fresh)?;
     let mut files = Vec::new();
     for file in store.bundle.iter().chain(&store.derived) {
@@ -231,7 +231,8 @@ fn refresh_of(kind: &Kind, store: &Store, fresh: bool) -> Option<Refresh> {
         }
     }
     let directories = store.directory.iter().map(|d| d.real.clone()).collect();
-    Some(Refresh { store: kind.id, argv: Some(argv), files, directories })
+    let outputs = steps.iter().filter_map(|s| s.edit.path()).cloned().collect();
+    Some(Refresh { store: kind.id, argv, outputs, files, directories })
 }
 
 /// What the plan would change besides what was asked for, and what it would leave: a refresh repairs every drift between sources and
@@ -297,64 +298,6 @@ fn judge_collateral(request: &Request<'_>, plan: &mut Plan, touched: &[&Store], 
     barred
 }
 
-fn advise(request: &Request<'_>, plan: &mut Plan) {
-    let mut first = Vec::new();
-    for store in request.stores.iter().filter(|s| plan.remove.iter().any(|r| r.store == s.kind && r.location == s.location)) {
-        if let Some(command) = package_upgrade(store) {
-            first.push(Advice {
-                text: format!("an upgrade of the package may do the same for {}, and lasts; try it first", store.title),
-                command: Some(command.to_owned()),
-            });
-        }
-        if let Upkeep::Owned { by } = &store.upkeep {
-            first.push(Advice {
-                text: format!("{} is replaced as a whole by {by}: the edit lasts until then", store.location),
-                command: None,
-            });
-        }
-        let Some(configuration) = store
-            .configuration
-            .as_ref()
-            .filter(|c| store.kind == "alpine" && plan.steps.iter().any(|s| s.edit.path() == Some(&c.path)))
-        else {
-            continue;
-        };
-        first.push(Advice {
-            text: format!(
-                "once {} is edited, apk parks each new list of the package beside it as .apk-new, and new roots are not enabled until it is merged",
-                configuration.path
-            ),
-            command: Some(format!("diff -u {0} {0}.apk-new", configuration.path)),
-        });
-        if let Some(parked) = &configuration.parked {
-            first.push(Advice {
-                text: format!("{parked} is parked already: merge it, keeping what is deselected, before the refresh"),
-                command: Some(merge_command(&configuration.path, parked)),
-            });
-        }
-    }
-    first.append(&mut plan.advice);
-    plan.advice = first;
-}
-
-/// Takes the package's new list over, with a `!` before every name that the edited one deselects. Written into the old file, so that
-/// its mode and owner stay.
-fn merge_command(list: &TreePath, parked: &TreePath) -> String {
-    format!(
-        "awk 'NR==FNR {{ if (sub(/^!/, \"\")) off[$0]; next }} {{ print (($0 in off) ? \"!\" : \"\") $0 }}' {list} {parked} > {list}.merged \
-         && cat {list}.merged > {list} && rm {list}.merged {parked} && update-ca-certificates"
-    )
-}
-
-/// How the distribution itself would bring the newer list.
-fn package_upgrade(store: &Store) -> Option<&'static str> {
-    match store.kind {
-        "debian" => Some("apt-get update && apt-get install --only-upgrade ca-certificates"),
-        "alpine" => Some("apk update && apk upgrade ca-certificates ca-certificates-bundle"),
-        _ => None,
-    }
-}
-
 /// Adds a step; a second edit of one path becomes one with the first one's precondition.
 fn merge(steps: &mut Vec<Step>, step: Step) {
     let same = steps.iter_mut().find(|s| s.edit.path().is_some() && s.edit.path() == step.edit.path());
@@ -418,4 +361,260 @@ fn is_confirmed(yes: &[String], certificate: &Certificate, file: &[u8]) -> bool 
 /// `20200530T104838Z`.
 fn identifier(at: At) -> String {
     at.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io, path::Path, sync::Arc};
+
+    use super::*;
+    use crate::{
+        edit::Precondition,
+        facts::{CertFile, Content, DirectoryEntry, Entry, FileState, HashDirectory, Selection, Source, Upkeep},
+        host::dir::DirTree,
+        plan::{ApplyOptions, Deviation, apply, compare},
+        store::Refusal,
+    };
+
+    /// The smallest store with everything: `/conf` names sources, `/src` holds them (DER), `/bundle` is made of them, and `/certs` may
+    /// hold files that nobody made.
+    static TOY: Kind = Kind {
+        id: "toy",
+        title: "toy",
+        about: "",
+        load: |tree| load(tree).ok(),
+        distrust,
+        refresh: |tree, _| {
+            let wanted = sources(tree)?.iter().filter(|s| s.1).flat_map(|s| s.2.der().to_vec()).collect::<Vec<u8>>();
+            let (old, _) = tree.read(&"/bundle".into(), 1 << 20).map_err(io::Error::other)?;
+            if old == wanted {
+                return Ok(Vec::new());
+            }
+            Ok(vec![step("/bundle", &old, wanted, true, Applicability::Auto)])
+        },
+        refresh_command: |_| Some(vec!["make"]),
+    };
+
+    fn step(path: &str, old: &[u8], bytes: Vec<u8>, generated: bool, applicability: Applicability) -> Step {
+        Step {
+            edit: Edit::Write { path: path.into(), bytes, mode: None },
+            precondition: Precondition::Content(Fingerprint::of(old)),
+            because: Vec::new(),
+            applicability,
+            summary: format!("write {path}"),
+            generated,
+        }
+    }
+
+    /// Each source: its name, whether it is wanted, what it is.
+    fn sources(tree: &dyn Tree) -> io::Result<Vec<(String, bool, Certificate)>> {
+        let (conf, _) = tree.read(&"/conf".into(), 1 << 20).map_err(io::Error::other)?;
+        let text = String::from_utf8(conf).map_err(io::Error::other)?;
+        text.lines()
+            .map(|line| {
+                let name = line.trim_start_matches('!');
+                let (der, _) = tree.read(&TreePath::from("/src").join(name), 1 << 20).map_err(io::Error::other)?;
+                Ok((name.to_owned(), name == line, Certificate::parse(&der).map_err(io::Error::other)?))
+            })
+            .collect()
+    }
+
+    fn file(tree: &dyn Tree, path: &TreePath) -> io::Result<CertFile> {
+        let (bytes, resolved) = tree.read(path, 1 << 20).map_err(io::Error::other)?;
+        let mut entries = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let certificate = Certificate::parse(&bytes[at..]).map_err(io::Error::other)?;
+            let block = at..at + certificate.der().len();
+            at = block.end;
+            let content = Content::Certificate(certificate);
+            entries.push(Entry { line: 1, section: block.clone(), block, label: None, content });
+        }
+        let digest = Fingerprint::of(&bytes);
+        let state = FileState::Read { digest, len: bytes.len() as u64, mode: 0o644, modified: At(0) };
+        let (links, real) = (resolved.links, resolved.path);
+        Ok(CertFile { path: path.clone(), links, real, state, entries: Arc::from(entries), quirks: Default::default() })
+    }
+
+    fn load(tree: &dyn Tree) -> io::Result<Store> {
+        let mut list = Vec::new();
+        for (name, wanted, _) in sources(tree)? {
+            list.push(Source {
+                owner: if name.starts_with("local") { SourceOwner::Local } else { SourceOwner::Package },
+                selection: if wanted { Selection::Enabled } else { Selection::Deselected },
+                line: None,
+                file: file(tree, &TreePath::from("/src").join(&name))?,
+                name: name.into_bytes(),
+            });
+        }
+        let certs = TreePath::from("/certs");
+        let entries = tree.names_nofollow(&certs)?.into_iter().map(|name| {
+            let file = file(tree, &certs.join(&name))?;
+            Ok(DirectoryEntry { name, hash: None, link: None, file })
+        });
+        Ok(Store {
+            kind: "toy",
+            title: "toy".to_owned(),
+            location: "/conf".into(),
+            upkeep: Upkeep::Generated { by: "make" },
+            configuration: None,
+            sources: list,
+            bundle: Some(file(tree, &"/bundle".into())?),
+            directory: Some(HashDirectory {
+                path: certs.clone(),
+                real: certs.clone(),
+                state: Ok(()),
+                entries: entries.collect::<io::Result<_>>()?,
+            }),
+            derived: Vec::new(),
+            leftovers: Vec::new(),
+        })
+    }
+
+    fn distrust(tree: &dyn Tree, _: &Store, certificate: &Certificate, _: &Distrust) -> Result<Vec<Step>, Refusal> {
+        let refusal = |e: io::Error| Refusal { why: e.to_string(), instead: "mend it".to_owned() };
+        let (conf, _) = tree.read(&"/conf".into(), 1 << 20).map_err(|e| refusal(io::Error::other(e)))?;
+        let mut new = Vec::new();
+        for (name, wanted, found) in sources(tree).map_err(refusal)? {
+            let mark = if wanted && found != *certificate { "" } else { "!" };
+            new.extend_from_slice(format!("{mark}{name}\n").as_bytes());
+        }
+        let same = new == conf;
+        Ok(if same { Vec::new() } else { vec![step("/conf", &conf, new, false, Applicability::Auto)] })
+    }
+
+    fn certificate(name: &str) -> Certificate {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles/single").join(name);
+        let pem = fs::read_to_string(path).expect("a fixture");
+        let body: String = pem.lines().filter(|l| !l.starts_with('-')).collect();
+        let der = base64_simd::STANDARD.decode_to_vec(body).expect("base64");
+        Certificate::parse(&der).expect("a certificate")
+    }
+
+    const NAMES: [(&str, &str); 4] = [
+        ("addtrust", "AddTrust_External_Root.crt"),
+        ("dst", "DST_Root_CA_X3.crt"),
+        ("isrg", "ISRG_Root_X1.crt"),
+        ("local-baltimore", "Baltimore_CyberTrust_Root.crt"),
+    ];
+
+    fn toy() -> (tempfile::TempDir, DirTree) {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("src")).expect("made");
+        fs::create_dir(dir.path().join("certs")).expect("made");
+        let mut bundle = Vec::new();
+        for (name, fixture) in NAMES {
+            let der = certificate(fixture).der().to_vec();
+            fs::write(dir.path().join("src").join(name), &der).expect("written");
+            bundle.extend(der);
+        }
+        fs::write(dir.path().join("conf"), NAMES.map(|(name, _)| format!("{name}\n")).concat()).expect("written");
+        fs::write(dir.path().join("bundle"), bundle).expect("written");
+        let tree = DirTree::new(dir.path()).expect("a tree");
+        (dir, tree)
+    }
+
+    fn solve_for(tree: &DirTree, wanted: &[&str], options: Options, endangers: &dyn Fn(&[Certificate]) -> Vec<String>) -> Plan {
+        let distrust: Vec<Wanted> =
+            wanted.iter().map(|name| Wanted { certificate: certificate(name), because: vec!["CD101"], store: None }).collect();
+        let stores: Vec<Store> = load(tree).into_iter().collect();
+        solve(&Request { tree, stores: &stores, kinds: &[&TOY], distrust: &distrust, options, endangers, at: At(1_590_969_600) })
+    }
+
+    fn labels(plan: &Plan) -> Vec<String> {
+        plan.remove.iter().map(|r| r.certificate.label()).collect()
+    }
+
+    const NOBODY: &dyn Fn(&[Certificate]) -> Vec<String> = &|_| Vec::new();
+
+    #[test]
+    fn two_anchors_make_one_edit_and_a_second_run_makes_none() {
+        let (_dir, tree) = toy();
+        let before: Vec<Store> = load(&tree).into_iter().collect();
+        let wanted = ["AddTrust_External_Root.crt", "DST_Root_CA_X3.crt"];
+        let plan = solve_for(&tree, &wanted, Options::default(), NOBODY);
+        assert_eq!(labels(&plan), ["AddTrust External CA Root", "DST Root CA X3"]);
+        assert_eq!(
+            plan.steps.iter().map(|s| s.edit.path().map(ToString::to_string)).collect::<Vec<_>>(),
+            [Some("/conf".to_owned()), Some("/bundle".to_owned())]
+        );
+        assert_eq!((plan.steps[0].because.as_slice(), plan.id.as_str()), (&["CD101"][..], "20200601T000000Z"));
+        assert_eq!(plan.refreshes[0].argv, ["make"]);
+
+        let applied = apply(&tree, None, &plan, &ApplyOptions::new(At(0), false)).expect("applied");
+        assert_eq!(tree.read(&"/conf".into(), 100).expect("read").0, b"!addtrust\n!dst\nisrg\nlocal-baltimore\n");
+        let after: Vec<Store> = load(&tree).into_iter().collect();
+        assert_eq!(plan.expectation.check(&after, &plan.remove), Ok(()));
+        assert_eq!(compare(&before, &after, &plan.remove), Ok(()));
+        let some = [plan.remove[0].clone()];
+        assert!(matches!(
+            compare(&before, &after, &some).expect_err("two are gone")[..],
+            [Deviation::Count { expected: Some(3), found: Some(2), .. }, Deviation::Lost { .. }]
+        ));
+        let back = compare(&after, &before, &plan.remove).expect_err("they are there");
+        assert!(back.iter().filter(|d| matches!(d, Deviation::StillTrusted { .. })).count() == 2, "{back:?}");
+        assert_eq!(compare(&before, &[], &plan.remove), Err(vec![Deviation::StoreGone { store: "/conf".into() }]));
+
+        drop(applied);
+        let again = solve_for(&tree, &wanted, Options::default(), NOBODY);
+        assert!(again.is_empty() && again.remove.is_empty() && again.refusals.is_empty(), "{again:?}");
+    }
+
+    #[test]
+    fn a_local_anchor_needs_a_yes_by_name() {
+        let (_dir, tree) = toy();
+        let wanted = ["Baltimore_CyberTrust_Root.crt"];
+        let plan = solve_for(&tree, &wanted, Options::default(), NOBODY);
+        assert!(plan.is_empty());
+        assert_eq!((plan.needs_yes.len(), plan.needs_yes[0].path.to_string()), (1, "/src/local-baltimore".to_owned()));
+        let print = certificate(wanted[0]).fingerprint();
+        for yes in ["baltimore cybertrust root", "local-baltimore", &print.to_string().to_uppercase(), &print.short()] {
+            let plan = solve_for(&tree, &wanted, Options { yes: vec![yes.to_owned()], ..Options::default() }, NOBODY);
+            assert_eq!((plan.steps.len(), plan.needs_yes.len()), (2, 0), "{yes}");
+        }
+        for no in ["baltimore", "DST Root CA X3", "16af57a9", ""] {
+            let plan = solve_for(&tree, &wanted, Options { yes: vec![no.to_owned()], ..Options::default() }, NOBODY);
+            assert!(plan.is_empty(), "{no}");
+        }
+    }
+
+    #[test]
+    fn the_only_path_of_a_target_is_kept() {
+        let (_dir, tree) = toy();
+        let dst = certificate("DST_Root_CA_X3.crt");
+        let endangers = |gone: &[Certificate]| if gone.contains(&dst) { vec!["example.org:443".to_owned()] } else { Vec::new() };
+        let wanted = ["DST_Root_CA_X3.crt", "AddTrust_External_Root.crt"];
+        let plan = solve_for(&tree, &wanted, Options::default(), &endangers);
+        assert_eq!(labels(&plan), ["AddTrust External CA Root"]);
+        assert_eq!(plan.refusals[0].why, "without it no valid path to example.org:443 is left");
+        let forced = solve_for(&tree, &wanted, Options { force: true, ..Options::default() }, &endangers);
+        assert_eq!((forced.remove.len(), forced.refusals.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_no_refresh_reaches_is_refused_and_the_rest_is_done() {
+        let (dir, tree) = toy();
+        fs::write(dir.path().join("certs/foreign.pem"), certificate("DST_Root_CA_X3.crt").der()).expect("written");
+        let wanted = ["DST_Root_CA_X3.crt", "AddTrust_External_Root.crt"];
+        let plan = solve_for(&tree, &wanted, Options::default(), NOBODY);
+        assert_eq!(labels(&plan), ["AddTrust External CA Root"]);
+        assert_eq!(plan.refusals.len(), 1);
+        assert_eq!(plan.refusals[0].why, "it would still be trusted through /certs/foreign.pem, which no refresh touches");
+        let Edit::Write { bytes, .. } = &plan.steps[0].edit else { panic!("{plan:?}") };
+        assert_eq!(bytes, b"!addtrust\ndst\nisrg\nlocal-baltimore\n");
+    }
+
+    #[test]
+    fn an_anchor_that_only_the_bundle_holds_is_not_lost_unasked() {
+        let (dir, tree) = toy();
+        let mut bundle = fs::read(dir.path().join("bundle")).expect("read");
+        bundle.extend(certificate("GlobalSign_Root_CA.crt").der());
+        fs::write(dir.path().join("bundle"), bundle).expect("written");
+        let wanted = ["DST_Root_CA_X3.crt"];
+        let plan = solve_for(&tree, &wanted, Options::default(), NOBODY);
+        assert!(plan.is_empty());
+        assert_eq!(plan.refusals[0].subject, "GlobalSign Root CA");
+        let forced = solve_for(&tree, &wanted, Options { force: true, ..Options::default() }, NOBODY);
+        assert_eq!((labels(&forced), forced.refusals.len()), (vec!["DST Root CA X3".to_owned()], 0));
+    }
 }

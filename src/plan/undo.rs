@@ -122,7 +122,14 @@ pub fn undo(tree: &dyn TreeMut, directory: &TreePath, id: &str, lock: &TreePath,
             return Err(UndoError::ChangedSince(foreign));
         }
     }
-    let (restored, failed) = place.restore(tree, &manifest, &[]);
+    let (mut restored, mut failed) = place.restore(tree, &manifest, &[]);
+    if failed.iter().any(|(_, error)| error.kind() == io::ErrorKind::StorageFull) {
+        // The new contents in the backup are room that can be had.
+        place.drop_new(tree, &manifest);
+        let (more, still) = place.restore(tree, &manifest, &[]);
+        restored.extend(more);
+        failed = still;
+    }
     if let Some((path, error)) = failed.into_iter().next() {
         return Err(UndoError::NotRestored { path, error, backup: place.dir });
     }
