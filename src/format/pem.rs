@@ -44,11 +44,10 @@ pub fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
             let begin = from + finder.find(&bytes[from..])?;
             let at_line_start = begin == 0 || bytes[begin - 1] == b'\n' || (begin == 3 && bytes.starts_with(BYTE_ORDER_MARK));
             let joined = !at_line_start && follows_end(&bytes[..begin]);
-            if at_line_start || joined {
-                if let Some(block) = block(bytes, begin, joined, &finder, &end_finder) {
-                    from = block.span.end;
-                    return Some(block);
-                }
+            let candidate = at_line_start || joined;
+            if let Some(block) = candidate.then(|| block(bytes, begin, joined, &finder, &end_finder)).flatten() {
+                from = block.span.end;
+                return Some(block);
             }
             from = begin + BEGIN.len();
         }
@@ -139,7 +138,7 @@ pub fn decode(body: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     if memchr(b':', out).is_some() {
         return Err("has a header before its base64 text");
     }
-    if out.len() % 4 != 0 {
+    if !out.len().is_multiple_of(4) {
         return Err("has base64 text that was cut short");
     }
     let strict = base64_simd::STANDARD.decode_inplace(out).map(|d| d.len());

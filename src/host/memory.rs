@@ -67,6 +67,11 @@ impl MemoryTree {
         self.put(path, NodeKind::Directory, 0o755, Vec::new());
     }
 
+    /// Takes a directory away with all below it; nothing happens when there is none.
+    pub fn remove_directory(&self, path: &TreePath) {
+        self.nodes().retain(|p, _| !p.starts_with(path));
+    }
+
     /// Every path with what lies there, sorted; the root is left out.
     #[must_use]
     pub fn listing(&self) -> Vec<(TreePath, Node, Vec<u8>)> {

@@ -13,11 +13,13 @@ use crate::{
     host::{Node, NodeKind, ReadError, Tree},
 };
 
+/// What a changed path holds: nothing, or a node with its content.
+type Change = Option<(Node, Arc<Vec<u8>>)>;
+
 /// A tree with changes that are not made yet.
 pub(super) struct Draft<'a> {
     base: &'a dyn Tree,
-    /// What lies at each changed path; `None` where something was removed.
-    changes: BTreeMap<TreePath, Option<(Node, Arc<Vec<u8>>)>>,
+    changes: BTreeMap<TreePath, Change>,
     /// Names that did not exist before, in the order of their making.
     new: Vec<TreePath>,
     /// What `base` answered: the script asks for the same paths many times.
@@ -45,7 +47,7 @@ impl<'a> Draft<'a> {
         self.change(path, None);
     }
 
-    fn change(&mut self, path: TreePath, to: Option<(Node, Arc<Vec<u8>>)>) {
+    fn change(&mut self, path: TreePath, to: Change) {
         self.new.retain(|p| *p != path);
         if to.is_some() && self.base_node(&path).ok().flatten().is_none() {
             self.new.push(path.clone());

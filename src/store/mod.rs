@@ -36,13 +36,16 @@ pub struct Kind {
     /// Recognises and loads the store; `None` when this tree has none of the kind. Never fails: what can't be read is a fact.
     pub load: fn(&dyn Tree) -> Option<Store>,
     /// The source edits that take one anchor out for good, in the way that survives upgrades. Reads the tree only.
-    pub distrust: fn(&dyn Tree, &Store, &Certificate, &Distrust) -> Result<Vec<Step>, Refusal>,
+    pub distrust: DistrustFn,
     /// What the refresh tool would do to the outputs of the tree as it is now, as edits: the same result byte for byte. Empty when nothing
     /// is generated or nothing would change.
     pub refresh: fn(&dyn Tree, fresh: bool) -> io::Result<Vec<Step>>,
     /// The refresh command of a live host, given whether stale links must be remade; `None` when nothing is generated.
     pub refresh_command: fn(fresh: bool) -> Option<Vec<&'static str>>,
 }
+
+/// What [`Kind::distrust`] is.
+pub type DistrustFn = fn(&dyn Tree, &Store, &Certificate, &Distrust) -> Result<Vec<Step>, Refusal>;
 
 /// How an anchor is to be taken out.
 #[derive(Clone, Copy, Debug, Default)]

@@ -45,11 +45,11 @@ pub(super) fn run(draft: &mut Draft<'_>, directory: &TreePath) -> bool {
     let mut interner = Interner::default();
     for name in draft.names_unsorted_nofollow(directory).unwrap_or_default() {
         let path = directory.join(&name);
-        if let Some((hash, kind, id)) = hash_link(&name) {
-            if let Some(target) = draft.link_target(&path) {
-                well &= buckets.add(hash, kind, &target, None, id);
-                continue;
-            }
+        if let Some((hash, kind, id)) = hash_link(&name)
+            && let Some(target) = draft.link_target(&path)
+        {
+            well &= buckets.add(hash, kind, &target, None, id);
+            continue;
         }
         match candidate(draft, &path, &name, &mut interner) {
             Found::Nothing => {}
@@ -163,7 +163,6 @@ fn candidate(draft: &Draft<'_>, path: &TreePath, name: &[u8], interner: &mut Int
         let kind = match &entry.content {
             Content::Certificate(_) => 0,
             Content::Crl => 1,
-            Content::PrivateKey if bytes[entry.block.clone()].starts_with(b"-----BEGIN PRIVATE KEY") => continue,
             Content::PrivateKey => 2,
             Content::Opaque(_) | Content::Other(_) => continue,
         };
