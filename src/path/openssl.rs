@@ -79,6 +79,9 @@ impl Policy {
     }
 }
 
+/// Chains are built up to one longer than the depth allows, and then refused with 22.
+const LENGTH: usize = DEPTH + 1;
+
 /// Asks `X509_verify_cert`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
@@ -104,7 +107,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
     loop {
         let last = chain[chain.len() - 1].clone();
         let self_signed = dialect.is_self_signed(&last);
-        let mut found = if chain.len() > DEPTH { None } else { store_issuer(question, policy, &chain, &last) };
+        let mut found = if chain.len() > LENGTH { None } else { store_issuer(question, policy, &chain, &last) };
         if let Some(issuer) = &found {
             if !self_signed {
                 chain.push(issuer.clone());
@@ -131,7 +134,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             break;
         }
         let last = &chain[chain.len() - 1];
-        let next = if dialect.is_self_signed(last) || chain.len() > DEPTH {
+        let next = if dialect.is_self_signed(last) || chain.len() > LENGTH {
             None
         } else {
             best_issuer(last, &chain, sent.iter().copied(), question, policy, true)
@@ -148,7 +151,9 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             None => ask_sent = false,
         }
     }
-    if !trusted && chain.len() == untrusted && policy.partial_chain && question.anchors.iter().any(|a| a == &chain[0]) {
+    // `lookup_cert_match` goes the way of every lookup: a directory behind a file that has the name is not seen.
+    let in_store_itself = || in_store(question.anchors, chain[0].canonical_subject()).contains(&&chain[0]);
+    if !trusted && chain.len() == untrusted && policy.partial_chain && in_store_itself() {
         trusted = true;
     }
     if !trusted {
@@ -160,7 +165,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
 fn report_untrusted(chain: &[Certificate], untrusted: usize, dialect: &Dialect, errors: &mut Errors<'_>) {
     let depth = chain.len() - 1;
     let last = &chain[depth];
-    if chain.len() > DEPTH {
+    if chain.len() > LENGTH {
         errors.push(22, depth, Rejection::BudgetExceeded("path depth", DEPTH));
     } else if dialect.is_self_signed(last) {
         if depth == 0 {
