@@ -1,11 +1,16 @@
 //! Every cell of `fixtures/clients/matrix.json`: what real clients said, and what the models say.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use certdoctor::{
     base::At,
     client::{self, Client},
-    path::{Anchors, Question, Verdict},
+    path::{Anchors, Question, Rejection, Verdict, explore},
     x509::{Certificate, Purpose, SignatureCache},
 };
 use serde_json::Value;
@@ -123,4 +128,268 @@ fn every_cell_of_the_matrix() {
     }
     eprintln!("{cells} cells judged; not modelled yet: {not_modelled:?}");
     assert!(wrong.is_empty(), "{} of {cells} cells differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What a client sees that carries on after errors, and the path that was built, beyond verdict and first code.
+#[test]
+fn errors_and_paths_of_openssl() {
+    let fixtures = Fixtures::load();
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for row in fixtures.matrix["results"].as_array().expect("results") {
+        let id = row["client"].as_str().expect("a client");
+        if !id.starts_with("openssl-") {
+            continue;
+        }
+        let client = client::resolve(id).expect("every openssl is modelled");
+        let case = row["case"].as_str().expect("a case");
+        let at = At::parse(row["at"].as_str().expect("an instant")).expect("an instant");
+        let (path, errors) = match fixtures.judge(&client, case, at) {
+            Verdict::Trusted { path } => (path, Vec::new()),
+            Verdict::Untrusted { path, errors } => (path, errors),
+            Verdict::Unknown(why) => panic!("{id} {case}: {why}"),
+        };
+        let is: Vec<(u64, u64)> =
+            errors.iter().map(|e| (e.code.parse().expect("a number"), e.depth.expect("OpenSSL tells depths") as u64)).collect();
+        let number = |value: &Value| value.as_u64().expect("a number");
+        let should: Vec<(u64, u64)> = row["errors"]
+            .as_array()
+            .map(|list| list.iter().map(|e| (number(&e[0]), number(&e[1]))).collect())
+            .unwrap_or_default();
+        if is != should {
+            wrong.push(format!("{id} {case}: recorded errors {should:?}, model {is:?}"));
+        }
+        if let Some(first) = errors.first()
+            && row["text"] != first.text.as_str()
+        {
+            wrong.push(format!("{id} {case}: recorded text {}, model {}", row["text"], first.text));
+        }
+        // A leaf whose key is too weak ends the recorded run before a path is built; the model carries on.
+        if let Some(list) = row["path"].as_array().filter(|_| row["code"] != 66) {
+            let is: Vec<String> = path.iter().map(|c| format!("{}<-{}", c.label(), c.issuer().label())).collect();
+            let should: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+            if is != should {
+                wrong.push(format!("{id} {case}: recorded path {should:?}, model {is:?}"));
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 200, "only {compared} paths were recorded");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The two outages, and what a server should send: the verdict, asserted by name.
+#[test]
+fn the_founding_cases() {
+    let fixtures = Fixtures::load();
+    let at = At::parse("2026-11-22T01:00:00Z").expect("an instant");
+    let accepts = |id: &str, case: &str| fixtures.judge(&client::resolve(id).expect("is known"), case, at).is_trusted();
+    let outage = ["openssl-1.0.2", "gnutls-3.6.13", "node-8", "curl-7.61.1"];
+    let safe = [
+        "openssl-1.0.2+trusted_first",
+        "openssl-1.1.1",
+        "openssl-3.0+seclevel2",
+        "gnutls-3.6.14",
+        "gnutls-3.7",
+        "go",
+        "java",
+        "rustls-webpki",
+        "python-2.7",
+        "python-3.11",
+        "python-3.13",
+        "curl",
+        "node-18",
+        "node-22",
+    ];
+    for id in outage.iter().chain(&safe) {
+        let hit = outage.contains(id);
+        for scenario in ["addtrust", "dst"] {
+            assert_eq!(accepts(id, &format!("{scenario}|AU")), !hit, "{id} {scenario}|AU");
+            assert!(accepts(id, &format!("{scenario}|U")), "{id} {scenario}|U: removing the dead root must help");
+        }
+        assert!(!accepts(id, "addtrust|A"), "{id} addtrust|A");
+        assert!(accepts(id, "nocross|AU") && accepts(id, "nocross|U"), "{id} nocross");
+        assert!(!accepts(id, "nocross|A"), "{id} nocross|A");
+        let ignores_dates = client::resolve(id).expect("is known").profile.ignores_anchor_dates;
+        assert_eq!(accepts(id, "dst|A"), ignores_dates, "{id} dst|A");
+    }
+}
+
+#[test]
+fn the_directory_is_shadowed_by_the_file() {
+    // Measured with CAfile={W0 expired}, CApath={W1 valid} on 1.1.1w and 3.0.22.
+    let fixtures = Fixtures::load();
+    let case = &fixtures.cases["renewed-root"];
+    let (old, new) = (certificates("stores/W0.pem"), certificates("stores/W1.pem"));
+    let judge = |id: &str, file: &[Certificate], directory: &[Certificate]| {
+        let anchors = Anchors { file: file.to_vec(), directory: directory.to_vec() };
+        let question = Question {
+            presented: &case.chain,
+            anchors: &anchors,
+            at: At(1_795_309_200),
+            host: None,
+            purpose: &Purpose::ServerAuth,
+            signatures: &fixtures.signatures,
+        };
+        predicted(&client::resolve(id).expect("is known").judge(&question))
+    };
+    for id in ["openssl-1.1.1w", "openssl-3.0.22"] {
+        assert_eq!(judge(id, &old, &new), (false, "10".to_owned()), "{id}");
+        assert!(judge(id, &[], &[old.clone(), new.clone()].concat()).0, "{id}");
+        assert!(judge(id, &new, &old).0, "{id}");
+    }
+    assert!(judge("go", &old, &new).0);
+}
+
+#[test]
+fn explore_shows_every_path() {
+    let fixtures = Fixtures::load();
+    let case = &fixtures.cases["addtrust"];
+    let at = At(1_795_309_200);
+    let attempts = explore(&case.chain, &case.stores["AU"].file, at, Some("localhost"), &fixtures.signatures);
+    let shown: Vec<(Vec<String>, bool, usize)> =
+        attempts.iter().map(|a| (a.path.iter().map(Certificate::label).collect(), a.anchored, a.rejections.len())).collect();
+    let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        shown,
+        [
+            (names(&["localhost", "Lab Sectigo RSA DV", "Lab USERTrust RSA CA"]), true, 0),
+            (names(&["localhost", "Lab Sectigo RSA DV", "Lab USERTrust RSA CA", "Lab AddTrust External CA Root"]), true, 2),
+        ]
+    );
+    let expired: Vec<usize> =
+        attempts[1].rejections.iter().filter(|(_, r)| matches!(r, Rejection::Expired { .. })).map(|(depth, _)| *depth).collect();
+    assert_eq!(expired, [2, 3]);
+    let alone = explore(&case.chain, &[], at, Some("other.example"), &fixtures.signatures);
+    assert!(alone.iter().all(|a| !a.anchored));
+    assert!(alone[0].rejections.iter().any(|(depth, r)| *depth == 0 && matches!(r, Rejection::HostMismatch { .. })));
+}
+
+/// A certificate authority for hostile chains.
+struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+fn params(name: &str, ca: bool) -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::new(if ca { Vec::new() } else { vec![name.to_owned()] }).expect("a name");
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    if ca {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    }
+    params
+}
+
+impl Authority {
+    fn new(name: &str) -> Authority {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        Authority { issuer: rcgen::Issuer::new(params(name, true), key) }
+    }
+
+    /// A certificate for `subject` (a CA's own name and key), signed by this authority.
+    fn sign(&self, name: &str, subject: &Authority) -> Certificate {
+        let signed = params(name, true).signed_by(subject.issuer.key(), &self.issuer).expect("signs");
+        Certificate::parse(signed.der()).expect("parses")
+    }
+
+    fn leaf(&self) -> Certificate {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        let signed = params("localhost", false).signed_by(&key, &self.issuer).expect("signs");
+        Certificate::parse(signed.der()).expect("parses")
+    }
+}
+
+/// Every profile and `explore` over a chain, with the time that all of them took.
+fn judge_all(presented: &[Certificate], anchors: &[Certificate]) -> (Vec<(&'static str, Verdict)>, Duration) {
+    let signatures = SignatureCache::new();
+    let anchors = Anchors { file: anchors.to_vec(), directory: Vec::new() };
+    let question = Question {
+        presented,
+        anchors: &anchors,
+        at: At(1_795_309_200),
+        host: Some("localhost"),
+        purpose: &Purpose::ServerAuth,
+        signatures: &signatures,
+    };
+    let start = Instant::now();
+    let verdicts = client::ALL.iter().map(|profile| (profile.id, profile.judge(&question))).collect();
+    let attempts = explore(presented, &anchors.file, question.at, question.host, &signatures);
+    assert!(!attempts.is_empty());
+    (verdicts, start.elapsed())
+}
+
+/// Far above what is needed (see `scripts/bench`), far below a hang: tests run unoptimised on busy machines.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn hostile_chains_end() {
+    let (a, b) = (Authority::new("A"), Authority::new("B"));
+    // A cycle: A signs B, B signs A.
+    let cycle = [a.leaf(), b.sign("A", &a), a.sign("B", &b)];
+    // 5,000 issuers of one name and different keys; none signed the leaf.
+    let mut crowd = vec![a.leaf()];
+    let others: Vec<Authority> = (0..50).map(|_| Authority::new("A")).collect();
+    crowd.extend((0..5000).map(|i| b.sign("A", &others[i % others.len()])));
+    // A chain of 500.
+    let mut authorities = vec![Authority::new("0")];
+    let mut deep = Vec::new();
+    for i in 1..=500 {
+        let next = Authority::new(&i.to_string());
+        deep.push(authorities[i - 1].sign(&i.to_string(), &next));
+        authorities.push(next);
+    }
+    deep.reverse();
+    deep.insert(0, authorities[500].leaf());
+    let root = authorities[0].sign("0", &authorities[0]);
+    // Every CA of a layer is signed by every CA of the next: paths grow exponentially.
+    let layers: Vec<Vec<Authority>> = (0..8).map(|l| (0..4).map(|_| Authority::new(&format!("L{l}"))).collect()).collect();
+    let mut mesh = vec![layers[0][0].leaf()];
+    for l in 1..layers.len() {
+        for below in &layers[l - 1] {
+            mesh.extend(layers[l].iter().map(|above| above.sign(&format!("L{}", l - 1), below)));
+        }
+    }
+    for (what, chain, anchors) in [
+        ("cycle", &cycle[..], vec![]),
+        ("crowd", &crowd[..], vec![]),
+        ("deep", &deep[..], vec![root]),
+        ("mesh", &mesh[..], vec![]),
+    ] {
+        let (verdicts, took) = judge_all(chain, &anchors);
+        eprintln!("{what}: all profiles in {took:?}");
+        assert!(took < PATIENCE, "{what}: {took:?}");
+        for (id, verdict) in verdicts {
+            assert!(!verdict.is_trusted(), "{what}: {id} accepts");
+        }
+    }
+    let (verdicts, _) = judge_all(&deep, &[]);
+    let openssl = verdicts.iter().find(|(id, _)| *id == "openssl-3.0").map(|(_, v)| v.errors()[0].rejection.clone());
+    assert_eq!(openssl, Some(Rejection::BudgetExceeded("path depth", 100)));
+}
+
+#[test]
+fn profiles_share_their_signature_checks() {
+    let fixtures = Fixtures::load();
+    let case = &fixtures.cases["addtrust"];
+    // A store as large as a real one: the two roots among 138 others.
+    let mut anchors = case.stores["AU"].file.clone();
+    let other = Authority::new("other");
+    anchors.extend((0..138).map(|i| other.sign(&format!("Other Root {i}"), &other)));
+    let signatures = SignatureCache::new();
+    let anchors = Anchors { file: anchors, directory: Vec::new() };
+    let question = Question {
+        presented: &case.chain,
+        anchors: &anchors,
+        at: At(1_795_309_200),
+        host: Some("localhost"),
+        purpose: &Purpose::ServerAuth,
+        signatures: &signatures,
+    };
+    let start = Instant::now();
+    for profile in client::ALL {
+        assert_ne!(profile.judge(&question), Verdict::Unknown(String::new()), "{profile:?}");
+    }
+    eprintln!("{} profiles over one chain and {} anchors: {:?}", client::ALL.len(), anchors.file.len(), start.elapsed());
+    // leaf by I, I by U (one key, two certificates), UxA by A.
+    assert_eq!(signatures.len(), 3);
 }

@@ -113,6 +113,7 @@ pub static ALL: &[&Profile] = &[
     &openssl::V1_1_1,
     &openssl::V1_1_1G,
     &openssl::V3,
+    &openssl::V3_6,
     &python::V2_7,
     &python::V3_10,
     &python::V3_13,
@@ -122,6 +123,7 @@ pub static ALL: &[&Profile] = &[
     &s_client::V1_0_2,
     &s_client::V1_1_1,
     &s_client::V3,
+    &s_client::V3_6,
     &webpki::V0_22,
     &gnutls::WGET,
 ];

@@ -83,13 +83,24 @@ pub static V1_1_1: Profile = Profile {
     ..V1_0_1
 };
 
-/// 3.0 to 4.0 at security level 1, which `X509_verify_cert` has by itself; TLS adds its own level.
+/// 3.0 to 3.5 at security level 1, which `X509_verify_cert` has by itself; TLS adds its own level.
 pub static V3: Profile = Profile {
     id: "openssl-3.0",
-    range: ("3.0", "4.0"),
-    versions: "3.0 to 4.0",
-    title: "OpenSSL 3 and 4",
-    source: "crypto/x509/x509_vfy.c, build_chain; measured: 3.0.22, 3.5.7, 3.6.5 (4.0 from its source only)",
+    range: ("3.0", "3.5"),
+    versions: "3.0 to 3.5",
+    title: "OpenSSL 3.0 to 3.5",
+    source: "crypto/x509/x509_vfy.c, build_chain; measured: 3.0.22, 3.5.7",
     engine: Engine::Openssl(openssl::Policy::V3),
+    ..V1_0_1
+};
+
+/// 3.6 to 4.0: the same choices, one new text.
+pub static V3_6: Profile = Profile {
+    id: "openssl-3.6",
+    range: ("3.6", "4.0"),
+    versions: "3.6 to 4.0",
+    title: "OpenSSL 3.6 and 4.0",
+    source: "crypto/x509/x509_vfy.c, build_chain; measured: 3.6.5 (4.0 from its source only)",
+    engine: Engine::Openssl(openssl::Policy::V3_6),
     ..V1_0_1
 };

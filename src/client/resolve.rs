@@ -141,14 +141,15 @@ mod tests {
         assert_eq!(id("openssl-1.1.1g"), "openssl-1.1.1g");
         assert_eq!(id("openssl-1.1.1w"), "openssl-1.1.1");
         assert_eq!(id("openssl-3.0.22"), "openssl-3.0");
-        assert_eq!(id("openssl-3.6.5"), "openssl-3.0");
+        assert_eq!(id("openssl-3.6.5"), "openssl-3.6");
+        assert_eq!(id("openssl-3"), "openssl-3.0");
         assert_eq!(id("node-8.17.0"), "node-4");
         assert_eq!(id("node-8"), "node-4");
     }
 
     #[test]
     fn a_family_is_its_newest_profile() {
-        assert_eq!(id("openssl"), "openssl-3.0");
+        assert_eq!(id("openssl"), "openssl-3.6");
         assert_eq!(id("node"), "node-24");
         assert_eq!(id("python"), "python-3.13");
     }

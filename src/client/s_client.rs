@@ -26,8 +26,18 @@ pub static V1_1_1: Profile = Profile {
 pub static V3: Profile = Profile {
     id: "s_client-3.0",
     family: "s_client",
-    title: "openssl s_client 3",
-    source: "apps/lib/s_cb.c; measured: Debian's 3.0.22, 3.5.7, 3.6.5",
+    title: "openssl s_client 3.0 to 3.5",
+    source: "apps/lib/s_cb.c; measured: Debian's 3.0.22, 3.5.7",
     engine: Engine::Openssl(openssl::Policy::V3.level(2)),
     ..library_profiles::V3
+};
+
+/// 3.6 and later.
+pub static V3_6: Profile = Profile {
+    id: "s_client-3.6",
+    family: "s_client",
+    title: "openssl s_client 3.6",
+    source: "apps/lib/s_cb.c; measured: Debian's 3.6.5",
+    engine: Engine::Openssl(openssl::Policy::V3_6.level(2)),
+    ..library_profiles::V3_6
 };

@@ -75,8 +75,9 @@ const WORDS: &[(u32, &str, &str)] = &[
     (bits::PURPOSE_MISMATCH, "GNUTLS_CERT_PURPOSE_MISMATCH", "The certificate chain does not match the intended purpose."),
 ];
 
-/// `DEFAULT_MAX_VERIFY_DEPTH`: longer lists are not sorted.
-const SORTED_AT_MOST: usize = 16;
+/// `DEFAULT_MAX_VERIFY_DEPTH`, the default of `gnutls_certificate_set_verify_limits`: `_gnutls_x509_cert_verify_peers` refuses more (from the
+/// source only).
+const SENT_AT_MOST: usize = 16;
 /// `MAX_VERIFY_DEPTH`.
 const DEPTH: u32 = 4096;
 
@@ -93,6 +94,16 @@ struct Pass {
 /// Asks `gnutls_x509_trust_list_verify_crt2`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
+    if question.presented.len() > SENT_AT_MOST {
+        let error = ClientError {
+            code: "-101".to_owned(),
+            name: "GNUTLS_E_CONSTRAINT_ERROR".to_owned(),
+            depth: None,
+            text: "Some constraint limits were reached.".to_owned(),
+            rejection: Rejection::BudgetExceeded("certificates sent", SENT_AT_MOST),
+        };
+        return Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] };
+    }
     let model = Model { question, policy };
     let list = model.shorten(model.sort());
     let last = list[list.len() - 1].clone();
@@ -147,21 +158,19 @@ impl Model<'_> {
     fn sort(&self) -> Vec<Certificate> {
         let mut rest: Vec<Certificate> = self.question.presented.to_vec();
         if !self.policy.sorts_in_runs {
-            if rest.len() <= SORTED_AT_MOST {
-                let length = sort_run(&mut rest);
-                rest.truncate(length);
-            }
+            let length = sort_run(&mut rest);
+            rest.truncate(length);
             return rest;
         }
         let mut list: Vec<Certificate> = Vec::new();
         while !rest.is_empty() {
-            let length = if rest.len() <= SORTED_AT_MOST { sort_run(&mut rest) } else { rest.len() };
+            let length = sort_run(&mut rest);
             for certificate in rest.drain(..length) {
                 if !list.contains(&certificate) {
                     list.push(certificate);
                 }
             }
-            if list.len() >= SORTED_AT_MOST || list.last().is_some_and(|last| self.has_issuer(last)) {
+            if list.last().is_some_and(|last| self.has_issuer(last)) {
                 break;
             }
         }

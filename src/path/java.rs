@@ -11,14 +11,24 @@ use super::{
 };
 use crate::x509::{Certificate, Hash, KeyAlgorithm, Purpose, SignatureError};
 
-/// Certificates that the builder looks at before it gives up; upstream has no bound but `jdk.security.maxPathLength`-like limits on depth.
-const BUILDER_STEPS: usize = 10_000;
+/// Candidates that the builder tries before this model gives up, each with a signature check; upstream bounds only the depth.
+const BUILDER_STEPS: usize = 1_000;
+/// `jdk.tls.maxCertificateChainLength` (sun.security.ssl.SSLConfiguration).
+const SENT_AT_MOST: usize = 10;
 /// `PKIXBuilderParameters.getMaxPathLength`: 5 intermediates that are not self-issued.
 const BUILDER_INTERMEDIATES: usize = 5;
 
 /// Asks the default trust manager, with HTTPS endpoint identification.
 #[must_use]
 pub fn judge(question: &Question<'_>) -> Verdict {
+    let sent = question.presented.len();
+    if sent > SENT_AT_MOST {
+        let name = "SSLProtocolException";
+        let text = format!("The certificate chain length ({sent}) exceeds the maximum allowed length ({SENT_AT_MOST})");
+        let rejection = Rejection::BudgetExceeded("certificates sent", SENT_AT_MOST);
+        let error = ClientError { code: name.into(), name: name.into(), depth: None, text, rejection };
+        return Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] };
+    }
     match validate(question) {
         Ok(path) => match check_leaf(question) {
             Some(error) => Verdict::Untrusted { path, errors: vec![error] },

@@ -58,12 +58,15 @@ impl Policy {
         dialect: Dialect { issuer_needs_cert_sign: false, unreadable_is_unrelated: true, ..Policy::V1_1_0.dialect },
         ..Policy::V1_1_0
     };
-    /// 3.0 to 4.0.
+    /// 3.0 to 3.5.
     pub const V3: Policy = Policy {
         dialect: Dialect { texts: Texts::From3, issuer_needs_key_kind: true, ..Policy::V1_1_1.dialect },
         tie_break: TieBreak::LatestNotAfter,
         ..Policy::V1_1_1
     };
+
+    /// 3.6 to 4.0: one text changed.
+    pub const V3_6: Policy = Policy { dialect: Dialect { texts: Texts::From36, ..Policy::V3.dialect }, ..Policy::V3 };
 
     /// The same at another security level.
     #[must_use]
@@ -72,9 +75,12 @@ impl Policy {
     }
 
     fn is_3(&self) -> bool {
-        self.dialect.texts == Texts::From3
+        self.dialect.texts != Texts::Before3
     }
 }
+
+/// Chains are built up to one longer than the depth allows, and then refused with 22.
+const LENGTH: usize = DEPTH + 1;
 
 /// Asks `X509_verify_cert`.
 #[must_use]
@@ -101,7 +107,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
     loop {
         let last = chain[chain.len() - 1].clone();
         let self_signed = dialect.is_self_signed(&last);
-        let mut found = if chain.len() > DEPTH { None } else { store_issuer(question, policy, &chain, &last) };
+        let mut found = if chain.len() > LENGTH { None } else { store_issuer(question, policy, &chain, &last) };
         if let Some(issuer) = &found {
             if !self_signed {
                 chain.push(issuer.clone());
@@ -128,7 +134,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             break;
         }
         let last = &chain[chain.len() - 1];
-        let next = if dialect.is_self_signed(last) || chain.len() > DEPTH {
+        let next = if dialect.is_self_signed(last) || chain.len() > LENGTH {
             None
         } else {
             best_issuer(last, &chain, sent.iter().copied(), question, policy, true)
@@ -145,7 +151,9 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             None => ask_sent = false,
         }
     }
-    if !trusted && chain.len() == untrusted && policy.partial_chain && question.anchors.iter().any(|a| a == &chain[0]) {
+    // `lookup_cert_match` goes the way of every lookup: a directory behind a file that has the name is not seen.
+    let in_store_itself = || in_store(question.anchors, chain[0].canonical_subject()).contains(&&chain[0]);
+    if !trusted && chain.len() == untrusted && policy.partial_chain && in_store_itself() {
         trusted = true;
     }
     if !trusted {
@@ -157,7 +165,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
 fn report_untrusted(chain: &[Certificate], untrusted: usize, dialect: &Dialect, errors: &mut Errors<'_>) {
     let depth = chain.len() - 1;
     let last = &chain[depth];
-    if chain.len() > DEPTH {
+    if chain.len() > LENGTH {
         errors.push(22, depth, Rejection::BudgetExceeded("path depth", DEPTH));
     } else if dialect.is_self_signed(last) {
         if depth == 0 {

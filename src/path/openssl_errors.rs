@@ -5,8 +5,10 @@
 pub enum Texts {
     /// 1.0.1 to 1.1.1.
     Before3,
-    /// 3.0 and later.
+    /// 3.0 to 3.5.
     From3,
+    /// 3.6 and later.
+    From36,
 }
 
 /// Name and 3.0's text of every number, from 0.
@@ -128,7 +130,7 @@ const BEFORE_3: &[(u32, &str)] = &[
 /// The name of `code`: `X509_V_ERR_CERT_HAS_EXPIRED`. 24 meant an invalid CA before 3.0.
 #[must_use]
 pub fn name(code: u32, texts: Texts) -> &'static str {
-    if code == 24 && texts != Texts::From3 {
+    if code == 24 && texts == Texts::Before3 {
         return "X509_V_ERR_INVALID_CA";
     }
     entry(code).0
@@ -137,7 +139,10 @@ pub fn name(code: u32, texts: Texts) -> &'static str {
 /// The text that a client shows for `code`.
 #[must_use]
 pub fn text(code: u32, texts: Texts) -> &'static str {
-    if texts != Texts::From3
+    if code == 9 && texts == Texts::From36 {
+        return "certificate is not yet valid or the system clock is incorrect";
+    }
+    if texts == Texts::Before3
         && let Some((_, text)) = BEFORE_3.iter().find(|(c, _)| *c == code)
     {
         return text;

@@ -290,7 +290,7 @@ pub(super) fn has_unhandled_critical(certificate: &Certificate, dialect: &Dialec
         "2.5.29.54",
     ];
     // Key identifiers joined the list in 3.0.
-    let key_identifier = |oid: &str| dialect.texts == Texts::From3 && (oid == "2.5.29.14" || oid == "2.5.29.35");
+    let key_identifier = |oid: &str| dialect.texts != Texts::Before3 && (oid == "2.5.29.14" || oid == "2.5.29.35");
     certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&e.oid.as_str()) && !key_identifier(&e.oid))
 }
 
@@ -361,17 +361,17 @@ pub(super) fn signature_security_bits(certificate: &Certificate, texts: Texts) -
     Some(match algorithm.hash {
         Some(Hash::Md2) => 64,
         Some(Hash::Md5) => {
-            if texts == Texts::From3 {
-                39
-            } else {
+            if texts == Texts::Before3 {
                 64
+            } else {
+                39
             }
         }
         Some(Hash::Sha1) => {
-            if texts == Texts::From3 {
-                63
-            } else {
+            if texts == Texts::Before3 {
                 80
+            } else {
+                63
             }
         }
         Some(Hash::Sha224) => 112,

@@ -2,6 +2,8 @@
 //!
 //! Of an anchor only name, key and constraints are kept: no dates, no key usage, no signature.
 
+use std::collections::BTreeMap;
+
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
     host_name::Rules,
@@ -41,7 +43,11 @@ const HANDLED: &[&str] = &["2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "
 /// Asks `verify_for_usage` with ring's algorithms, then `verify_is_valid_for_subject_name`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
-    let mut builder = Builder { question, policy, signatures: 0, calls: 0 };
+    let mut by_subject: BTreeMap<&[u8], Vec<&Certificate>> = BTreeMap::new();
+    for certificate in &question.presented[1..] {
+        by_subject.entry(certificate.subject().raw()).or_default().push(certificate);
+    }
+    let mut builder = Builder { question, policy, by_subject, signatures: 0, calls: 0 };
     let mut path = vec![question.leaf().clone()];
     match builder.build(&mut path) {
         Ok(anchor) => {
@@ -69,6 +75,8 @@ struct Failure {
 struct Builder<'a> {
     question: &'a Question<'a>,
     policy: &'a Policy,
+    /// What was sent besides the leaf, in the order sent, by subject.
+    by_subject: BTreeMap<&'a [u8], Vec<&'a Certificate>>,
     signatures: usize,
     calls: usize,
 }
@@ -87,7 +95,7 @@ impl Builder<'_> {
                 Err(failure) => worst = self.most_specific(worst, failure),
             }
         }
-        for candidate in question.presented[1..].iter().filter(|c| c.subject().raw() == head.issuer().raw()) {
+        for candidate in self.by_subject.get(head.issuer().raw()).cloned().unwrap_or_default() {
             if path.iter().any(|c| c.spki() == candidate.spki() && c.subject().raw() == candidate.subject().raw()) {
                 continue;
             }
