@@ -15,21 +15,23 @@ use super::{
 };
 
 rule! {
-    /// **What it means.** A trust anchor is past its notAfter. By itself that hurts nobody: lists keep such roots for years. It breaks
-    /// connections when a client builds its path to this anchor although another would be valid — OpenSSL up to 1.0.2 and GnuTLS before
-    /// 3.6.14 did so with AddTrust External CA Root on 30 May 2020 and with DST Root CA X3 on 30 September 2021 — and it is a risk where a client
-    /// ignores the dates of anchors (Java, rustls). So each is graded by harm: `breaks-chain` (error) when a client refuses one of the
-    /// targets because of it, `trusted-despite-expiry` (warning) when a client that ignores the date reads it here, else `clutter` (note).
+    /// **What it means.** A trust anchor is past its notAfter. By itself that hurts nobody: lists keep such roots for years. It
+    /// breaks connections when a client builds its path to this anchor although another would be valid — OpenSSL up to 1.0.2 and
+    /// GnuTLS before 3.6.14 did so with AddTrust External CA Root on 30 May 2020 and with DST Root CA X3 on 30 September 2021 —
+    /// and it is a risk where a client ignores the dates of anchors (Java, rustls). So each is graded by harm: `breaks-chain`
+    /// (error) when a client refuses one of the targets because of it, `trusted-despite-expiry` (warning) when a client that
+    /// ignores the date reads it here, else `clutter` (note).
     ///
-    /// **How it is found.** notAfter of every certificate that a store's sources, bundle, hash directory or Java keystore hold; matched by
-    /// SHA-256 of the DER, with file, line, links and hash aliases. The harm comes from judging the targets as each client would.
+    /// **How it is found.** notAfter of every certificate that a store's sources, bundle, hash directory or Java keystore hold;
+    /// matched by SHA-256 of the DER, with file, line, links and hash aliases. The harm comes from judging the targets as each
+    /// client would.
     ///
-    /// **What to do.** Clutter: nothing, or upgrade the distribution's package. Else take the anchor out in the way that survives upgrades
-    /// (`certdoctor fix --diff`); deleting its line or its file does not. If a client must follow a cross-certificate that the server
-    /// sends, see CD208.
+    /// **What to do.** Clutter: nothing, or upgrade the distribution's package. Else take the anchor out in the way that survives
+    /// upgrades (`certdoctor fix --diff`); deleting its line or its file does not. If a client must follow a cross-certificate
+    /// that the server sends, see CD208.
     ///
-    /// **Sources.** RFC 5280, section 6.1.1 (an anchor is a name and a key); Debian bugs 961907 (AddTrust) and 995432 (DST Root CA X3); GnuTLS
-    /// 3.6.14 release notes; RFC 4158.
+    /// **Sources.** RFC 5280, section 6.1.1 (an anchor is a name and a key); Debian bugs 961907 (AddTrust) and 995432 (DST Root
+    /// CA X3); GnuTLS 3.6.14 release notes; RFC 4158.
     "CD301" "anchor-expired" Note "a trust anchor has expired"
 }
 
@@ -100,12 +102,11 @@ fn finding(case: &Case<'_>, place: &Place<'_>, anchor: &Anchor, refusals: &[&Cli
     targets.dedup();
     finding.targets = targets;
     // A package's own upgrade comes first; it does not touch what an administrator added.
-    if let Some((store, (package, command))) = place.store.and_then(|s| Some((s, support::upgrade(s)?))) {
-        if !support::is_local(store, certificate) {
-            let text = format!("upgrade {package}: newer lists leave expired roots out");
-            let command = Some(command.to_owned());
-            finding.remedies.push(Remedy::new(Intent::UpgradePackage(package), Applicability::Manual, text, command));
-        }
+    let packaged = place.store.filter(|s| !support::is_local(s, certificate));
+    if let Some((package, command)) = packaged.and_then(support::upgrade) {
+        let text = format!("upgrade {package}: newer lists leave expired roots out");
+        let command = Some(command.to_owned());
+        finding.remedies.push(Remedy::new(Intent::UpgradePackage(package), Applicability::Manual, text, command));
     }
     finding.remedies.push(support::distrust(place.store, certificate, &finding.evidence));
     finding

@@ -10,13 +10,15 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** What was presented is not a certificate, or one that strict parsers refuse. A block that is none at all, or a file that
-    /// can't be read, is an error. A defect inside (a damaged extension, two extensions of one kind, a date in the wrong form, two
-    /// signature algorithms that differ, bytes behind the end) is a warning: rustls, Go and Java refuse many of them, OpenSSL fewer.
+    /// **What it means.** What was presented is not a certificate, or one that strict parsers refuse. A block that is none at
+    /// all, or a file that can't be read, is an error. A defect inside (a damaged extension, two extensions of one kind, a date
+    /// in the wrong form, two signature algorithms that differ, bytes behind the end) is a warning: rustls, Go and Java refuse
+    /// many of them, OpenSSL fewer.
     ///
     /// **How it is found.** Read leniently; each place where a strict reader stops is a defect and is named.
     ///
-    /// **What to do.** Have the certificate issued again by software that follows the profile; for a file, check that it is the right one.
+    /// **What to do.** Have the certificate issued again by software that follows the profile; for a file, check that it is the
+    /// right one.
     ///
     /// **Sources.** RFC 5280, sections 4.1 and 4.2; X.690 (DER).
     "CD213" "certificate-unreadable" Warning "a presented certificate can't be read, or only leniently"

@@ -8,12 +8,12 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** This host's clock can't be right, so every "expired" and "not valid yet" that it produces may be wrong: a board without a
-    /// battery, a virtual machine after a long sleep, a container on a host without NTP.
+    /// **What it means.** This host's clock can't be right, so every "expired" and "not valid yet" that it produces may be wrong:
+    /// a board without a battery, a virtual machine after a long sleep, a container on a host without NTP.
     ///
-    /// **How it is found.** The clock is before the day on which this program was built, or more than a day before the newest file of a store; a
-    /// server's `Date` header differs by more than five minutes (one server may be wrong: a warning); more than a tenth of the anchors, and at least
-    /// three, are not valid yet. With `--at` nothing of this is looked at.
+    /// **How it is found.** The clock is before the day on which this program was built, or more than a day before the newest
+    /// file of a store; a server's `Date` header differs by more than five minutes (one server may be wrong: a warning); more
+    /// than a tenth of the anchors, and at least three, are not valid yet. With `--at` nothing of this is looked at.
     ///
     /// **What to do.** Put the clock right first, then look again.
     ///

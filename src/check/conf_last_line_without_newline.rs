@@ -9,8 +9,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The last line of the configuration has no newline, and Debian's tool (a shell `read` loop) never sees it: what it
-    /// enables drops out of the bundle, what it deselects stays. Typical after `printf` or an editor without a final newline.
+    /// **What it means.** The last line of the configuration has no newline, and Debian's tool (a shell `read` loop) never sees
+    /// it: what it enables drops out of the bundle, what it deselects stays. Typical after `printf` or an editor without a final
+    /// newline.
     ///
     /// **How it is found.** The last byte of the configuration, where the store's tool reads it so.
     ///

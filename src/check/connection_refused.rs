@@ -5,8 +5,8 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The host answered at once that nothing listens on that port. The network path is fine; the service is stopped,
-    /// listens on another port, or only on another address (`127.0.0.1`).
+    /// **What it means.** The host answered at once that nothing listens on that port. The network path is fine; the service is
+    /// stopped, listens on another port, or only on another address (`127.0.0.1`).
     ///
     /// **How it is found.** The operating system reports ECONNREFUSED for every address of the name.
     ///

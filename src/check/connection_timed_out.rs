@@ -5,14 +5,14 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** No answer came in time. When connecting, that is nearly always a packet filter that drops silently: a firewall,
-    /// a cloud security group, a missing return route. During the handshake it is a server that is overloaded, waits for another protocol
-    /// (STARTTLS, the PROXY header), or a path that drops large packets.
+    /// **What it means.** No answer came in time. When connecting, that is nearly always a packet filter that drops silently: a
+    /// firewall, a cloud security group, a missing return route. During the handshake it is a server that is overloaded, waits
+    /// for another protocol (STARTTLS, the PROXY header), or a path that drops large packets.
     ///
     /// **How it is found.** The deadline of `--timeout` passed; the step that was waiting is told.
     ///
-    /// **What to do.** Ask whoever runs the firewall or security group; try from a host in the same network; for a mail or database port
-    /// name its protocol by `--starttls`.
+    /// **What to do.** Ask whoever runs the firewall or security group; try from a host in the same network; for a mail or
+    /// database port name its protocol by `--starttls`.
     ///
     /// **Sources.** connect(2), ETIMEDOUT; RFC 2923, section 2.1 (path MTU black holes).
     "CD102" "connection-timed-out" Error "no answer came in time"

@@ -9,11 +9,13 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A block of a store file is no certificate, or the file has a form that its readers don't take. In the bundle a
-    /// damaged block is serious: OpenSSL (and so curl, Python, Ruby …) refuses the *whole* file. In a source it gets into the bundle at the next
-    /// refresh. DER under `.crt` is copied into the bundle as binary rubbish and trusted by nobody; an empty file is trusted by nobody either.
+    /// **What it means.** A block of a store file is no certificate, or the file has a form that its readers don't take. In the
+    /// bundle a damaged block is serious: OpenSSL (and so curl, Python, Ruby …) refuses the *whole* file. In a source it gets
+    /// into the bundle at the next refresh. DER under `.crt` is copied into the bundle as binary rubbish and trusted by nobody;
+    /// an empty file is trusted by nobody either.
     ///
-    /// **How it is found.** Every PEM block is decoded and read as a certificate; form by byte order mark, NUL bytes, BEGIN without END.
+    /// **How it is found.** Every PEM block is decoded and read as a certificate; form by byte order mark, NUL bytes, BEGIN
+    /// without END.
     ///
     /// **What to do.** Put the right file in its place; convert DER by `openssl x509 -inform DER`; refresh.
     ///

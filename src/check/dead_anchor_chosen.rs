@@ -11,19 +11,19 @@ use crate::{
 use super::{Case, ClientVerdict, expired_cross_sign_presented::dead_cross_sign, support};
 
 rule! {
-    /// **What it means.** The cause of the night of 30 May 2020: a client refuses the target because the path that it built ends at an anchor that has
-    /// expired (or goes through a cross-certificate that has), while a valid path exists that it does not try — or the dead anchor is the
-    /// only way left. Which clients choose it, and which find the other way, is told by name.
+    /// **What it means.** The cause of the night of 30 May 2020: a client refuses the target because the path that it built ends
+    /// at an anchor that has expired (or goes through a cross-certificate that has), while a valid path exists that it does not
+    /// try — or the dead anchor is the only way left. Which clients choose it, and which find the other way, is told by name.
     ///
-    /// **How it is found.** Every client's own algorithm is run over what was presented and what it trusts; every path that exists is listed
-    /// beside it.
+    /// **How it is found.** Every client's own algorithm is run over what was presented and what it trusts; every path that
+    /// exists is listed beside it.
     ///
-    /// **What to do.** Depending on the client: take the dead anchor out of the store (then OpenSSL 1.0.2 and old GnuTLS find the other path), have
-    /// the server stop sending the cross-certificate (where a client must follow what is sent), or upgrade the client. Each remedy
-    /// says which clients it helps.
+    /// **What to do.** Depending on the client: take the dead anchor out of the store (then OpenSSL 1.0.2 and old GnuTLS find the
+    /// other path), have the server stop sending the cross-certificate (where a client must follow what is sent), or upgrade the
+    /// client. Each remedy says which clients it helps.
     ///
-    /// **Sources.** OpenSSL's X509_V_FLAG_TRUSTED_FIRST (default from 1.1.0); GnuTLS 3.6.14, commit cdf075e7f; RFC 4158; measured with 80 client
-    /// configurations.
+    /// **Sources.** OpenSSL's X509_V_FLAG_TRUSTED_FIRST (default from 1.1.0); GnuTLS 3.6.14, commit cdf075e7f; RFC 4158; measured
+    /// with 80 client configurations.
     "CD501" "dead-anchor-chosen" Error "a client chose an expired anchor or cross-certificate"
 }
 

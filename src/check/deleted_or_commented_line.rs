@@ -9,9 +9,10 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A certificate of the package was taken out by deleting its line in the configuration or by putting `#` before it. On
-    /// Debian that is half a removal: a plain refresh leaves the link in the hash directory, Java's keystore is never told, and the next
-    /// package upgrade takes the certificate for a new one and enables it again. On Alpine it works at once, and is only worth knowing.
+    /// **What it means.** A certificate of the package was taken out by deleting its line in the configuration or by putting `#`
+    /// before it. On Debian that is half a removal: a plain refresh leaves the link in the hash directory, Java's keystore is
+    /// never told, and the next package upgrade takes the certificate for a new one and enables it again. On Alpine it works at
+    /// once, and is only worth knowing.
     ///
     /// **How it is found.** Files of the package that no line, or only a comment, names.
     ///

@@ -13,18 +13,20 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** Parts of one store disagree: a certificate is selected but missing from the bundle, is in the bundle but nothing
-    /// selects it, or is in the hash directory and not in the bundle (or the other way round). So two programs on one host disagree
-    /// about one server: curl and OpenSSL read both, Go reads both, GnuTLS and most others read the bundle only, Java its own copy.
+    /// **What it means.** Parts of one store disagree: a certificate is selected but missing from the bundle, is in the bundle
+    /// but nothing selects it, or is in the hash directory and not in the bundle (or the other way round). So two programs on one
+    /// host disagree about one server: curl and OpenSSL read both, Go reads both, GnuTLS and most others read the bundle only,
+    /// Java its own copy.
     ///
-    /// **How it is found.** Sets of SHA-256 fingerprints: enabled sources, bundle, lookups by hash, Java keystore. What a file with
-    /// several certificates explains is CD403 and left out here.
+    /// **How it is found.** Sets of SHA-256 fingerprints: enabled sources, bundle, lookups by hash, Java keystore. What a file
+    /// with several certificates explains is CD403 and left out here.
     ///
-    /// **What to do.** Run the refresh tool; on Debian with `--fresh`, since a plain run leaves links behind when a line was deleted or a local
-    /// file removed. If the bundle was edited by hand, move the change into a source: it is lost at the next run.
+    /// **What to do.** Run the refresh tool; on Debian with `--fresh`, since a plain run leaves links behind when a line was
+    /// deleted or a local file removed. If the bundle was edited by hand, move the change into a source: it is lost at the next
+    /// run.
     ///
-    /// **Sources.** update-ca-certificates(8) and its script; recorded runs `fixtures/roots/debian` 02, 04, 11, 34 and 45; curl's `--capath`
-    /// documentation.
+    /// **Sources.** update-ca-certificates(8) and its script; recorded runs `fixtures/roots/debian` 02, 04, 11, 34 and 45; curl's
+    /// `--capath` documentation.
     "CD401" "drift" Warning "configuration, bundle and hash directory disagree"
 }
 

@@ -5,8 +5,8 @@ use crate::finding::Finding;
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server sends a certificate more than once. Clients accept it; it costs a round trip when the flight grows beyond the
-    /// first window, and tells of a chain file that was glued together twice.
+    /// **What it means.** The server sends a certificate more than once. Clients accept it; it costs a round trip when the flight
+    /// grows beyond the first window, and tells of a chain file that was glued together twice.
     ///
     /// **How it is found.** SHA-256 of the presented certificates.
     ///

@@ -8,8 +8,8 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A store is there and holds no anchor. Every program that reads it refuses every server. A refresh over a missing
-    /// or damaged list does that on Alpine, and exits 0.
+    /// **What it means.** A store is there and holds no anchor. Every program that reads it refuses every server. A refresh over
+    /// a missing or damaged list does that on Alpine, and exits 0.
     ///
     /// **How it is found.** The bundle (or, without one, the hash directory) was read and holds no certificate.
     ///

@@ -5,14 +5,14 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The connection was opened and, after the ClientHello, closed without a word. TLS is not spoken there, the server
-    /// has no certificate for the name and says so by hanging up, or a middlebox ended it. Clients call it "unexpected eof" or
-    /// `SSL_ERROR_SYSCALL`.
+    /// **What it means.** The connection was opened and, after the ClientHello, closed without a word. TLS is not spoken there,
+    /// the server has no certificate for the name and says so by hanging up, or a middlebox ended it. Clients call it "unexpected
+    /// eof" or `SSL_ERROR_SYSCALL`.
     ///
     /// **How it is found.** End of file after the ClientHello, before any byte.
     ///
-    /// **What to do.** Compare with a hello without a server name and with TLS 1.2 only; look whether the port belongs to a plain-text
-    /// service or wants the PROXY protocol.
+    /// **What to do.** Compare with a hello without a server name and with TLS 1.2 only; look whether the port belongs to a
+    /// plain-text service or wants the PROXY protocol.
     ///
     /// **Sources.** RFC 8446, section 6.1 (a peer should send close_notify); openssl-s_client(1).
     "CD107" "eof-after-hello" Error "the server hung up after the hello"

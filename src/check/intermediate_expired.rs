@@ -8,9 +8,9 @@ use crate::{
 use super::{Case, expired_cross_sign_presented::dead_cross_sign, support};
 
 rule! {
-    /// **What it means.** An intermediate that the server sends has expired. If no other certificate of the same name and key is there, every
-    /// client refuses. If one is (sent too, or in a store), it depends on the client: OpenSSL up to 1.0.2 and BoringSSL's X509 verifier take
-    /// the first; then this is a warning.
+    /// **What it means.** An intermediate that the server sends has expired. If no other certificate of the same name and key is
+    /// there, every client refuses. If one is (sent too, or in a store), it depends on the client: OpenSSL up to 1.0.2 and
+    /// BoringSSL's X509 verifier take the first; then this is a warning.
     ///
     /// **How it is found.** notAfter of each presented CA certificate; expired cross-certificates of a trusted root are CD208.
     ///

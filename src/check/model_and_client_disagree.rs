@@ -5,9 +5,9 @@ use crate::finding::Finding;
 use super::{Case, Check, support};
 
 rule! {
-    /// **What it means.** A real client on this host gave another verdict than the tool's model of it. One of them is wrong: the model, or what it
-    /// was told (the client reads another store, runs with another configuration, or is another version than it says). The real
-    /// client is right about itself; take the model's other answers for this client with care.
+    /// **What it means.** A real client on this host gave another verdict than the tool's model of it. One of them is wrong: the
+    /// model, or what it was told (the client reads another store, runs with another configuration, or is another version than it
+    /// says). The real client is right about itself; take the model's other answers for this client with care.
     ///
     /// **How it is found.** `certdoctor verify` asks both, one after the other, about the same target.
     ///

@@ -8,14 +8,16 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A source holds several certificates. The bundle gets all of them, the hash directory none: `openssl rehash` skips
-    /// the file ("does not contain exactly one certificate or CRL"). So a client that looks up by hash does not know them.
+    /// **What it means.** A source holds several certificates. The bundle gets all of them, the hash directory none: `openssl
+    /// rehash` skips the file ("does not contain exactly one certificate or CRL"). So a client that looks up by hash does not
+    /// know them.
     ///
     /// **How it is found.** More than one certificate in a file that the refresh tool takes.
     ///
     /// **What to do.** Split it, one certificate a file, and refresh.
     ///
-    /// **Sources.** openssl-rehash(1); recorded runs `fixtures/roots/debian` 13 and `fixtures/roots/alpine` 13; gliderlabs/docker-alpine issue 30.
+    /// **Sources.** openssl-rehash(1); recorded runs `fixtures/roots/debian` 13 and `fixtures/roots/alpine` 13;
+    /// gliderlabs/docker-alpine issue 30.
     "CD403" "multi-certificate-file" Warning "a source holds several certificates, so that the hash directory gets none"
 }
 

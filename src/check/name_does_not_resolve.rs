@@ -5,13 +5,13 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The name has no address here: a typing error, a resolver that can't be reached, a search domain that is missing,
-    /// or (in a container) no resolver configuration at all. No connection was tried.
+    /// **What it means.** The name has no address here: a typing error, a resolver that can't be reached, a search domain that is
+    /// missing, or (in a container) no resolver configuration at all. No connection was tried.
     ///
     /// **How it is found.** The system's resolver returned no address. `localhost` is never asked of it.
     ///
-    /// **What to do.** Ask the resolver (`getent hosts`), read `/etc/resolv.conf`; to go on without it, give the address by `--connect`
-    /// and keep the name.
+    /// **What to do.** Ask the resolver (`getent hosts`), read `/etc/resolv.conf`; to go on without it, give the address by
+    /// `--connect` and keep the name.
     ///
     /// **Sources.** getaddrinfo(3), EAI_NONAME and EAI_AGAIN; RFC 6761, section 6.3 (localhost).
     "CD106" "name-does-not-resolve" Error "the host name has no address"

@@ -5,10 +5,11 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The operating system could not send anything: there is no route, the interface is down, the address family is
-    /// missing (IPv6 without IPv6), or a local rule forbids it.
+    /// **What it means.** The operating system could not send anything: there is no route, the interface is down, the address
+    /// family is missing (IPv6 without IPv6), or a local rule forbids it.
     ///
-    /// **How it is found.** connect(2) failed with ENETUNREACH, EHOSTUNREACH, EACCES or another error of its own; its words are shown.
+    /// **How it is found.** connect(2) failed with ENETUNREACH, EHOSTUNREACH, EACCES or another error of its own; its words are
+    /// shown.
     ///
     /// **What to do.** Look at the route; in a container, at its network.
     ///

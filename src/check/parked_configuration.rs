@@ -8,8 +8,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The configuration was edited, so the package manager left it alone and put its new list beside it (`.apk-new`). CAs
-    /// that were added since are not enabled, and those that were dropped are still named, until somebody merges the two.
+    /// **What it means.** The configuration was edited, so the package manager left it alone and put its new list beside it
+    /// (`.apk-new`). CAs that were added since are not enabled, and those that were dropped are still named, until somebody
+    /// merges the two.
     ///
     /// **How it is found.** The parked file's name beside the configuration.
     ///

@@ -9,8 +9,8 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A file of the store holds a private key. Store files are readable for everybody and are copied into the bundle, into
-    /// images and backups: the key must be taken for known.
+    /// **What it means.** A file of the store holds a private key. Store files are readable for everybody and are copied into the
+    /// bundle, into images and backups: the key must be taken for known.
     ///
     /// **How it is found.** A PEM block of a private key in a source, the bundle or the hash directory.
     ///

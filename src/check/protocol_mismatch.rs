@@ -9,8 +9,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** Client and server have no protocol version or security level in common, so no certificate was ever shown: the server
-    /// speaks only what was retired (SSL 3, TLS 1.0), or only TLS 1.3 to a client that was limited to 1.2, or demands a stronger level.
+    /// **What it means.** Client and server have no protocol version or security level in common, so no certificate was ever
+    /// shown: the server speaks only what was retired (SSL 3, TLS 1.0), or only TLS 1.3 to a client that was limited to 1.2, or
+    /// demands a stronger level.
     ///
     /// **How it is found.** Alert 70 (protocol_version), 71 (insufficient_security) or 86 (inappropriate_fallback).
     ///

@@ -11,9 +11,9 @@ use crate::{
 use super::{Case, deselect_name_mapped::link_name, support};
 
 rule! {
-    /// **What it means.** Two sources have the same file name in different folders. Both get into the bundle, but there is only one link in
-    /// the hash directory: Debian's tool lets the last one win (and reports "2 added" at every run), Alpine's the local one. The other is
-    /// not found by hash.
+    /// **What it means.** Two sources have the same file name in different folders. Both get into the bundle, but there is only
+    /// one link in the hash directory: Debian's tool lets the last one win (and reports "2 added" at every run), Alpine's the
+    /// local one. The other is not found by hash.
     ///
     /// **How it is found.** Names of the enabled sources, mapped as the tool maps them.
     ///

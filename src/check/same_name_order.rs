@@ -9,18 +9,18 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** Two anchors of a store have the same name, one has expired, and a client that takes the first match takes the
-    /// dead one. OpenSSL up to 1.0.2 and BoringSSL's X509 verifier (gRPC, curl_cffi) have no preference for valid certificates. And
-    /// because a file (CAfile) shadows the directory (CApath) for every OpenSSL, an expired root in the bundle hides the renewed one that only the
-    /// directory holds, even from OpenSSL 1.1.1 and 3.
+    /// **What it means.** Two anchors of a store have the same name, one has expired, and a client that takes the first match
+    /// takes the dead one. OpenSSL up to 1.0.2 and BoringSSL's X509 verifier (gRPC, curl_cffi) have no preference for valid
+    /// certificates. And because a file (CAfile) shadows the directory (CApath) for every OpenSSL, an expired root in the bundle
+    /// hides the renewed one that only the directory holds, even from OpenSSL 1.1.1 and 3.
     ///
-    /// **How it is found.** Subjects are compared in OpenSSL's canonical form; the order is that of the bundle, and `.0` before `.1` in
-    /// the hash directory.
+    /// **How it is found.** Subjects are compared in OpenSSL's canonical form; the order is that of the bundle, and `.0` before
+    /// `.1` in the hash directory.
     ///
     /// **What to do.** Take the expired one out.
     ///
-    /// **Sources.** `X509_STORE_get1_issuer` and `lookup_certs_sk` in OpenSSL's crypto/x509; openssl/openssl issues 2495 and 16304; measured with
-    /// 1.0.2n, 1.1.1w, 3.0 and BoringSSL.
+    /// **Sources.** `X509_STORE_get1_issuer` and `lookup_certs_sk` in OpenSSL's crypto/x509; openssl/openssl issues 2495 and
+    /// 16304; measured with 1.0.2n, 1.1.1w, 3.0 and BoringSSL.
     "CD304" "same-name-order" Warning "two anchors have one name, and the expired one is found first"
 }
 

@@ -8,13 +8,14 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server's certificate is signed by itself and is not in the store: nobody vouches for it. Usual on appliances, on
-    /// fresh installations and for the default virtual host.
+    /// **What it means.** The server's certificate is signed by itself and is not in the store: nobody vouches for it. Usual on
+    /// appliances, on fresh installations and for the default virtual host.
     ///
-    /// **How it is found.** Subject and issuer of the first certificate are one name, its key identifiers agree, and no store holds it.
+    /// **How it is found.** Subject and issuer of the first certificate are one name, its key identifiers agree, and no store
+    /// holds it.
     ///
-    /// **What to do.** Have it replaced by one from a CA. To trust just this one, compare its SHA-256 by another way first, then add it;
-    /// rustls refuses a CA certificate as a server's own even then.
+    /// **What to do.** Have it replaced by one from a CA. To trust just this one, compare its SHA-256 by another way first, then
+    /// add it; rustls refuses a CA certificate as a server's own even then.
     ///
     /// **Sources.** X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT (18); RFC 9525.
     "CD209" "self-signed-leaf" Error "the server's certificate is signed by itself"

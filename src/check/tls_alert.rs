@@ -8,12 +8,13 @@ use crate::{
 use super::{Case, protocol_mismatch, support};
 
 rule! {
-    /// **What it means.** The server speaks TLS and refused this conversation by an alert. The number says why: 112 knows no such name,
-    /// 40 found nothing in common (cipher suites, groups, or no certificate for the name), 116 wants a client certificate, 48 and 42 to 46
-    /// dislike the client's certificate, 80 is the server's own trouble, 120 knows none of the application protocols.
+    /// **What it means.** The server speaks TLS and refused this conversation by an alert. The number says why: 112 knows no such
+    /// name, 40 found nothing in common (cipher suites, groups, or no certificate for the name), 116 wants a client certificate,
+    /// 48 and 42 to 46 dislike the client's certificate, 80 is the server's own trouble, 120 knows none of the application
+    /// protocols.
     ///
-    /// **How it is found.** An alert record came instead of a certificate, or after it (then the chain is still judged, and the finding
-    /// is a warning). Alerts 70, 71 and 86 are CD505.
+    /// **How it is found.** An alert record came instead of a certificate, or after it (then the chain is still judged, and the
+    /// finding is a warning). Alerts 70, 71 and 86 are CD505.
     ///
     /// **What to do.** For 112 and 40, check the name in SNI (`--servername`); for 116 and 42 to 46, give `--cert` and `--key`.
     ///

@@ -8,16 +8,16 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** An anchor's key is shorter than clients of today demand (RSA or DSA below 2048 bits), so that OpenSSL at security
-    /// level 2, Mbed TLS, rustls and pyca refuse every path to it; or it was signed with MD2 or MD5, which only tells its age: nobody
-    /// checks the signature of an anchor. A SHA-1 self-signature is no weakness and is not reported.
+    /// **What it means.** An anchor's key is shorter than clients of today demand (RSA or DSA below 2048 bits), so that OpenSSL
+    /// at security level 2, Mbed TLS, rustls and pyca refuse every path to it; or it was signed with MD2 or MD5, which only tells
+    /// its age: nobody checks the signature of an anchor. A SHA-1 self-signature is no weakness and is not reported.
     ///
     /// **How it is found.** Algorithm and size of the key; digest of the signature.
     ///
     /// **What to do.** Take it out; ask its owner for the successor.
     ///
-    /// **Sources.** NIST SP 800-57 part 1, table 2; CA/Browser Forum Baseline Requirements, section 6.1.5; SSL_CTX_set_security_level(3); measured with
-    /// 80 clients on a 1024-bit root.
+    /// **Sources.** NIST SP 800-57 part 1, table 2; CA/Browser Forum Baseline Requirements, section 6.1.5;
+    /// SSL_CTX_set_security_level(3); measured with 80 clients on a 1024-bit root.
     "CD306" "weak-anchor" Warning "an anchor has a weak key or an ancient signature"
 }
 

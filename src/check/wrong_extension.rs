@@ -9,16 +9,16 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A certificate lies in the local folder under a name that the refresh tool does not take: Debian and Ubuntu read only
-    /// `*.crt` in lower case (`.pem`, `.cer` and `.CRT` are passed over in silence), Alpine reads every name but those with a leading dot. It
-    /// looks installed and is not trusted.
+    /// **What it means.** A certificate lies in the local folder under a name that the refresh tool does not take: Debian and
+    /// Ubuntu read only `*.crt` in lower case (`.pem`, `.cer` and `.CRT` are passed over in silence), Alpine reads every name but
+    /// those with a leading dot. It looks installed and is not trusted.
     ///
     /// **How it is found.** Files with certificates in the local folder that the tool passes over.
     ///
     /// **What to do.** Rename it and refresh.
     ///
-    /// **Sources.** update-ca-certificates(8); recorded runs `fixtures/roots/debian` 17 and `fixtures/roots/alpine` 17; gliderlabs/docker-alpine
-    /// issue 260.
+    /// **Sources.** update-ca-certificates(8); recorded runs `fixtures/roots/debian` 17 and `fixtures/roots/alpine` 17;
+    /// gliderlabs/docker-alpine issue 260.
     "CD406" "wrong-extension" Warning "a local certificate is not read because of its name"
 }
 
