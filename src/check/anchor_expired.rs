@@ -56,8 +56,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         .iter()
         .filter_map(|v| support::dead(case, v, &trusted).and_then(|(_, anchor)| anchor).map(|anchor| (v, anchor)))
         .collect();
-    for place in support::places(case) {
-        for anchor in place.anchors.iter().filter(|a| a.certificate.is_expired(case.at)) {
+    for place in support::places(case, |c| c.is_expired(case.at)) {
+        for anchor in &place.anchors {
             let refusals: Vec<&ClientVerdict> =
                 dead.iter().filter(|(v, dead)| *dead == anchor.certificate && reads(v, anchor)).map(|(v, _)| *v).collect();
             out.push(finding(case, &place, anchor, &refusals));
@@ -142,10 +142,11 @@ fn trusted_despite_expiry(case: &Case<'_>, anchor: &Anchor) -> Option<String> {
 
 /// A valid anchor of the same store with the same name or key: the renewed root.
 fn heir(case: &Case<'_>, place: &Place<'_>, dead: &Certificate) -> Option<String> {
-    let valid = place.anchors.iter().map(|a| &a.certificate).filter(|c| !c.is_expired(case.at));
-    let same = valid.into_iter().find(|c| c.spki() == dead.spki() || c.subject().raw() == dead.subject().raw())?;
-    let until = same.validity().not_after?;
-    Some(format!("{} ({}), in this store and valid to {until}", same.label(), same.fingerprint().short()))
+    let mut all = place.store.into_iter().flat_map(support::store_certificates);
+    let same = |c: &&Certificate| c.spki() == dead.spki() || c.subject().raw() == dead.subject().raw();
+    let heir = all.find(|c| !c.is_expired(case.at) && same(c))?;
+    let until = heir.validity().not_after?;
+    Some(format!("{} ({}), in this store and valid to {until}", heir.label(), heir.fingerprint().short()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! CD302.
 
 use crate::{
+    base::At,
     edit::Applicability,
     finding::{Finding, Intent, Remedy, Severity},
     path::Verdict,
@@ -24,10 +25,11 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let horizon = case.at.plus_days(case.within);
-    for place in support::places(case) {
+    let soon = |end: &At| *end >= case.at && *end <= horizon;
+    for place in support::places(case, |c| c.validity().not_after.as_ref().is_some_and(soon)) {
         for anchor in &place.anchors {
             let certificate = &anchor.certificate;
-            let Some(end) = certificate.validity().not_after.filter(|end| *end >= case.at && *end <= horizon) else { continue };
+            let Some(end) = certificate.validity().not_after else { continue };
             let used = case
                 .verdicts
                 .iter()

@@ -21,8 +21,8 @@ rule! {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for place in support::places(case) {
-        for anchor in place.anchors.iter().filter(|a| a.certificate.is_not_yet_valid(case.at)) {
+    for place in support::places(case, |c| c.is_not_yet_valid(case.at)) {
+        for anchor in &place.anchors {
             let certificate = &anchor.certificate;
             let Some(start) = certificate.validity().not_before else { continue };
             let label = certificate.label();

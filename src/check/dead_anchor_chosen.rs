@@ -59,9 +59,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for dead in groups {
             let valid = case.paths.get(index).and_then(|paths| paths.iter().find(|p| p.anchored && p.rejections.is_empty()));
             let mut finding = describe(case, index, &dead, valid);
-            let places = support::places(case);
-            let held = places.iter().flat_map(|p| p.anchors.iter().map(move |a| (p, a)));
-            let held: Vec<_> = held.filter(|(_, a)| a.certificate == dead.certificate).collect();
+            let places = support::places(case, |c| *c == dead.certificate);
+            let held: Vec<_> = places.iter().flat_map(|p| p.anchors.iter().map(move |a| (p, a))).collect();
             finding.evidence = held.iter().flat_map(|(_, a): &(_, &Anchor)| support::evidence(a)).collect();
             // What is sent and leads to it: the cross-certificate itself, or what the anchor signed.
             let leads_there = |c: &&(usize, &Certificate)| {

@@ -23,8 +23,8 @@ rule! {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for place in support::places(case) {
-        for anchor in place.anchors.iter().filter(|a| is_no_ca(&a.certificate)) {
+    for place in support::places(case, is_no_ca) {
+        for anchor in &place.anchors {
             let certificate = &anchor.certificate;
             let label = certificate.label();
             let pinned = support::is_self_signed(certificate);

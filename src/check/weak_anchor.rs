@@ -32,15 +32,19 @@ pub(super) fn weak_key(certificate: &Certificate) -> Option<String> {
     (short || small_curve).then(|| key.to_string())
 }
 
+/// Whether a certificate was signed with MD2 or MD5.
+fn is_ancient(certificate: &Certificate) -> bool {
+    matches!(certificate.signature_algorithm().hash, Some(Hash::Md2 | Hash::Md5))
+}
+
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for place in support::places(case) {
+    for place in support::places(case, |c| weak_key(c).is_some() || is_ancient(c)) {
         for anchor in &place.anchors {
             let certificate = &anchor.certificate;
             let label = certificate.label();
-            let ancient = matches!(certificate.signature_algorithm().hash, Some(Hash::Md2 | Hash::Md5));
             let (message, severity) = match weak_key(certificate) {
                 Some(key) => (format!("{label} has a weak key ({key})"), Severity::Warning),
-                None if ancient => (format!("{label} was signed with {}", certificate.signature_algorithm()), Severity::Note),
+                None if is_ancient(certificate) => (format!("{label} was signed with {}", certificate.signature_algorithm()), Severity::Note),
                 None => continue,
             };
             let mut finding = Finding::new(&CHECK, &label, message);
