@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Case, ClientVerdict, 
+    Case, ClientVerdict,
     support::{self, Place},
 };
 
@@ -44,8 +44,8 @@ const HISTORIC: [(&str, &str); 2] = [
     ),
     (
         "0687260331a72403d909f105e69bcf0d32e1bd2493ffc6d9206d11bcd6770739",
-        "OpenSSL up to 1.0.2, GnuTLS before 3.6.14 and LibreSSL up to 3.1.5 refuse servers that still send ISRG Root X1's cross-certificate \
-         under it",
+        "OpenSSL up to 1.0.2, GnuTLS before 3.6.14 and LibreSSL up to 3.1.5 refuse servers that still send ISRG Root X1's \
+         cross-certificate under it",
     ),
 ];
 
@@ -119,9 +119,10 @@ fn reads(verdict: &ClientVerdict, anchor: &Anchor) -> bool {
         return true;
     }
     let seen = |place: &str| {
-        anchor.origins.iter().any(|o| {
-            [&o.path, &o.real].into_iter().any(|path| path.to_string() == place || path.parent().to_string() == place)
-        })
+        anchor
+            .origins
+            .iter()
+            .any(|o| [&o.path, &o.real].into_iter().any(|path| path.to_string() == place || path.parent().to_string() == place))
     };
     places.any(|place| seen(place))
 }
@@ -155,7 +156,8 @@ mod tests {
 
     #[test]
     fn is_clutter_when_nobody_is_hurt() {
-        let world = World::at("2026-11-22").store(debian(&[("mozilla/AddTrust.crt", ADDTRUST), ("mozilla/USERTrust.crt", USERTRUST)]));
+        let world =
+            World::at("2026-11-22").store(debian(&[("mozilla/AddTrust.crt", ADDTRUST), ("mozilla/USERTrust.crt", USERTRUST)]));
         let finding = world.one(&CHECK);
         assert_eq!((finding.severity, finding.harm), (Severity::Note, Some(Harm::Clutter)));
         assert_eq!(finding.message, "AddTrust External CA Root expired 6 years ago; no client is hurt by it");
@@ -185,7 +187,8 @@ mod tests {
         assert_eq!(finding.targets, ["localhost"]);
         // The expired cross-certificate was reported: its issuer is the anchor.
         let store = debian(&[("mozilla/A.crt", STORE_A), ("mozilla/U.crt", STORE_U)]);
-        let world = World::at(LAB).store(store).presenting("localhost", CHAIN_ADDTRUST).expired(&OLD_OPENSSL, path[..3].to_vec(), 2);
+        let world =
+            World::at(LAB).store(store).presenting("localhost", CHAIN_ADDTRUST).expired(&OLD_OPENSSL, path[..3].to_vec(), 2);
         assert_eq!(world.one(&CHECK).harm, Some(Harm::BreaksChain));
     }
 

@@ -47,7 +47,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for (at, certificate) in presented.certificates.iter().enumerate().filter(|(_, c)| !c.defects().is_empty()) {
             let label = certificate.label();
             let defects: Vec<String> = certificate.defects().iter().map(|d| words(certificate, d)).collect();
-            let mut finding = support::about(&CHECK, target, format!("{label}, which {target} sends, is malformed: {}", defects.join("; ")));
+            let mut finding =
+                support::about(&CHECK, target, format!("{label}, which {target} sends, is malformed: {}", defects.join("; ")));
             finding.facts = vec![("sha256", certificate.fingerprint().to_string())];
             finding.evidence = vec![support::sent(endpoint, presented, at)];
             let text = format!("have {label} issued again by software that follows RFC 5280");
@@ -112,7 +113,10 @@ mod tests {
         let mut opaque = presented(CHAIN_PLAIN);
         opaque.opaque.push((2, "not a certificate: no validity".into()));
         assert_eq!(World::at(LAB).presented("localhost", opaque).one(&CHECK).severity, Severity::Error);
-        assert_eq!(World::at(LAB).failing(ConnectFailure::Unreadable("no PEM block".into())).one(&CHECK).severity, Severity::Error);
+        assert_eq!(
+            World::at(LAB).failing(ConnectFailure::Unreadable("no PEM block".into())).one(&CHECK).severity,
+            Severity::Error
+        );
     }
 
     #[test]

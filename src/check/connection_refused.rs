@@ -20,7 +20,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (target, failure) in support::failures(case) {
         let ConnectFailure::Refused(said) = failure else { continue };
         let (_, port) = support::host_port(target);
-        let mut finding = support::about(&CHECK, target, format!("{target} refuses the connection: nothing listens on port {port}"));
+        let mut finding =
+            support::about(&CHECK, target, format!("{target} refuses the connection: nothing listens on port {port}"));
         finding.facts.push(("said", said.clone()));
         finding.facts.push(("usually", "the service is stopped, or listens on another port or only on 127.0.0.1".into()));
         let text = "on the server, look for the listener and start the service";

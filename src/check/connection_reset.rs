@@ -23,7 +23,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if *failure != ConnectFailure::Reset {
             continue;
         }
-        let mut finding = support::about(&CHECK, target, format!("the connection to {target} was reset before a certificate came"));
+        let mut finding =
+            support::about(&CHECK, target, format!("the connection to {target} was reset before a certificate came"));
         finding.facts.push(("usually", "a middlebox dislikes the name or the protocol, or the server limits or crashes".into()));
         let text = "ask again without a server name: if that is answered, something on the way filters by name";
         let command = format!("certdoctor inspect --servername none {}", support::shell(&target.text));

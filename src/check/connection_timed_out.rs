@@ -23,7 +23,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let ConnectFailure::TimedOut(step) = failure else { continue };
         let message = format!("{target} does not answer: timed out while {step}");
         let mut finding = support::about(&CHECK, target, message);
-        finding.facts.push(("usually", "a firewall or security group drops the packets, or the server waits for another protocol".into()));
+        finding
+            .facts
+            .push(("usually", "a firewall or security group drops the packets, or the server waits for another protocol".into()));
         let (host, port) = support::host_port(target);
         let text = "see how far packets come, and ask for the port to be opened";
         finding.remedies.push(support::by_hand(text, Some(format!("traceroute -T -p {port} {host}"))));

@@ -52,7 +52,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             } else if part == "bundle" {
                 ("make the bundle again from its sources", support::refresh(store, false))
             } else {
-                ("put the right certificate in its place, or take the file away", Some(format!("openssl x509 -noout -subject -in {shown}")))
+                (
+                    "put the right certificate in its place, or take the file away",
+                    Some(format!("openssl x509 -noout -subject -in {shown}")),
+                )
             };
             finding.remedies.push(Remedy::new(Intent::Repair(file.path.clone()), Applicability::Manual, text, command));
             out.push(finding);
@@ -96,7 +99,10 @@ mod tests {
         let finding = World::at(LAB).store(cert_pem(&format!("{STORE_U}{}", STORE_A.replacen("MII", "AII", 1)))).one(&CHECK);
         assert_eq!(finding.severity, Severity::Error);
         assert!(finding.message.ends_with("OpenSSL refuses the whole file"), "{}", finding.message);
-        assert_eq!(World::at(LAB).store(debian(&[("empty.crt", "")])).one(&CHECK).message.rsplit(' ').next(), Some("certificate"));
+        assert_eq!(
+            World::at(LAB).store(debian(&[("empty.crt", "")])).one(&CHECK).message.rsplit(' ').next(),
+            Some("certificate")
+        );
     }
 
     #[test]

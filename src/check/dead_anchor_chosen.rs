@@ -64,7 +64,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.evidence = held.iter().flat_map(|(_, a): &(_, &Anchor)| support::evidence(a)).collect();
             // What is sent and leads to it: the cross-certificate itself, or what the anchor signed.
             let leads_there = |c: &&(usize, &Certificate)| {
-                c.1 == &dead.certificate || dead.is_anchor && c.1.is_ca() && !support::is_self_signed(c.1) && support::issued(&dead.certificate, c.1)
+                c.1 == &dead.certificate
+                    || dead.is_anchor && c.1.is_ca() && !support::is_self_signed(c.1) && support::issued(&dead.certificate, c.1)
             };
             let certificates = &presented.certificates;
             let sent: Vec<(usize, &Certificate)> = certificates.iter().enumerate().skip(1).collect();
@@ -75,7 +76,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             }
             let target = &endpoint.target;
             for (_, cross) in &sent {
-                let text = format!("have {target} stop sending the cross-certificate of {} under {}", cross.label(), cross.issuer().label());
+                let text = format!(
+                    "have {target} stop sending the cross-certificate of {} under {}",
+                    cross.label(),
+                    cross.issuer().label()
+                );
                 let command = format!("certdoctor inspect --showcerts {}", support::shell(&target.text));
                 let intent = Intent::StopServing((*cross).clone());
                 finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, Some(command)));
@@ -97,7 +102,8 @@ fn describe(case: &Case<'_>, index: usize, dead: &Dead<'_>, valid: Option<&Attem
     let (_, accepting) = support::refusing_and_accepting(case, index);
     let mut refusing: Vec<&str> = dead.refusing.iter().map(|v| v.client.as_str()).collect();
     refusing.dedup();
-    let what = if dead.is_anchor { label.clone() } else { format!("the cross-certificate under {}", dead.certificate.issuer().label()) };
+    let what =
+        if dead.is_anchor { label.clone() } else { format!("the cross-certificate under {}", dead.certificate.issuer().label()) };
     let since = dead.certificate.validity().not_after.map_or_else(String::new, |end| format!(" (expired {end})"));
     let way_out = match valid.and_then(|v| v.path.last()) {
         Some(root) => format!("a valid path to {} exists", root.label()),
@@ -108,7 +114,11 @@ fn describe(case: &Case<'_>, index: usize, dead: &Dead<'_>, valid: Option<&Attem
     let message = format!("{clients} {verb} {target} over {what}{since}; {way_out}");
     let mut finding = support::about(&CHECK, target, message);
     finding.facts = vec![("dead certificate", format!("{label} ({})", dead.certificate.fingerprint()))];
-    if let Some(path) = dead.refusing.first().and_then(|v| if let crate::path::Verdict::Untrusted { path, .. } = &v.verdict { Some(path) } else { None }) {
+    if let Some(path) = dead
+        .refusing
+        .first()
+        .and_then(|v| if let crate::path::Verdict::Untrusted { path, .. } = &v.verdict { Some(path) } else { None })
+    {
         finding.facts.push(("path chosen", way(path)));
     }
     finding.facts.extend(valid.map(|v| ("valid path", way(&v.path))));
@@ -161,11 +171,8 @@ mod tests {
         assert!(finding.evidence.iter().any(|e| e.what == "certificate 3 of 3 from localhost"));
         let intents: Vec<_> = finding.remedies.iter().map(|r| std::mem::discriminant(&r.intent)).collect();
         let a = certificate(STORE_A);
-        let wanted = [
-            Intent::Distrust(a.clone(), "debian"),
-            Intent::StopServing(a),
-            Intent::UpgradeClient("OpenSSL 1.1.0".into()),
-        ];
+        let wanted =
+            [Intent::Distrust(a.clone(), "debian"), Intent::StopServing(a), Intent::UpgradeClient("OpenSSL 1.1.0".into())];
         assert_eq!(intents, wanted.each_ref().map(std::mem::discriminant));
         assert!(finding.facts.contains(&("accepted by", "openssl-3".into())));
     }

@@ -93,10 +93,16 @@ mod tests {
     fn catches_a_comment() {
         let store = without(Selection::Commented, "mozilla/U.crt\n#mozilla/A.crt\n", Some(2));
         let finding = World::at(LAB).store(store).one(&CHECK);
-        assert_eq!(finding.message, "mozilla/A.crt was taken out by deleting or commenting its line: the next upgrade enables it again");
+        assert_eq!(
+            finding.message,
+            "mozilla/A.crt was taken out by deleting or commenting its line: the next upgrade enables it again"
+        );
         assert_eq!(finding.evidence[0].line, Some(2));
         let command = finding.remedies[0].command.as_deref().expect("a command");
-        assert!(command.starts_with(r"sed -i 's|^#[ \t]*mozilla/A\.crt$|!mozilla/A.crt|' /etc/ca-certificates.conf && "), "{command}");
+        assert!(
+            command.starts_with(r"sed -i 's|^#[ \t]*mozilla/A\.crt$|!mozilla/A.crt|' /etc/ca-certificates.conf && "),
+            "{command}"
+        );
     }
 
     #[test]

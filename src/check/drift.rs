@@ -71,10 +71,15 @@ fn all_agree(store: &Store, bundle: &CertFile) -> bool {
     };
     let selected = sorted(&mut support::enabled(store).flat_map(|s| s.file.certificates()).map(|(_, c)| c));
     let by_hash = |d| sorted(&mut support::by_hash(store, d).into_iter());
-    selected == sorted(&mut bundle.certificates().map(|(_, c)| c)) && store.directory.as_ref().is_none_or(|d| by_hash(d) == selected)
+    selected == sorted(&mut bundle.certificates().map(|(_, c)| c))
+        && store.directory.as_ref().is_none_or(|d| by_hash(d) == selected)
 }
 
-fn held<'s>(store: &'s Store, bundle: &'s CertFile, java: Option<&'s CertFile>) -> BTreeMap<Fingerprint, (&'s Certificate, Held)> {
+fn held<'s>(
+    store: &'s Store,
+    bundle: &'s CertFile,
+    java: Option<&'s CertFile>,
+) -> BTreeMap<Fingerprint, (&'s Certificate, Held)> {
     let mut all: BTreeMap<Fingerprint, (&Certificate, Held)> = BTreeMap::new();
     let mut mark = |certificate: &'s Certificate, set: fn(&mut Held)| {
         set(&mut all.entry(certificate.fingerprint()).or_insert((certificate, Held::default())).1);
@@ -130,13 +135,8 @@ fn finding(store: &Store, held: Held, whole: Held, certificates: &[&Certificate]
         finding.severity = Severity::Note;
     }
     finding.facts = vec![("certificates", support::list(&labels, 8)), ("who sees it", who(held, whole))];
-    let mut evidence: Vec<Evidence> = store
-        .anchors()
-        .iter()
-        .filter(|a| certificates.contains(&&a.certificate))
-        .take(8)
-        .flat_map(support::evidence)
-        .collect();
+    let mut evidence: Vec<Evidence> =
+        store.anchors().iter().filter(|a| certificates.contains(&&a.certificate)).take(8).flat_map(support::evidence).collect();
     if evidence.is_empty() {
         evidence.push(Evidence::file(&store.location, None, "store"));
     }

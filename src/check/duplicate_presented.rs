@@ -44,6 +44,8 @@ mod tests {
 
     #[test]
     fn is_silent_about_two_of_one_name() {
-        World::at(LAB).presenting("localhost", include_str!("../../fixtures/clients/chains/two-int-old-first.pem")).silent(&CHECK);
+        World::at(LAB)
+            .presenting("localhost", include_str!("../../fixtures/clients/chains/two-int-old-first.pem"))
+            .silent(&CHECK);
     }
 }

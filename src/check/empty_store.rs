@@ -30,7 +30,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if holds || store.bundle.as_ref().is_some_and(|b| !b.entries.is_empty()) {
             continue;
         }
-        let mut finding = Finding::new(&CHECK, path.to_string(), format!("{path} holds no anchor: who reads it refuses every server"));
+        let mut finding =
+            Finding::new(&CHECK, path.to_string(), format!("{path} holds no anchor: who reads it refuses every server"));
         finding.facts.push(("store", store.title.clone()));
         finding.facts.push(("selected sources", support::enabled(store).count().to_string()));
         finding.evidence = vec![Evidence::file(path, None, "empty")];

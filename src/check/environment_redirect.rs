@@ -73,7 +73,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.facts.push(("only in the system's store", missing.to_string()));
         }
         let files = set.redirect.file.iter().map(|f| Evidence::file(&f.path, None, format!("named by {}", set.variable)));
-        let directories = set.redirect.directories.iter().map(|d| Evidence::file(&d.path, None, format!("named by {}", set.variable)));
+        let directories =
+            set.redirect.directories.iter().map(|d| Evidence::file(&d.path, None, format!("named by {}", set.variable)));
         finding.evidence = files.chain(directories).collect();
         let text = format!("unset {} where it was set, or point it to the system's store", set.variable);
         let command = format!("unset {}", set.variable);

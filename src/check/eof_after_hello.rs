@@ -23,7 +23,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if *failure != ConnectFailure::EofAfterHello {
             continue;
         }
-        let mut finding = support::about(&CHECK, target, format!("{target} closed the connection after the hello, without an answer"));
+        let mut finding =
+            support::about(&CHECK, target, format!("{target} closed the connection after the hello, without an answer"));
         finding.facts.push(("usually", "TLS is not spoken there, no certificate for that name, or a middlebox".into()));
         let command = format!("certdoctor inspect --servername none --tls1_2 {}", support::shell(&target.text));
         finding.remedies.push(support::by_hand("ask again with TLS 1.2 and without a server name, and compare", Some(command)));

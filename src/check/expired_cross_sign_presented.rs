@@ -40,7 +40,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let Some((why, heir)) = dead_cross_sign(case, cross, &presented.certificates, &trusted) else { continue };
             let target = &endpoint.target;
             let label = cross.label();
-            let message = format!("{target} still sends the cross-certificate of {label} under {}, {why}", cross.issuer().label());
+            let message =
+                format!("{target} still sends the cross-certificate of {label} under {}, {why}", cross.issuer().label());
             let mut finding = support::about(&CHECK, target, message);
             let (refusing, _) = support::refusing_and_accepting(case, index);
             finding.facts = vec![("sha256", cross.fingerprint().to_string())];
@@ -88,7 +89,8 @@ mod tests {
 
     #[test]
     fn catches_an_expired_one() {
-        let finding = World::at(LAB).store(debian(&[("mozilla/U.crt", STORE_U)])).presenting("localhost", CHAIN_ADDTRUST).one(&CHECK);
+        let finding =
+            World::at(LAB).store(debian(&[("mozilla/U.crt", STORE_U)])).presenting("localhost", CHAIN_ADDTRUST).one(&CHECK);
         assert_eq!(
             finding.message,
             "localhost still sends the cross-certificate of Lab USERTrust RSA CA under Lab AddTrust External CA Root, \

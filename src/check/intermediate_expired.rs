@@ -36,7 +36,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let mut finding = support::about(&CHECK, target, message);
             let other = certificates.iter().chain(&trusted).find(|c| c.is_same_entity(dead) && !c.is_expired(case.at));
             let unused = !certificates.iter().any(|c| c != dead && support::issued(dead, c));
-            if unused || other.is_some() && !support::refusing_and_accepting(case, index).1.is_empty() || other.is_some() && case.verdicts.is_empty() {
+            if unused
+                || other.is_some() && !support::refusing_and_accepting(case, index).1.is_empty()
+                || other.is_some() && case.verdicts.is_empty()
+            {
                 finding.severity = Severity::Warning;
             }
             finding.facts = vec![("expired", end.to_string()), ("sha256", dead.fingerprint().to_string())];

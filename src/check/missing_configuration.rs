@@ -31,7 +31,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 let message = format!("/etc/ca-certificates.conf is missing: the next refresh {effect}");
                 let mut finding = Finding::new(&CHECK, "/etc/ca-certificates.conf", message);
                 finding.evidence = vec![Evidence::file(&"/etc/ca-certificates.conf".into(), None, "missing")];
-                let command = if store.kind == "alpine" { "apk fix --reinstall ca-certificates" } else { "dpkg-reconfigure ca-certificates" };
+                let command = if store.kind == "alpine" {
+                    "apk fix --reinstall ca-certificates"
+                } else {
+                    "dpkg-reconfigure ca-certificates"
+                };
                 let intent = Intent::Repair("/etc/ca-certificates.conf".into());
                 let text = "have the package write its list again";
                 finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, Some(command.into())));

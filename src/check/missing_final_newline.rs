@@ -32,11 +32,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let shown = support::shell(&file.path.to_string());
             let (message, severity, text, command) = if glued && part == "bundle" {
                 let message = format!("{} has two blocks on one line: OpenSSL refuses the whole file", file.path);
-                let split = format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
+                let split =
+                    format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
                 (message, Severity::Error, "put a newline between the blocks", support::refresh(store, false).unwrap_or(split))
             } else if glued {
                 let message = format!("{} has two blocks on one line: it spoils every file that it is put into", file.path);
-                let split = format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
+                let split =
+                    format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
                 (message, Severity::Warning, "put a newline between the blocks", split)
             } else if open {
                 let message = format!("{} ends without a newline", file.path);

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn catches() {
-        let finding = World::at(LAB).presenting("localhost", &leaf_with_aia()).store(debian(&[("mozilla/U.crt", STORE_U)])).one(&CHECK);
+        let finding =
+            World::at(LAB).presenting("localhost", &leaf_with_aia()).store(debian(&[("mozilla/U.crt", STORE_U)])).one(&CHECK);
         assert_eq!(finding.message, "localhost does not send Test Issuing CA, which issued its certificate");
         assert_eq!(finding.facts[1].1, "http://ca.example/issuing.der");
     }

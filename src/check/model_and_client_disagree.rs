@@ -24,7 +24,8 @@ fn run(_: &Case<'_>, _: &mut Vec<Finding>) {}
 #[must_use]
 pub fn disagreement(client: &str, version: &str, target: &str, real: &str, model: &str) -> Finding {
     let check: &Check = &CHECK;
-    let mut finding = Finding::new(check, client, format!("{client} and its model disagree about {target}: {real} against {model}"));
+    let mut finding =
+        Finding::new(check, client, format!("{client} and its model disagree about {target}: {real} against {model}"));
     finding.facts = vec![("version", version.to_owned()), ("client says", real.to_owned()), ("model says", model.to_owned())];
     finding.targets = vec![target.to_owned()];
     let command = format!("certdoctor verify -v --format json {}", support::shell(target));

@@ -40,7 +40,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let path = file.path.to_string();
             let stem = path.strip_suffix(".crt").unwrap_or(&path).to_owned();
             let (from, prefix) = (support::shell(&path), support::shell(&format!("{stem}-")));
-            let split = format!("csplit -sz -b '%02d.crt' -f {prefix} {from} '/-----BEGIN CERTIFICATE-----/' '{{*}}' && rm {from}");
+            let split =
+                format!("csplit -sz -b '%02d.crt' -f {prefix} {from} '/-----BEGIN CERTIFICATE-----/' '{{*}}' && rm {from}");
             let command = support::refresh(store, false).map(|refresh| format!("{split} && {refresh}"));
             let intent = Intent::Repair(file.path.clone());
             finding.remedies.push(Remedy::new(intent, Applicability::Manual, "split it into one certificate a file", command));

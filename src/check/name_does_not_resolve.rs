@@ -23,7 +23,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let (host, _) = support::host_port(target);
         let mut finding = support::about(&CHECK, target, format!("the name of {target} does not resolve here"));
         finding.facts.push(("said", said.clone()));
-        finding.remedies.push(support::by_hand("ask the resolver, and correct the name or the resolver", Some(format!("getent hosts {host}"))));
+        finding.remedies.push(support::by_hand(
+            "ask the resolver, and correct the name or the resolver",
+            Some(format!("getent hosts {host}")),
+        ));
         out.push(finding);
     }
 }

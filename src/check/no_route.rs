@@ -28,7 +28,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.facts.push(("said", said.clone()));
         let (host, _) = support::host_port(target);
         let text = "see which way packets to it would take";
-        finding.remedies.push(support::by_hand(text, Some(format!("ip route get \"$(getent hosts {host} | awk '{{print $1; exit}}')\""))));
+        finding
+            .remedies
+            .push(support::by_hand(text, Some(format!("ip route get \"$(getent hosts {host} | awk '{{print $1; exit}}')\""))));
         out.push(finding);
     }
 }

@@ -24,7 +24,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     if !case.facts.stores.is_empty() || case.facts.given.is_some() {
         return;
     }
-    let mut finding = Finding::new(&CHECK, "trust store", "no trust store was found: clients without roots of their own refuse everything");
+    let mut finding =
+        Finding::new(&CHECK, "trust store", "no trust store was found: clients without roots of their own refuse everything");
     if (0..case.facts.endpoints.len()).any(|i| support::verdicts(case, i).next().is_some()) {
         finding.severity = Severity::Error;
     }

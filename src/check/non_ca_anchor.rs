@@ -74,6 +74,8 @@ mod tests {
 
     #[test]
     fn is_silent_about_roots() {
-        World::at(LAB).store(debian(&[("mozilla/A.crt", ADDTRUST), ("mozilla/B.crt", DST_X3), ("mozilla/C.crt", GLOBALSIGN)])).silent(&CHECK);
+        World::at(LAB)
+            .store(debian(&[("mozilla/A.crt", ADDTRUST), ("mozilla/B.crt", DST_X3), ("mozilla/C.crt", GLOBALSIGN)]))
+            .silent(&CHECK);
     }
 }

@@ -22,7 +22,9 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in &case.facts.stores {
-        let Some((configuration, parked)) = store.configuration.as_ref().and_then(|c| Some((c, c.parked.as_ref()?))) else { continue };
+        let Some((configuration, parked)) = store.configuration.as_ref().and_then(|c| Some((c, c.parked.as_ref()?))) else {
+            continue;
+        };
         let message = format!("{parked} is not in force: new certificates of the package are not enabled");
         let mut finding = Finding::new(&CHECK, parked.to_string(), message);
         let (old, new) = (&configuration.path, parked);

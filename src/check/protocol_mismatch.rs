@@ -32,7 +32,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if !is_mismatch(*number) {
             continue;
         }
-        let message = format!("{target} has no protocol version or level in common with clients of today (alert {number}, {name})");
+        let message =
+            format!("{target} has no protocol version or level in common with clients of today (alert {number}, {name})");
         let mut finding = support::about(&CHECK, target, message);
         let (host, port) = support::host_port(target);
         let text = "enable TLS 1.2 and 1.3 on the server; see what it speaks now by asking for one version at a time";

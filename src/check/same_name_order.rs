@@ -125,7 +125,11 @@ mod tests {
     #[test]
     fn catches_the_expired_one_first() {
         let finding = World::at(LAB).store(cert_pem(&format!("{W0}{W1}"))).one(&CHECK);
-        assert!(finding.message.starts_with("Lab Renewed Root (expired 2021-01-01T00:00:00Z) is found before"), "{}", finding.message);
+        assert!(
+            finding.message.starts_with("Lab Renewed Root (expired 2021-01-01T00:00:00Z) is found before"),
+            "{}",
+            finding.message
+        );
         assert_eq!(finding.evidence[0].line, Some(1));
         let store = debian(&[("mozilla/W0.crt", W0), ("mozilla/W1.crt", W1)]);
         assert!(World::at(LAB).store(store).one(&CHECK).facts[1].1.starts_with("OpenSSL up to 1.0.2"));

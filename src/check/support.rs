@@ -25,8 +25,8 @@ pub(super) struct Place<'a> {
     pub(super) anchors: Vec<Anchor>,
 }
 
-/// Every place that holds anchors (stores, what `--CAfile` names, what variables name), with the anchors that `wanted` picks. Places
-/// without such an anchor are left out, and cost next to nothing: most checks look for what a sound store has not.
+/// Every place that holds anchors (stores, what `--CAfile` names, what variables name), with the anchors that `wanted` picks.
+/// Places without such an anchor are left out, and cost next to nothing: most checks look for what a sound store has not.
 pub(super) fn places<'a>(case: &Case<'a>, wanted: impl Fn(&Certificate) -> bool) -> Vec<Place<'a>> {
     let pick = |place: Place<'a>| {
         let anchors: Vec<Anchor> = place.anchors.into_iter().filter(|a| wanted(&a.certificate)).collect();
@@ -90,8 +90,8 @@ pub(super) fn trusted(case: &Case<'_>) -> Vec<Certificate> {
     all.into_iter().filter(|c| seen.insert(c.fingerprint())).cloned().collect()
 }
 
-/// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature is
-/// not looked at.
+/// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature
+/// is not looked at.
 pub(super) fn issued(issuer: &Certificate, child: &Certificate) -> bool {
     if issuer.subject().raw() != child.issuer().raw() && issuer.subject().canonical() != child.issuer().canonical() {
         return false;
@@ -151,8 +151,8 @@ pub(super) fn refused_or_unjudged(case: &Case<'_>, endpoint: usize) -> bool {
     !refusing.is_empty() || accepting.is_empty()
 }
 
-/// The certificate above the leaf for whose expiry a client refuses, and the expired anchor behind it: the same certificate, or the one
-/// that issued it.
+/// The certificate above the leaf for whose expiry a client refuses, and the expired anchor behind it: the same certificate, or
+/// the one that issued it.
 pub(super) fn dead<'v>(
     case: &Case<'_>,
     verdict: &'v ClientVerdict,
@@ -169,8 +169,8 @@ pub(super) fn dead<'v>(
     Some((certificate, anchor.cloned()))
 }
 
-/// Which certificates a lookup by subject hash really finds. A local file may have got another content under its name: then its link
-/// has the hash of the old subject.
+/// Which certificates a lookup by subject hash really finds. A local file may have got another content under its name: then its
+/// link has the hash of the old subject.
 pub(super) fn by_hash<'s>(store: &'s Store, directory: &'s HashDirectory) -> Vec<&'s Certificate> {
     let local: BTreeSet<&[u8]> =
         store.sources.iter().filter(|s| s.owner == SourceOwner::Local).map(|s| s.file.real.as_bytes()).collect();
@@ -185,8 +185,8 @@ pub(super) fn enabled(store: &Store) -> impl Iterator<Item = &crate::facts::Sour
     store.sources.iter().filter(|s| s.selection == Selection::Enabled)
 }
 
-/// Every file of a store that clients or the refresh tool read: enabled sources, bundle, derived outputs, directory entries other than
-/// hash links.
+/// Every file of a store that clients or the refresh tool read: enabled sources, bundle, derived outputs, directory entries other
+/// than hash links.
 pub(super) fn files(store: &Store) -> impl Iterator<Item = (&'static str, &CertFile)> {
     let plain = store.directory.iter().flat_map(|d| &d.entries).filter(|e| e.hash.is_none() && e.link.is_none());
     let bundle = store.bundle.as_ref().map(|b| &b.real);

@@ -26,15 +26,20 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for endpoint in &case.facts.endpoints {
         let target = &endpoint.target;
         let (number, name, severity) = match &endpoint.outcome {
-            Err(ConnectFailure::Alert { number, name }) if !protocol_mismatch::is_mismatch(*number) => (*number, *name, Severity::Error),
+            Err(ConnectFailure::Alert { number, name }) if !protocol_mismatch::is_mismatch(*number) => {
+                (*number, *name, Severity::Error)
+            }
             // 0 is close_notify: the usual goodbye.
             Ok(presented) => match presented.alert {
-                Some((number, name)) if number != 0 && !protocol_mismatch::is_mismatch(number) => (number, name, Severity::Warning),
+                Some((number, name)) if number != 0 && !protocol_mismatch::is_mismatch(number) => {
+                    (number, name, Severity::Warning)
+                }
                 _ => continue,
             },
             Err(_) => continue,
         };
-        let mut finding = support::about(&CHECK, target, format!("{target} answered with alert {number} ({name}): {}", meaning(number)));
+        let mut finding =
+            support::about(&CHECK, target, format!("{target} answered with alert {number} ({name}): {}", meaning(number)));
         finding.severity = severity;
         let shown = support::shell(&target.text);
         finding.remedies.push(match number {

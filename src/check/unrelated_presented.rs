@@ -36,7 +36,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for at in (0..certificates.len()).filter(|at| !related.contains(at)) {
             let target = &endpoint.target;
             let label = certificates[at].label();
-            let mut finding = support::about(&CHECK, target, format!("{target} sends {label}, which has nothing to do with its certificate"));
+            let mut finding =
+                support::about(&CHECK, target, format!("{target} sends {label}, which has nothing to do with its certificate"));
             finding.facts = vec![("sha256", certificates[at].fingerprint().to_string())];
             finding.evidence = vec![support::sent(endpoint, presented, at)];
             let text = format!("take {label} out of the server's chain file");

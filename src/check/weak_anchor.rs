@@ -44,7 +44,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let label = certificate.label();
             let (message, severity) = match weak_key(certificate) {
                 Some(key) => (format!("{label} has a weak key ({key})"), Severity::Warning),
-                None if is_ancient(certificate) => (format!("{label} was signed with {}", certificate.signature_algorithm()), Severity::Note),
+                None if is_ancient(certificate) => {
+                    (format!("{label} was signed with {}", certificate.signature_algorithm()), Severity::Note)
+                }
                 None => continue,
             };
             let mut finding = Finding::new(&CHECK, &label, message);

@@ -28,12 +28,15 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for source in store.sources.iter().filter(passed_over) {
             let path = &source.file.path;
             let Some((entry, certificate)) = source.file.certificates().next() else { continue };
-            let rule = if store.kind == "alpine" { "names with a leading dot are passed over" } else { "only names in *.crt are read" };
+            let rule =
+                if store.kind == "alpine" { "names with a leading dot are passed over" } else { "only names in *.crt are read" };
             let message = format!("{path} is not trusted: {rule}");
             let mut finding = Finding::new(&CHECK, path.to_string(), message);
             finding.facts = vec![("certificate", certificate.label()), ("store", store.title.clone())];
-            finding.evidence =
-                vec![Evidence { fingerprint: Some(certificate.fingerprint()), ..Evidence::file(path, Some(entry.line), "not read") }];
+            finding.evidence = vec![Evidence {
+                fingerprint: Some(certificate.fingerprint()),
+                ..Evidence::file(path, Some(entry.line), "not read")
+            }];
             let name = support::text(path.name());
             let stem = name.trim_start_matches('.').rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
             let right = path.parent().join(format!("{stem}.crt"));
