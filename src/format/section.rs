@@ -25,11 +25,10 @@ const P11_KIT: &[u8] = b"[p11-kit-object-v1]";
 pub(super) fn attribute(bytes: &[u8], entries: &mut [Entry]) {
     let Some(layout) = Layout::of(bytes, entries) else { return };
     for i in 0..entries.len() {
-        let before = layout.gap(i);
         let lead = layout.lead(i);
         let label = label(&bytes[lead.clone()]);
         let section = match layout.style {
-            Style::Grouped => layout.grouped(i, &before, &lead),
+            Style::Grouped => layout.grouped(i, &lead),
             Style::Flat { blank_after } => layout.flat(i, blank_after, &lead),
         };
         entries[i].section = section;
@@ -113,6 +112,8 @@ struct Layout<'a> {
     lead_lines: Option<usize>,
     /// Some block but the first has text before it.
     labelled: bool,
+    /// How many blank lines part two certificates.
+    blank_lines: usize,
 }
 
 impl<'a> Layout<'a> {
@@ -123,8 +124,12 @@ impl<'a> Layout<'a> {
         let tail = &bytes[last.end..];
         let blank_after = tail.starts_with(b"\n") || tail.starts_with(b"\r\n");
         let style = if grouped { Style::Grouped } else { Style::Flat { blank_after } };
-        let mut layout = Layout { bytes, blocks, style, lead_lines: None, labelled: false };
+        let mut layout = Layout { bytes, blocks, style, lead_lines: None, labelled: false, blank_lines: 1 };
         let counts: Vec<usize> = (1..layout.blocks.len()).map(|i| lines(bytes, layout.lead(i)).count()).collect();
+        if layout.blocks.len() > 1 && style != Style::Grouped {
+            let gap = layout.gap(1);
+            layout.blank_lines = lines(bytes, gap).take_while(|l| is_blank(&bytes[l.clone()])).count();
+        }
         layout.labelled = counts.iter().any(|n| *n > 0);
         layout.lead_lines = counts.first().copied().filter(|first| counts.iter().all(|n| n == first));
         Some(layout)
@@ -146,6 +151,10 @@ impl<'a> Layout<'a> {
         // Before the first certificate stands the file's own heading too. Its label is the last paragraph.
         let mut paragraph = text.start;
         let all: Vec<Span> = lines(self.bytes, text.clone()).collect();
+        if self.style == Style::Grouped {
+            let heading = all.iter().find(|l| is_heading(&self.bytes[(*l).clone()]));
+            return heading.map_or(gap.end, |l| l.start)..gap.end;
+        }
         for line in &all {
             if is_blank(&self.bytes[line.clone()]) {
                 paragraph = line.end;
@@ -186,10 +195,10 @@ impl<'a> Layout<'a> {
         blank_before..block.end
     }
 
-    fn grouped(&self, i: usize, gap: &Span, lead: &Span) -> Span {
+    fn grouped(&self, i: usize, lead: &Span) -> Span {
         let block = &self.blocks[i];
         let subject = lines(self.bytes, lead.clone()).find(|l| self.bytes[l.clone()].starts_with(b"=== ")).map(|l| l.start);
-        let heading = lines(self.bytes, gap.clone()).filter(|l| is_heading(&self.bytes[l.clone()])).last();
+        let heading = lines(self.bytes, lead.clone()).find(|l| is_heading(&self.bytes[l.clone()]));
         let next_is_of_the_group = self.blocks.get(i + 1).is_some_and(|_| {
             let next = self.gap(i + 1);
             !lines(self.bytes, next).any(|l| is_heading(&self.bytes[l]))
@@ -203,13 +212,13 @@ impl<'a> Layout<'a> {
         if end > block.end {
             return heading.start..end;
         }
-        self.blank_lines_before(heading.start, gap.start)..block.end
+        self.blank_lines_before(heading.start, self.gap(i).start)..block.end
     }
 
-    /// Where the blank lines directly above `at` begin.
+    /// Where the blank lines directly above `at` begin: as many as part certificates, since the file's heading may have its own.
     fn blank_lines_before(&self, at: usize, limit: usize) -> usize {
         let mut start = at;
-        for line in lines(self.bytes, limit..at).collect::<Vec<_>>().into_iter().rev() {
+        for line in lines(self.bytes, limit..at).collect::<Vec<_>>().into_iter().rev().take(self.blank_lines) {
             if !is_blank(&self.bytes[line.clone()]) {
                 break;
             }

@@ -1,11 +1,15 @@
 //! A tree in memory: for tests, and for states that were never on a disk.
 //!
-//! Links, modes and missing directories behave as on a real file system. Owners are always 0.
+//! Links, modes and missing directories behave as on a real file system. Owners are always 0. A directory shows its names in the
+//! order in which they were made.
 
 use std::{
     collections::BTreeMap,
     fmt, io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{Node, NodeKind, ReadError, Tree, TreeMut, Written};
@@ -14,7 +18,16 @@ use crate::base::{At, TreePath};
 /// A tree whose nodes live in memory. Directories above a new node are made as needed, with mode 0755.
 #[derive(Debug, Default)]
 pub struct MemoryTree {
-    nodes: Mutex<BTreeMap<TreePath, (Node, Vec<u8>)>>,
+    nodes: Mutex<BTreeMap<TreePath, Entry>>,
+    made: AtomicUsize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    node: Node,
+    bytes: Vec<u8>,
+    /// When it was made, counted over the tree.
+    made: usize,
 }
 
 impl MemoryTree {
@@ -29,11 +42,13 @@ impl MemoryTree {
         let path = path.into();
         let mut nodes = self.nodes();
         let mut above = path.parent();
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
         while above.name() != b"" && !nodes.contains_key(&above) {
-            nodes.insert(above.clone(), (node(NodeKind::Directory, 0o755), Vec::new()));
+            nodes.insert(above.clone(), Entry { node: node(NodeKind::Directory, 0o755), bytes: Vec::new(), made });
             above = above.parent();
         }
-        nodes.insert(path, (node(kind, mode), bytes));
+        let made = nodes.get(&path).map_or(made, |former| former.made);
+        nodes.insert(path, Entry { node: node(kind, mode), bytes, made });
     }
 
     /// A regular file with mode 0644.
@@ -52,13 +67,18 @@ impl MemoryTree {
         self.put(path, NodeKind::Directory, 0o755, Vec::new());
     }
 
+    /// Takes a directory away with all below it; nothing happens when there is none.
+    pub fn remove_directory(&self, path: &TreePath) {
+        self.nodes().retain(|p, _| !p.starts_with(path));
+    }
+
     /// Every path with what lies there, sorted; the root is left out.
     #[must_use]
     pub fn listing(&self) -> Vec<(TreePath, Node, Vec<u8>)> {
-        self.nodes().iter().map(|(path, (node, bytes))| (path.clone(), node.clone(), bytes.clone())).collect()
+        self.nodes().iter().map(|(path, e)| (path.clone(), e.node.clone(), e.bytes.clone())).collect()
     }
 
-    fn nodes(&self) -> MutexGuard<'_, BTreeMap<TreePath, (Node, Vec<u8>)>> {
+    fn nodes(&self) -> MutexGuard<'_, BTreeMap<TreePath, Entry>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,12 +89,12 @@ impl MemoryTree {
         }
         let nodes = self.nodes();
         if let Some(found) = nodes.get(path) {
-            return Ok(Some(found.clone()));
+            return Ok(Some((found.node.clone(), found.bytes.clone())));
         }
         let mut above = path.parent();
         while above.name() != b"" {
             match nodes.get(&above) {
-                Some((Node { kind: NodeKind::Directory, .. }, _)) => return Ok(None),
+                Some(Entry { node: Node { kind: NodeKind::Directory, .. }, .. }) => return Ok(None),
                 Some(_) => return Err(io::ErrorKind::NotADirectory.into()),
                 None => above = above.parent(),
             }
@@ -121,11 +141,18 @@ impl Tree for MemoryTree {
     }
 
     fn names_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
-        self.must_be_directory(path)?;
-        let nodes = self.nodes();
-        let mut names: Vec<Vec<u8>> = nodes.keys().filter(|p| p.parent() == *path).map(|p| p.name().to_vec()).collect();
+        let mut names = self.names_unsorted_nofollow(path)?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
+        self.must_be_directory(path)?;
+        let nodes = self.nodes();
+        let mut names: Vec<(usize, &TreePath)> =
+            nodes.iter().filter(|(p, _)| p.parent() == *path).map(|(p, e)| (e.made, p)).collect();
+        names.sort_unstable();
+        Ok(names.into_iter().map(|(_, p)| p.name().to_vec()).collect())
     }
 }
 

@@ -104,8 +104,9 @@ impl Run<'_> {
     fn take(&mut self, path: Vec<u8>) {
         if let Some(content) = self.draft.content(&TreePath::new(&path)) {
             self.bundle.extend_from_slice(&content);
-            self.bundle.push(b'\n');
         }
+        // Written whether or not the file could be copied.
+        self.bundle.push(b'\n');
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
         self.wanted.insert(link_name(name), path);
     }

@@ -202,17 +202,14 @@ impl Run<'_> {
             let etc = self.etc.clone();
             well = rehash::run(&mut self.draft, &etc);
         }
+        // The trap takes TEMPBUNDLE away, and `set -e` ends the script before the bundle and the hooks when rehash fails.
         let new = self.new_bundle_path();
-        match self.bundle.take() {
-            Some(bundle) if well => {
-                self.draft.remove(new);
+        self.draft.remove(new);
+        if well {
+            if let Some(bundle) = self.bundle.take() {
                 self.draft.write(self.etc.join(&self.layout.bundle), bundle, 0o644);
-                self.tell_java();
             }
-            // `set -e` ends the script with the bundle where it was written.
-            Some(bundle) => self.draft.write(new, bundle, 0o644),
-            None if well => self.tell_java(),
-            None => {}
+            self.tell_java();
         }
         self.draft.steps("update-ca-certificates")
     }

@@ -163,7 +163,6 @@ fn candidate(draft: &Draft<'_>, path: &TreePath, name: &[u8], interner: &mut Int
         let kind = match &entry.content {
             Content::Certificate(_) => 0,
             Content::Crl => 1,
-            Content::PrivateKey if bytes[entry.block.clone()].starts_with(b"-----BEGIN PRIVATE KEY") => continue,
             Content::PrivateKey => 2,
             Content::Opaque(_) | Content::Other(_) => continue,
         };

@@ -54,7 +54,7 @@ pub fn apply(tree: &dyn TreeMut, steps: &[Step]) {
                 let (bytes, _) = tree.read_nofollow(path, u64::MAX).expect("read");
                 assert_eq!(certdoctor::base::Fingerprint::of(&bytes), *digest, "{path}");
             }
-            (expected, found) => panic!("{path}: {found:?} is not {expected:?}"),
+            (expected, found) => panic!("{}: {found:?} is not {expected:?}", step.summary),
         }
         match &step.edit {
             Edit::Link { path, target } => tree.link(path, target).expect("linked"),
