@@ -137,7 +137,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
         let next = if dialect.is_self_signed(last) || chain.len() > LENGTH {
             None
         } else {
-            best_issuer(last, &chain, sent.iter().copied(), question, policy, true)
+            best_issuer(last, &chain, sent.iter().copied(), question, policy, policy.is_3())
         };
         match next {
             Some(issuer) => {
@@ -167,7 +167,12 @@ fn report_untrusted(chain: &[Certificate], untrusted: usize, dialect: &Dialect, 
     let last = &chain[depth];
     if chain.len() > LENGTH {
         errors.push(22, depth, Rejection::BudgetExceeded("path depth", DEPTH));
-    } else if dialect.is_self_signed(last) {
+        // From 3.0 a callback that carries on hears of the missing issuer too.
+        if dialect.texts == Texts::Before3 {
+            return;
+        }
+    }
+    if dialect.is_self_signed(last) {
         if depth == 0 {
             errors.push(18, depth, Rejection::SelfSignedLeaf);
         } else {
@@ -188,11 +193,11 @@ fn is_trusted(chain: &[Certificate], untrusted: usize, policy: &Policy) -> bool 
 /// `X509_STORE_CTX_get1_issuer`.
 fn store_issuer(question: &Question<'_>, policy: &Policy, chain: &[Certificate], subject: &Certificate) -> Option<Certificate> {
     let candidates = in_store(question.anchors, subject.canonical_issuer());
-    best_issuer(subject, chain, candidates.into_iter(), question, policy, !policy.is_3()).cloned()
+    best_issuer(subject, chain, candidates.into_iter(), question, policy, false).cloned()
 }
 
 /// The first candidate that is valid now, else the one that the version's tie-break says. From 3.0 only what was sent must not be in the
-/// path already; before, `check_issued` itself refused a loop.
+/// path already; loops through the store end at the depth's limit.
 fn best_issuer<'a>(
     subject: &Certificate,
     chain: &[Certificate],
@@ -201,7 +206,7 @@ fn best_issuer<'a>(
     policy: &Policy,
     without_loops: bool,
 ) -> Option<&'a Certificate> {
-    let lone = if policy.is_3() { is_self_issued(subject) } else { policy.dialect.is_self_signed(subject) } && chain.len() == 1;
+    let lone = is_self_issued(subject) && chain.len() == 1;
     let mut best: Option<&Certificate> = None;
     for candidate in candidates {
         if !policy.dialect.is_issued_by(subject, candidate) || (without_loops && !lone && chain.contains(candidate)) {
