@@ -21,7 +21,7 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (target, failure) in support::failures(case) {
         let ConnectFailure::TimedOut(step) = failure else { continue };
-        let message = format!("{target} does not answer: timed out while {step}");
+        let message = format!("{target} does not answer in time ({step})");
         let mut finding = support::about(&CHECK, target, message);
         finding
             .facts
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn catches() {
         let finding = World::at(LAB).failing(ConnectFailure::TimedOut("connecting")).one(&CHECK);
-        assert_eq!(finding.message, "example.com does not answer: timed out while connecting");
+        assert_eq!(finding.message, "example.com does not answer in time (connecting)");
     }
 
     #[test]

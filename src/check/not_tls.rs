@@ -28,7 +28,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.facts.push(("answer", format!("\"{}\"", first.escape_ascii())));
         let name = looks_like.map(str::to_ascii_lowercase).unwrap_or_default();
         let target = support::shell(&target.text);
-        finding.remedies.push(match StartTls::ALL.iter().find(|(known, ..)| *known == name) {
+        finding.remedies.push(match StartTls::ALL.iter().find(|(known, ..)| name.contains(known)) {
             Some((protocol, ..)) => {
                 let text = "upgrade to TLS inside the protocol";
                 support::by_hand(text, Some(format!("certdoctor inspect --starttls {protocol} {target}")))
