@@ -9,7 +9,7 @@ use certdoctor::{
     facts::{Clock, Endpoint, Environment, Facts, Presented, Target, TargetSource},
     finding::{Finding, Harm, Intent, Severity},
     host::{NodeKind, Tree, TreeMut, memory::MemoryTree},
-    path::{Anchors, Question},
+    path::{Anchors, Question, explore},
     store,
     x509::{Certificate, Purpose, SignatureCache},
 };
@@ -310,7 +310,8 @@ fn diagnose(chain: &str, anchors: &str) -> Vec<Finding> {
             }
         })
         .collect();
-    let case = Case { facts: &facts, at: now, within: 90, verdicts: &verdicts, paths: &[] };
+    let paths = [explore(&presented, &anchors.file, now, Some("localhost"), &signatures)];
+    let case = Case { facts: &facts, at: now, within: 90, verdicts: &verdicts, paths: &paths };
     let (findings, broken) = check::run_all(&case);
     assert!(broken.is_empty(), "{broken:?}");
     findings
@@ -327,6 +328,10 @@ fn the_night_of_30_may_2020_has_one_cause_and_two_remedies() {
     assert_eq!(codes(&findings, Severity::Warning), ["CD301", "CD501", "CD208"]);
     assert_eq!(findings[0].harm, Some(Harm::BreaksChain));
     let cause = &findings[1];
+    assert!(cause.message.ends_with("; a valid path to Lab USERTrust RSA CA exists"), "{}", cause.message);
+    let other = diagnose("addtrust", "A");
+    let cause_alone = other.iter().find(|f| f.code == "CD501").expect("the cause");
+    assert!(cause_alone.message.ends_with("; there is no other path"), "{}", cause_alone.message);
     let refused = &cause.facts.iter().find(|(name, _)| *name == "refused by").expect("who refuses").1;
     assert!(refused.contains("openssl-1.0.2") && !refused.contains("openssl-3"), "{refused}");
     assert!(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use certdoctor::check;
+use certdoctor::{check, client, store};
 
 fn here(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -29,6 +29,37 @@ fn every_check_is_listed_under_the_name_of_its_file() {
     let files = files("check", &["doc", "support", "testing"]);
     let listed = check::ALL.iter().map(|c| c.slug.replace('-', "_")).collect();
     assert_eq!(difference("check", &files, &listed), None);
+}
+
+/// A file of a room that defines an entry of its list.
+fn defining(room: &str, definition: &str) -> BTreeSet<String> {
+    let text = |stem: &String| fs::read_to_string(here("src").join(room).join(stem.to_owned() + ".rs")).unwrap_or_default();
+    files(room, &[]).into_iter().filter(|stem| text(stem).contains(definition)).collect()
+}
+
+#[test]
+fn every_store_is_listed_under_the_name_of_its_file() {
+    let listed = store::ALL.iter().map(|kind| kind.id.replace('-', "_")).collect();
+    assert_eq!(difference("store", &defining("store", "const KIND: Kind"), &listed), None);
+    let ids: Vec<&str> = store::ALL.iter().map(|kind| kind.id).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "sorted by id, each once: {ids:?}");
+}
+
+#[test]
+fn every_client_profile_is_listed() {
+    let list = fs::read_to_string(here("src/client/mod.rs")).expect("the list");
+    let list = list.split_once("pub static ALL").and_then(|(_, rest)| rest.split_once("];")).expect("the list").0;
+    let listed: BTreeSet<String> =
+        list.split(['&', ',', '\n', ' ']).filter(|word| word.contains("::")).map(str::to_owned).collect();
+    let mut defined = BTreeSet::new();
+    for stem in defining("client", ": Profile = ") {
+        let text = fs::read_to_string(here("src/client").join(format!("{stem}.rs"))).expect("a family");
+        let names = text.lines().filter_map(|l| l.strip_prefix("pub static ")?.strip_suffix(": Profile = Profile {"));
+        defined.extend(names.map(|name| format!("{stem}::{name}")));
+    }
+    assert_eq!(listed, defined);
+    let ids: Vec<&str> = client::ALL.iter().map(|profile| profile.id).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "sorted by id, each once: {ids:?}");
 }
 
 #[test]

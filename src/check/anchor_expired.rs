@@ -10,26 +10,28 @@ use crate::{
 };
 
 use super::{
-    Case, ClientVerdict, 
+    Case, ClientVerdict,
     support::{self, Place},
 };
 
 rule! {
-    /// **What it means.** A trust anchor is past its notAfter. By itself that hurts nobody: lists keep such roots for years. It breaks
-    /// connections when a client builds its path to this anchor although another would be valid — OpenSSL up to 1.0.2 and GnuTLS before
-    /// 3.6.14 did so with AddTrust External CA Root on 30 May 2020 and with DST Root CA X3 on 30 September 2021 — and it is a risk where a client
-    /// ignores the dates of anchors (Java, rustls). So each is graded by harm: `breaks-chain` (error) when a client refuses one of the
-    /// targets because of it, `trusted-despite-expiry` (warning) when a client that ignores the date reads it here, else `clutter` (note).
+    /// **What it means.** A trust anchor is past its notAfter. By itself that hurts nobody: lists keep such roots for years. It
+    /// breaks connections when a client builds its path to this anchor although another would be valid — OpenSSL up to 1.0.2 and
+    /// GnuTLS before 3.6.14 did so with AddTrust External CA Root on 30 May 2020 and with DST Root CA X3 on 30 September 2021 —
+    /// and it is a risk where a client ignores the dates of anchors (Java, rustls). So each is graded by harm: `breaks-chain`
+    /// (error) when a client refuses one of the targets because of it, `trusted-despite-expiry` (warning) when a client that
+    /// ignores the date reads it here, else `clutter` (note).
     ///
-    /// **How it is found.** notAfter of every certificate that a store's sources, bundle, hash directory or Java keystore hold; matched by
-    /// SHA-256 of the DER, with file, line, links and hash aliases. The harm comes from judging the targets as each client would.
+    /// **How it is found.** notAfter of every certificate that a store's sources, bundle, hash directory or Java keystore hold;
+    /// matched by SHA-256 of the DER, with file, line, links and hash aliases. The harm comes from judging the targets as each
+    /// client would.
     ///
-    /// **What to do.** Clutter: nothing, or upgrade the distribution's package. Else take the anchor out in the way that survives upgrades
-    /// (`certdoctor fix --diff`); deleting its line or its file does not. If a client must follow a cross-certificate that the server
-    /// sends, see CD208.
+    /// **What to do.** Clutter: nothing, or upgrade the distribution's package. Else take the anchor out in the way that survives
+    /// upgrades (`certdoctor fix --diff`); deleting its line or its file does not. If a client must follow a cross-certificate
+    /// that the server sends, see CD208.
     ///
-    /// **Sources.** RFC 5280, section 6.1.1 (an anchor is a name and a key); Debian bugs 961907 (AddTrust) and 995432 (DST Root CA X3); GnuTLS
-    /// 3.6.14 release notes; RFC 4158.
+    /// **Sources.** RFC 5280, section 6.1.1 (an anchor is a name and a key); Debian bugs 961907 (AddTrust) and 995432 (DST Root
+    /// CA X3); GnuTLS 3.6.14 release notes; RFC 4158.
     "CD301" "anchor-expired" Note "a trust anchor has expired"
 }
 
@@ -42,8 +44,8 @@ const HISTORIC: [(&str, &str); 2] = [
     ),
     (
         "0687260331a72403d909f105e69bcf0d32e1bd2493ffc6d9206d11bcd6770739",
-        "OpenSSL up to 1.0.2, GnuTLS before 3.6.14 and LibreSSL up to 3.1.5 refuse servers that still send ISRG Root X1's cross-certificate \
-         under it",
+        "OpenSSL up to 1.0.2, GnuTLS before 3.6.14 and LibreSSL up to 3.1.5 refuse servers that still send ISRG Root X1's \
+         cross-certificate under it",
     ),
 ];
 
@@ -54,8 +56,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         .iter()
         .filter_map(|v| support::dead(case, v, &trusted).and_then(|(_, anchor)| anchor).map(|anchor| (v, anchor)))
         .collect();
-    for place in support::places(case) {
-        for anchor in place.anchors.iter().filter(|a| a.certificate.is_expired(case.at)) {
+    for place in support::places(case, |c| c.is_expired(case.at)) {
+        for anchor in &place.anchors {
             let refusals: Vec<&ClientVerdict> =
                 dead.iter().filter(|(v, dead)| *dead == anchor.certificate && reads(v, anchor)).map(|(v, _)| *v).collect();
             out.push(finding(case, &place, anchor, &refusals));
@@ -100,12 +102,11 @@ fn finding(case: &Case<'_>, place: &Place<'_>, anchor: &Anchor, refusals: &[&Cli
     targets.dedup();
     finding.targets = targets;
     // A package's own upgrade comes first; it does not touch what an administrator added.
-    if let Some((store, (package, command))) = place.store.and_then(|s| Some((s, support::upgrade(s)?))) {
-        if !support::is_local(store, certificate) {
-            let text = format!("upgrade {package}: newer lists leave expired roots out");
-            let command = Some(command.to_owned());
-            finding.remedies.push(Remedy::new(Intent::UpgradePackage(package), Applicability::Manual, text, command));
-        }
+    let packaged = place.store.filter(|s| !support::is_local(s, certificate));
+    if let Some((package, command)) = packaged.and_then(support::upgrade) {
+        let text = format!("upgrade {package}: newer lists leave expired roots out");
+        let command = Some(command.to_owned());
+        finding.remedies.push(Remedy::new(Intent::UpgradePackage(package), Applicability::Manual, text, command));
     }
     finding.remedies.push(support::distrust(place.store, certificate, &finding.evidence));
     finding
@@ -118,9 +119,10 @@ fn reads(verdict: &ClientVerdict, anchor: &Anchor) -> bool {
         return true;
     }
     let seen = |place: &str| {
-        anchor.origins.iter().any(|o| {
-            [&o.path, &o.real].into_iter().any(|path| path.to_string() == place || path.parent().to_string() == place)
-        })
+        anchor
+            .origins
+            .iter()
+            .any(|o| [&o.path, &o.real].into_iter().any(|path| path.to_string() == place || path.parent().to_string() == place))
     };
     places.any(|place| seen(place))
 }
@@ -141,10 +143,11 @@ fn trusted_despite_expiry(case: &Case<'_>, anchor: &Anchor) -> Option<String> {
 
 /// A valid anchor of the same store with the same name or key: the renewed root.
 fn heir(case: &Case<'_>, place: &Place<'_>, dead: &Certificate) -> Option<String> {
-    let valid = place.anchors.iter().map(|a| &a.certificate).filter(|c| !c.is_expired(case.at));
-    let same = valid.into_iter().find(|c| c.spki() == dead.spki() || c.subject().raw() == dead.subject().raw())?;
-    let until = same.validity().not_after?;
-    Some(format!("{} ({}), in this store and valid to {until}", same.label(), same.fingerprint().short()))
+    let mut all = place.store.into_iter().flat_map(support::store_certificates);
+    let same = |c: &&Certificate| c.spki() == dead.spki() || c.subject().raw() == dead.subject().raw();
+    let heir = all.find(|c| !c.is_expired(case.at) && same(c))?;
+    let until = heir.validity().not_after?;
+    Some(format!("{} ({}), in this store and valid to {until}", heir.label(), heir.fingerprint().short()))
 }
 
 #[cfg(test)]
@@ -153,7 +156,8 @@ mod tests {
 
     #[test]
     fn is_clutter_when_nobody_is_hurt() {
-        let world = World::at("2026-11-22").store(debian(&[("mozilla/AddTrust.crt", ADDTRUST), ("mozilla/USERTrust.crt", USERTRUST)]));
+        let world =
+            World::at("2026-11-22").store(debian(&[("mozilla/AddTrust.crt", ADDTRUST), ("mozilla/USERTrust.crt", USERTRUST)]));
         let finding = world.one(&CHECK);
         assert_eq!((finding.severity, finding.harm), (Severity::Note, Some(Harm::Clutter)));
         assert_eq!(finding.message, "AddTrust External CA Root expired 6 years ago; no client is hurt by it");
@@ -183,7 +187,8 @@ mod tests {
         assert_eq!(finding.targets, ["localhost"]);
         // The expired cross-certificate was reported: its issuer is the anchor.
         let store = debian(&[("mozilla/A.crt", STORE_A), ("mozilla/U.crt", STORE_U)]);
-        let world = World::at(LAB).store(store).presenting("localhost", CHAIN_ADDTRUST).expired(&OLD_OPENSSL, path[..3].to_vec(), 2);
+        let world =
+            World::at(LAB).store(store).presenting("localhost", CHAIN_ADDTRUST).expired(&OLD_OPENSSL, path[..3].to_vec(), 2);
         assert_eq!(world.one(&CHECK).harm, Some(Harm::BreaksChain));
     }
 

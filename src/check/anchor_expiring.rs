@@ -1,6 +1,7 @@
 //! CD302.
 
 use crate::{
+    base::At,
     edit::Applicability,
     finding::{Finding, Intent, Remedy, Severity},
     path::Verdict,
@@ -9,13 +10,14 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A trust anchor expires within the days of `--within` (90 by default). When it ends, every path that has no other
-    /// way breaks at once, for most clients. A note for a root of the distribution (its successor is usually in the list already); a
-    /// warning for an anchor that an administrator added and for one at which the path of a target ends.
+    /// **What it means.** A trust anchor expires within the days of `--within` (90 by default). When it ends, every path that has
+    /// no other way breaks at once, for most clients. A note for a root of the distribution (its successor is usually in the list
+    /// already); a warning for an anchor that an administrator added and for one at which the path of a target ends.
     ///
     /// **How it is found.** notAfter of every anchor against the instant of judgement.
     ///
-    /// **What to do.** Find out who chains to it, and bring the successor into the store before the day; upgrade `ca-certificates`.
+    /// **What to do.** Find out who chains to it, and bring the successor into the store before the day; upgrade
+    /// `ca-certificates`.
     ///
     /// **Sources.** RFC 5280, section 4.1.2.5; RFC 4210, section 4.4 (how a CA changes its key).
     "CD302" "anchor-expiring" Note "a trust anchor expires soon"
@@ -23,10 +25,11 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let horizon = case.at.plus_days(case.within);
-    for place in support::places(case) {
+    let soon = |end: &At| *end >= case.at && *end <= horizon;
+    for place in support::places(case, |c| c.validity().not_after.as_ref().is_some_and(soon)) {
         for anchor in &place.anchors {
             let certificate = &anchor.certificate;
-            let Some(end) = certificate.validity().not_after.filter(|end| *end >= case.at && *end <= horizon) else { continue };
+            let Some(end) = certificate.validity().not_after else { continue };
             let used = case
                 .verdicts
                 .iter()

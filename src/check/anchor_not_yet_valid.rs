@@ -8,20 +8,21 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A trust anchor begins to be valid only later. Either it was made with a wrong clock, or this host's clock is
-    /// behind (then CD601 says so when many anchors are concerned).
+    /// **What it means.** A trust anchor begins to be valid only later. Either it was made with a wrong clock, or this host's
+    /// clock is behind (then CD601 says so when many anchors are concerned).
     ///
     /// **How it is found.** notBefore of every anchor against the instant of judgement.
     ///
-    /// **What to do.** Check the clock first. A CA of one's own that was issued with a date in the future must be issued again, or waited for.
+    /// **What to do.** Check the clock first. A CA of one's own that was issued with a date in the future must be issued again,
+    /// or waited for.
     ///
     /// **Sources.** RFC 5280, section 4.1.2.5; OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID (9).
     "CD303" "anchor-not-yet-valid" Note "a trust anchor is not valid yet"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for place in support::places(case) {
-        for anchor in place.anchors.iter().filter(|a| a.certificate.is_not_yet_valid(case.at)) {
+    for place in support::places(case, |c| c.is_not_yet_valid(case.at)) {
+        for anchor in &place.anchors {
             let certificate = &anchor.certificate;
             let Some(start) = certificate.validity().not_before else { continue };
             let label = certificate.label();

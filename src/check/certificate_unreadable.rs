@@ -10,13 +10,15 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** What was presented is not a certificate, or one that strict parsers refuse. A block that is none at all, or a file that
-    /// can't be read, is an error. A defect inside (a damaged extension, two extensions of one kind, a date in the wrong form, two
-    /// signature algorithms that differ, bytes behind the end) is a warning: rustls, Go and Java refuse many of them, OpenSSL fewer.
+    /// **What it means.** What was presented is not a certificate, or one that strict parsers refuse. A block that is none at
+    /// all, or a file that can't be read, is an error. A defect inside (a damaged extension, two extensions of one kind, a date
+    /// in the wrong form, two signature algorithms that differ, bytes behind the end) is a warning: rustls, Go and Java refuse
+    /// many of them, OpenSSL fewer.
     ///
     /// **How it is found.** Read leniently; each place where a strict reader stops is a defect and is named.
     ///
-    /// **What to do.** Have the certificate issued again by software that follows the profile; for a file, check that it is the right one.
+    /// **What to do.** Have the certificate issued again by software that follows the profile; for a file, check that it is the
+    /// right one.
     ///
     /// **Sources.** RFC 5280, sections 4.1 and 4.2; X.690 (DER).
     "CD213" "certificate-unreadable" Warning "a presented certificate can't be read, or only leniently"
@@ -45,7 +47,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for (at, certificate) in presented.certificates.iter().enumerate().filter(|(_, c)| !c.defects().is_empty()) {
             let label = certificate.label();
             let defects: Vec<String> = certificate.defects().iter().map(|d| words(certificate, d)).collect();
-            let mut finding = support::about(&CHECK, target, format!("{label}, which {target} sends, is malformed: {}", defects.join("; ")));
+            let mut finding =
+                support::about(&CHECK, target, format!("{label}, which {target} sends, is malformed: {}", defects.join("; ")));
             finding.facts = vec![("sha256", certificate.fingerprint().to_string())];
             finding.evidence = vec![support::sent(endpoint, presented, at)];
             let text = format!("have {label} issued again by software that follows RFC 5280");
@@ -110,7 +113,10 @@ mod tests {
         let mut opaque = presented(CHAIN_PLAIN);
         opaque.opaque.push((2, "not a certificate: no validity".into()));
         assert_eq!(World::at(LAB).presented("localhost", opaque).one(&CHECK).severity, Severity::Error);
-        assert_eq!(World::at(LAB).failing(ConnectFailure::Unreadable("no PEM block".into())).one(&CHECK).severity, Severity::Error);
+        assert_eq!(
+            World::at(LAB).failing(ConnectFailure::Unreadable("no PEM block".into())).one(&CHECK).severity,
+            Severity::Error
+        );
     }
 
     #[test]

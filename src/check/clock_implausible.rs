@@ -8,12 +8,12 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** This host's clock can't be right, so every "expired" and "not valid yet" that it produces may be wrong: a board without a
-    /// battery, a virtual machine after a long sleep, a container on a host without NTP.
+    /// **What it means.** This host's clock can't be right, so every "expired" and "not valid yet" that it produces may be wrong:
+    /// a board without a battery, a virtual machine after a long sleep, a container on a host without NTP.
     ///
-    /// **How it is found.** The clock is before the day on which this program was built, or more than a day before the newest file of a store; a
-    /// server's `Date` header differs by more than five minutes (one server may be wrong: a warning); more than a tenth of the anchors, and at least
-    /// three, are not valid yet. With `--at` nothing of this is looked at.
+    /// **How it is found.** The clock is before the day on which this program was built, or more than a day before the newest
+    /// file of a store; a server's `Date` header differs by more than five minutes (one server may be wrong: a warning); more
+    /// than a tenth of the anchors, and at least three, are not valid yet. With `--at` nothing of this is looked at.
     ///
     /// **What to do.** Put the clock right first, then look again.
     ///
@@ -35,7 +35,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         against.push((Severity::Error, format!("certdoctor was built {built}"), Vec::new()));
     }
     if let Some((modified, path)) = clock.newest_file.as_ref().filter(|(modified, _)| now.plus_days(1) < *modified) {
-        against.push((Severity::Error, format!("{path} was changed {modified}"), vec![Evidence::file(path, None, "changed later")]));
+        against.push((
+            Severity::Error,
+            format!("{path} was changed {modified}"),
+            vec![Evidence::file(path, None, "changed later")],
+        ));
     }
     let off: Vec<_> = clock.server_dates.iter().filter(|(_, date)| now.0.abs_diff(date.0) > TOLERATED.unsigned_abs()).collect();
     if let Some((server, date)) = off.first() {
@@ -89,7 +93,12 @@ mod tests {
         assert_eq!(world.one(&CHECK).severity, Severity::Warning);
         world.facts.clock.server_dates.push(("b.example".into(), at("2026-11-22T00:06:00Z")));
         assert_eq!(world.one(&CHECK).severity, Severity::Error);
-        let store = debian(&[("mozilla/1.crt", ISRG_X1), ("mozilla/2.crt", USERTRUST), ("mozilla/3.crt", GLOBALSIGN), ("mozilla/4.crt", BALTIMORE)]);
+        let store = debian(&[
+            ("mozilla/1.crt", ISRG_X1),
+            ("mozilla/2.crt", USERTRUST),
+            ("mozilla/3.crt", GLOBALSIGN),
+            ("mozilla/4.crt", BALTIMORE),
+        ]);
         let finding = World::at("1990-01-01").store(store).one(&CHECK);
         assert!(finding.message.ends_with("4 of 4 anchors are not valid yet"), "{}", finding.message);
     }

@@ -9,8 +9,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The last line of the configuration has no newline, and Debian's tool (a shell `read` loop) never sees it: what it
-    /// enables drops out of the bundle, what it deselects stays. Typical after `printf` or an editor without a final newline.
+    /// **What it means.** The last line of the configuration has no newline, and Debian's tool (a shell `read` loop) never sees
+    /// it: what it enables drops out of the bundle, what it deselects stays. Typical after `printf` or an editor without a final
+    /// newline.
     ///
     /// **How it is found.** The last byte of the configuration, where the store's tool reads it so.
     ///
@@ -26,9 +27,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for line in &configuration.lines {
             let ConfLineKind::Unseen(content) = &line.kind else { continue };
             let path = &configuration.path;
-            let message = format!("{path} ends without a newline, so that its last line ({}) is not seen", support::text(content));
+            let message =
+                format!("{path} ends without a newline, so that its last line ({}) is not seen", support::text(content));
             let mut finding = Finding::new(&CHECK, path.to_string(), message);
-            finding.evidence = vec![Evidence { span: Some(line.span.clone()), ..Evidence::file(path, Some(line.number), "not seen") }];
+            finding.evidence =
+                vec![Evidence { span: Some(line.span.clone()), ..Evidence::file(path, Some(line.number), "not seen") }];
             let add = format!("echo >> {}", support::shell(&path.to_string()));
             let command = support::refresh(store, false).map_or(add.clone(), |refresh| format!("{add} && {refresh}"));
             let text = "add the newline and refresh";

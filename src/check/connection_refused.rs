@@ -5,8 +5,8 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The host answered at once that nothing listens on that port. The network path is fine; the service is stopped,
-    /// listens on another port, or only on another address (`127.0.0.1`).
+    /// **What it means.** The host answered at once that nothing listens on that port. The network path is fine; the service is
+    /// stopped, listens on another port, or only on another address (`127.0.0.1`).
     ///
     /// **How it is found.** The operating system reports ECONNREFUSED for every address of the name.
     ///
@@ -20,7 +20,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (target, failure) in support::failures(case) {
         let ConnectFailure::Refused(said) = failure else { continue };
         let (_, port) = support::host_port(target);
-        let mut finding = support::about(&CHECK, target, format!("{target} refuses the connection: nothing listens on port {port}"));
+        let mut finding =
+            support::about(&CHECK, target, format!("{target} refuses the connection: nothing listens on port {port}"));
         finding.facts.push(("said", said.clone()));
         finding.facts.push(("usually", "the service is stopped, or listens on another port or only on 127.0.0.1".into()));
         let text = "on the server, look for the listener and start the service";

@@ -5,14 +5,14 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** No answer came in time. When connecting, that is nearly always a packet filter that drops silently: a firewall,
-    /// a cloud security group, a missing return route. During the handshake it is a server that is overloaded, waits for another protocol
-    /// (STARTTLS, the PROXY header), or a path that drops large packets.
+    /// **What it means.** No answer came in time. When connecting, that is nearly always a packet filter that drops silently: a
+    /// firewall, a cloud security group, a missing return route. During the handshake it is a server that is overloaded, waits
+    /// for another protocol (STARTTLS, the PROXY header), or a path that drops large packets.
     ///
     /// **How it is found.** The deadline of `--timeout` passed; the step that was waiting is told.
     ///
-    /// **What to do.** Ask whoever runs the firewall or security group; try from a host in the same network; for a mail or database port
-    /// name its protocol by `--starttls`.
+    /// **What to do.** Ask whoever runs the firewall or security group; try from a host in the same network; for a mail or
+    /// database port name its protocol by `--starttls`.
     ///
     /// **Sources.** connect(2), ETIMEDOUT; RFC 2923, section 2.1 (path MTU black holes).
     "CD102" "connection-timed-out" Error "no answer came in time"
@@ -21,9 +21,11 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (target, failure) in support::failures(case) {
         let ConnectFailure::TimedOut(step) = failure else { continue };
-        let message = format!("{target} does not answer: timed out while {step}");
+        let message = format!("{target} does not answer in time ({step})");
         let mut finding = support::about(&CHECK, target, message);
-        finding.facts.push(("usually", "a firewall or security group drops the packets, or the server waits for another protocol".into()));
+        finding
+            .facts
+            .push(("usually", "a firewall or security group drops the packets, or the server waits for another protocol".into()));
         let (host, port) = support::host_port(target);
         let text = "see how far packets come, and ask for the port to be opened";
         finding.remedies.push(support::by_hand(text, Some(format!("traceroute -T -p {port} {host}"))));
@@ -38,7 +40,7 @@ mod tests {
     #[test]
     fn catches() {
         let finding = World::at(LAB).failing(ConnectFailure::TimedOut("connecting")).one(&CHECK);
-        assert_eq!(finding.message, "example.com does not answer: timed out while connecting");
+        assert_eq!(finding.message, "example.com does not answer in time (connecting)");
     }
 
     #[test]

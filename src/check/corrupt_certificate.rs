@@ -9,11 +9,13 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A block of a store file is no certificate, or the file has a form that its readers don't take. In the bundle a
-    /// damaged block is serious: OpenSSL (and so curl, Python, Ruby …) refuses the *whole* file. In a source it gets into the bundle at the next
-    /// refresh. DER under `.crt` is copied into the bundle as binary rubbish and trusted by nobody; an empty file is trusted by nobody either.
+    /// **What it means.** A block of a store file is no certificate, or the file has a form that its readers don't take. In the
+    /// bundle a damaged block is serious: OpenSSL (and so curl, Python, Ruby …) refuses the *whole* file. In a source it gets
+    /// into the bundle at the next refresh. DER under `.crt` is copied into the bundle as binary rubbish and trusted by nobody;
+    /// an empty file is trusted by nobody either.
     ///
-    /// **How it is found.** Every PEM block is decoded and read as a certificate; form by byte order mark, NUL bytes, BEGIN without END.
+    /// **How it is found.** Every PEM block is decoded and read as a certificate; form by byte order mark, NUL bytes, BEGIN
+    /// without END.
     ///
     /// **What to do.** Put the right file in its place; convert DER by `openssl x509 -inform DER`; refresh.
     ///
@@ -50,7 +52,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             } else if part == "bundle" {
                 ("make the bundle again from its sources", support::refresh(store, false))
             } else {
-                ("put the right certificate in its place, or take the file away", Some(format!("openssl x509 -noout -subject -in {shown}")))
+                (
+                    "put the right certificate in its place, or take the file away",
+                    Some(format!("openssl x509 -noout -subject -in {shown}")),
+                )
             };
             finding.remedies.push(Remedy::new(Intent::Repair(file.path.clone()), Applicability::Manual, text, command));
             out.push(finding);
@@ -94,7 +99,10 @@ mod tests {
         let finding = World::at(LAB).store(cert_pem(&format!("{STORE_U}{}", STORE_A.replacen("MII", "AII", 1)))).one(&CHECK);
         assert_eq!(finding.severity, Severity::Error);
         assert!(finding.message.ends_with("OpenSSL refuses the whole file"), "{}", finding.message);
-        assert_eq!(World::at(LAB).store(debian(&[("empty.crt", "")])).one(&CHECK).message.rsplit(' ').next(), Some("certificate"));
+        assert_eq!(
+            World::at(LAB).store(debian(&[("empty.crt", "")])).one(&CHECK).message.rsplit(' ').next(),
+            Some("certificate")
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The configuration was saved with Windows line ends. Each name then ends in a carriage return and no file has such a
-    /// name. Debian's tool warns for every line, exits 0 and changes nothing, so that the store never follows the list again; Alpine's
-    /// tool writes an *empty bundle*, and every client trusts nothing.
+    /// **What it means.** The configuration was saved with Windows line ends. Each name then ends in a carriage return and no
+    /// file has such a name. Debian's tool warns for every line, exits 0 and changes nothing, so that the store never follows the
+    /// list again; Alpine's tool writes an *empty bundle*, and every client trusts nothing.
     ///
     /// **How it is found.** CR LF in the configuration.
     ///

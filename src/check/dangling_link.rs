@@ -9,9 +9,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** Links in the hash directory lead nowhere: a local certificate was deleted without `--fresh`, or a package took its file
-    /// away. Most clients skip them; some loaders stop at the first unreadable file, and a dangling `hash.0` still takes the number from the
-    /// certificates behind it.
+    /// **What it means.** Links in the hash directory lead nowhere: a local certificate was deleted without `--fresh`, or a
+    /// package took its file away. Most clients skip them; some loaders stop at the first unreadable file, and a dangling
+    /// `hash.0` still takes the number from the certificates behind it.
     ///
     /// **How it is found.** Every link is followed inside the tree.
     ///

@@ -11,19 +11,19 @@ use crate::{
 use super::{Case, ClientVerdict, expired_cross_sign_presented::dead_cross_sign, support};
 
 rule! {
-    /// **What it means.** The cause of the night of 30 May 2020: a client refuses the target because the path that it built ends at an anchor that has
-    /// expired (or goes through a cross-certificate that has), while a valid path exists that it does not try — or the dead anchor is the
-    /// only way left. Which clients choose it, and which find the other way, is told by name.
+    /// **What it means.** The cause of the night of 30 May 2020: a client refuses the target because the path that it built ends
+    /// at an anchor that has expired (or goes through a cross-certificate that has), while a valid path exists that it does not
+    /// try — or the dead anchor is the only way left. Which clients choose it, and which find the other way, is told by name.
     ///
-    /// **How it is found.** Every client's own algorithm is run over what was presented and what it trusts; every path that exists is listed
-    /// beside it.
+    /// **How it is found.** Every client's own algorithm is run over what was presented and what it trusts; every path that
+    /// exists is listed beside it.
     ///
-    /// **What to do.** Depending on the client: take the dead anchor out of the store (then OpenSSL 1.0.2 and old GnuTLS find the other path), have
-    /// the server stop sending the cross-certificate (where a client must follow what is sent), or upgrade the client. Each remedy
-    /// says which clients it helps.
+    /// **What to do.** Depending on the client: take the dead anchor out of the store (then OpenSSL 1.0.2 and old GnuTLS find the
+    /// other path), have the server stop sending the cross-certificate (where a client must follow what is sent), or upgrade the
+    /// client. Each remedy says which clients it helps.
     ///
-    /// **Sources.** OpenSSL's X509_V_FLAG_TRUSTED_FIRST (default from 1.1.0); GnuTLS 3.6.14, commit cdf075e7f; RFC 4158; measured with 80 client
-    /// configurations.
+    /// **Sources.** OpenSSL's X509_V_FLAG_TRUSTED_FIRST (default from 1.1.0); GnuTLS 3.6.14, commit cdf075e7f; RFC 4158; measured
+    /// with 80 client configurations.
     "CD501" "dead-anchor-chosen" Error "a client chose an expired anchor or cross-certificate"
 }
 
@@ -59,13 +59,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for dead in groups {
             let valid = case.paths.get(index).and_then(|paths| paths.iter().find(|p| p.anchored && p.rejections.is_empty()));
             let mut finding = describe(case, index, &dead, valid);
-            let places = support::places(case);
-            let held = places.iter().flat_map(|p| p.anchors.iter().map(move |a| (p, a)));
-            let held: Vec<_> = held.filter(|(_, a)| a.certificate == dead.certificate).collect();
+            let places = support::places(case, |c| *c == dead.certificate);
+            let held: Vec<_> = places.iter().flat_map(|p| p.anchors.iter().map(move |a| (p, a))).collect();
             finding.evidence = held.iter().flat_map(|(_, a): &(_, &Anchor)| support::evidence(a)).collect();
             // What is sent and leads to it: the cross-certificate itself, or what the anchor signed.
             let leads_there = |c: &&(usize, &Certificate)| {
-                c.1 == &dead.certificate || dead.is_anchor && c.1.is_ca() && !support::is_self_signed(c.1) && support::issued(&dead.certificate, c.1)
+                c.1 == &dead.certificate
+                    || dead.is_anchor && c.1.is_ca() && !support::is_self_signed(c.1) && support::issued(&dead.certificate, c.1)
             };
             let certificates = &presented.certificates;
             let sent: Vec<(usize, &Certificate)> = certificates.iter().enumerate().skip(1).collect();
@@ -76,7 +76,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             }
             let target = &endpoint.target;
             for (_, cross) in &sent {
-                let text = format!("have {target} stop sending the cross-certificate of {} under {}", cross.label(), cross.issuer().label());
+                let text = format!(
+                    "have {target} stop sending the cross-certificate of {} under {}",
+                    cross.label(),
+                    cross.issuer().label()
+                );
                 let command = format!("certdoctor inspect --showcerts {}", support::shell(&target.text));
                 let intent = Intent::StopServing((*cross).clone());
                 finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, Some(command)));
@@ -98,7 +102,8 @@ fn describe(case: &Case<'_>, index: usize, dead: &Dead<'_>, valid: Option<&Attem
     let (_, accepting) = support::refusing_and_accepting(case, index);
     let mut refusing: Vec<&str> = dead.refusing.iter().map(|v| v.client.as_str()).collect();
     refusing.dedup();
-    let what = if dead.is_anchor { label.clone() } else { format!("the cross-certificate under {}", dead.certificate.issuer().label()) };
+    let what =
+        if dead.is_anchor { label.clone() } else { format!("the cross-certificate under {}", dead.certificate.issuer().label()) };
     let since = dead.certificate.validity().not_after.map_or_else(String::new, |end| format!(" (expired {end})"));
     let way_out = match valid.and_then(|v| v.path.last()) {
         Some(root) => format!("a valid path to {} exists", root.label()),
@@ -109,7 +114,11 @@ fn describe(case: &Case<'_>, index: usize, dead: &Dead<'_>, valid: Option<&Attem
     let message = format!("{clients} {verb} {target} over {what}{since}; {way_out}");
     let mut finding = support::about(&CHECK, target, message);
     finding.facts = vec![("dead certificate", format!("{label} ({})", dead.certificate.fingerprint()))];
-    if let Some(path) = dead.refusing.first().and_then(|v| if let crate::path::Verdict::Untrusted { path, .. } = &v.verdict { Some(path) } else { None }) {
+    if let Some(path) = dead
+        .refusing
+        .first()
+        .and_then(|v| if let crate::path::Verdict::Untrusted { path, .. } = &v.verdict { Some(path) } else { None })
+    {
         finding.facts.push(("path chosen", way(path)));
     }
     finding.facts.extend(valid.map(|v| ("valid path", way(&v.path))));
@@ -162,11 +171,8 @@ mod tests {
         assert!(finding.evidence.iter().any(|e| e.what == "certificate 3 of 3 from localhost"));
         let intents: Vec<_> = finding.remedies.iter().map(|r| std::mem::discriminant(&r.intent)).collect();
         let a = certificate(STORE_A);
-        let wanted = [
-            Intent::Distrust(a.clone(), "debian"),
-            Intent::StopServing(a),
-            Intent::UpgradeClient("OpenSSL 1.1.0".into()),
-        ];
+        let wanted =
+            [Intent::Distrust(a.clone(), "debian"), Intent::StopServing(a), Intent::UpgradeClient("OpenSSL 1.1.0".into())];
         assert_eq!(intents, wanted.each_ref().map(std::mem::discriminant));
         assert!(finding.facts.contains(&("accepted by", "openssl-3".into())));
     }

@@ -9,9 +9,10 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A certificate of the package was taken out by deleting its line in the configuration or by putting `#` before it. On
-    /// Debian that is half a removal: a plain refresh leaves the link in the hash directory, Java's keystore is never told, and the next
-    /// package upgrade takes the certificate for a new one and enables it again. On Alpine it works at once, and is only worth knowing.
+    /// **What it means.** A certificate of the package was taken out by deleting its line in the configuration or by putting `#`
+    /// before it. On Debian that is half a removal: a plain refresh leaves the link in the hash directory, Java's keystore is
+    /// never told, and the next package upgrade takes the certificate for a new one and enables it again. On Alpine it works at
+    /// once, and is only worth knowing.
     ///
     /// **How it is found.** Files of the package that no line, or only a comment, names.
     ///
@@ -92,10 +93,16 @@ mod tests {
     fn catches_a_comment() {
         let store = without(Selection::Commented, "mozilla/U.crt\n#mozilla/A.crt\n", Some(2));
         let finding = World::at(LAB).store(store).one(&CHECK);
-        assert_eq!(finding.message, "mozilla/A.crt was taken out by deleting or commenting its line: the next upgrade enables it again");
+        assert_eq!(
+            finding.message,
+            "mozilla/A.crt was taken out by deleting or commenting its line: the next upgrade enables it again"
+        );
         assert_eq!(finding.evidence[0].line, Some(2));
         let command = finding.remedies[0].command.as_deref().expect("a command");
-        assert!(command.starts_with(r"sed -i 's|^#[ \t]*mozilla/A\.crt$|!mozilla/A.crt|' /etc/ca-certificates.conf && "), "{command}");
+        assert!(
+            command.starts_with(r"sed -i 's|^#[ \t]*mozilla/A\.crt$|!mozilla/A.crt|' /etc/ca-certificates.conf && "),
+            "{command}"
+        );
     }
 
     #[test]

@@ -9,15 +9,18 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A certificate whose file name has a blank, a comma or a parenthesis is deselected by `!`. Debian's tool makes links
-    /// under a name in which these are replaced (` ` and `,` by `_`, `(` and `)` by `=`), but looks for the unmapped name when it takes
-    /// one away: the bundle loses the certificate, link and hash stay, and OpenSSL, curl and Go go on trusting it.
+    /// **What it means.** A certificate whose file name has a blank, a comma or a parenthesis is deselected by `!`. Debian's tool
+    /// makes links under a name in which these are replaced (` ` and `,` by `_`, `(` and `)` by `=`), but looks for the unmapped
+    /// name when it takes one away: the bundle loses the certificate, link and hash stay, and OpenSSL, curl and Go go on trusting
+    /// it.
     ///
-    /// **How it is found.** Names behind `!` with such a character; whether the link is still there decides between warning and note.
+    /// **How it is found.** Names behind `!` with such a character; whether the link is still there decides between warning and
+    /// note.
     ///
     /// **What to do.** Refresh with `--fresh`, which makes all links again.
     ///
-    /// **Sources.** `add()` and `remove()` of Debian's update-ca-certificates (bookworm to sid); recorded run `fixtures/roots/debian` 24.
+    /// **Sources.** `add()` and `remove()` of Debian's update-ca-certificates (bookworm to sid); recorded run
+    /// `fixtures/roots/debian` 24.
     "CD407" "deselect-name-mapped" Note "`!` on a name with blank, comma or parenthesis leaves the link behind"
 }
 

@@ -6,8 +6,8 @@ use super::ALL;
 #[must_use]
 pub fn findings_markdown() -> String {
     let mut out = String::from(
-        "# Findings\n\nGenerated from the checks in `src/check`; `certdoctor explain CDnnn` prints the same text. A code is never used \
-         again for another meaning.\n\n| code | name | severity | what is wrong |\n|---|---|---|---|\n",
+        "# Findings\n\nGenerated from the checks in `src/check`; `certdoctor explain CDnnn` prints the same text. A code is never \
+         used again for another meaning.\n\n| code | name | severity | what is wrong |\n|---|---|---|---|\n",
     );
     for check in ALL {
         let severity = format!("{:?}", check.severity).to_lowercase();

@@ -13,18 +13,20 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** Parts of one store disagree: a certificate is selected but missing from the bundle, is in the bundle but nothing
-    /// selects it, or is in the hash directory and not in the bundle (or the other way round). So two programs on one host disagree
-    /// about one server: curl and OpenSSL read both, Go reads both, GnuTLS and most others read the bundle only, Java its own copy.
+    /// **What it means.** Parts of one store disagree: a certificate is selected but missing from the bundle, is in the bundle
+    /// but nothing selects it, or is in the hash directory and not in the bundle (or the other way round). So two programs on one
+    /// host disagree about one server: curl and OpenSSL read both, Go reads both, GnuTLS and most others read the bundle only,
+    /// Java its own copy.
     ///
-    /// **How it is found.** Sets of SHA-256 fingerprints: enabled sources, bundle, lookups by hash, Java keystore. What a file with
-    /// several certificates explains is CD403 and left out here.
+    /// **How it is found.** Sets of SHA-256 fingerprints: enabled sources, bundle, lookups by hash, Java keystore. What a file
+    /// with several certificates explains is CD403 and left out here.
     ///
-    /// **What to do.** Run the refresh tool; on Debian with `--fresh`, since a plain run leaves links behind when a line was deleted or a local
-    /// file removed. If the bundle was edited by hand, move the change into a source: it is lost at the next run.
+    /// **What to do.** Run the refresh tool; on Debian with `--fresh`, since a plain run leaves links behind when a line was
+    /// deleted or a local file removed. If the bundle was edited by hand, move the change into a source: it is lost at the next
+    /// run.
     ///
-    /// **Sources.** update-ca-certificates(8) and its script; recorded runs `fixtures/roots/debian` 02, 04, 11, 34 and 45; curl's `--capath`
-    /// documentation.
+    /// **Sources.** update-ca-certificates(8) and its script; recorded runs `fixtures/roots/debian` 02, 04, 11, 34 and 45; curl's
+    /// `--capath` documentation.
     "CD401" "drift" Warning "configuration, bundle and hash directory disagree"
 }
 
@@ -45,6 +47,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         }
         let Some(bundle) = store.bundle.as_ref().filter(|b| b.is_read()) else { continue };
         let java = store.derived.iter().find(|d| d.is_read() && d.certificates().next().is_some());
+        if java.is_none() && all_agree(store, bundle) {
+            continue;
+        }
         let mut groups: BTreeMap<Held, Vec<&Certificate>> = BTreeMap::new();
         for (certificate, held) in held(store, bundle, java).into_values() {
             groups.entry(held).or_default().push(certificate);
@@ -56,7 +61,25 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn held<'s>(store: &'s Store, bundle: &'s CertFile, java: Option<&'s CertFile>) -> BTreeMap<Fingerprint, (&'s Certificate, Held)> {
+/// The usual case, told quickly: the same certificates everywhere.
+fn all_agree(store: &Store, bundle: &CertFile) -> bool {
+    let sorted = |certificates: &mut dyn Iterator<Item = &Certificate>| {
+        let mut prints: Vec<Fingerprint> = certificates.map(Certificate::fingerprint).collect();
+        prints.sort_unstable();
+        prints.dedup();
+        prints
+    };
+    let selected = sorted(&mut support::enabled(store).flat_map(|s| s.file.certificates()).map(|(_, c)| c));
+    let by_hash = |d| sorted(&mut support::by_hash(store, d).into_iter());
+    selected == sorted(&mut bundle.certificates().map(|(_, c)| c))
+        && store.directory.as_ref().is_none_or(|d| by_hash(d) == selected)
+}
+
+fn held<'s>(
+    store: &'s Store,
+    bundle: &'s CertFile,
+    java: Option<&'s CertFile>,
+) -> BTreeMap<Fingerprint, (&'s Certificate, Held)> {
     let mut all: BTreeMap<Fingerprint, (&Certificate, Held)> = BTreeMap::new();
     let mut mark = |certificate: &'s Certificate, set: fn(&mut Held)| {
         set(&mut all.entry(certificate.fingerprint()).or_insert((certificate, Held::default())).1);
@@ -65,7 +88,7 @@ fn held<'s>(store: &'s Store, bundle: &'s CertFile, java: Option<&'s CertFile>) 
     bundle.certificates().for_each(|(_, c)| mark(c, |h| h.bundle = true));
     java.iter().flat_map(|j| j.certificates()).for_each(|(_, c)| mark(c, |h| h.java = true));
     if let Some(directory) = &store.directory {
-        support::by_hash(directory).into_iter().for_each(|c| mark(c, |h| h.directory = true));
+        support::by_hash(store, directory).into_iter().for_each(|c| mark(c, |h| h.directory = true));
         // A real file that somebody put into the directory is not the refresh tool's business.
         for entry in directory.entries.iter().filter(|e| e.link.is_none() && e.file.real != bundle.real) {
             for (_, certificate) in entry.file.certificates() {
@@ -112,13 +135,8 @@ fn finding(store: &Store, held: Held, whole: Held, certificates: &[&Certificate]
         finding.severity = Severity::Note;
     }
     finding.facts = vec![("certificates", support::list(&labels, 8)), ("who sees it", who(held, whole))];
-    let mut evidence: Vec<Evidence> = store
-        .anchors()
-        .iter()
-        .filter(|a| certificates.contains(&&a.certificate))
-        .take(8)
-        .flat_map(support::evidence)
-        .collect();
+    let mut evidence: Vec<Evidence> =
+        store.anchors().iter().filter(|a| certificates.contains(&&a.certificate)).take(8).flat_map(support::evidence).collect();
     if evidence.is_empty() {
         evidence.push(Evidence::file(&store.location, None, "store"));
     }
@@ -185,8 +203,10 @@ mod tests {
     #[test]
     fn catches_a_hash_that_is_not_the_certificates() {
         let mut store = two();
+        // The content of a local file was replaced under its name.
+        store.sources[0].owner = crate::facts::SourceOwner::Local;
         let directory = store.directory.as_mut().expect("a directory");
-        let link = directory.entries.iter_mut().find(|e| e.hash.is_some()).expect("a hash link");
+        let link = directory.entries.iter_mut().find(|e| e.hash.is_some_and(|(h, _)| h == 0x1577_53a5)).expect("a link");
         link.hash = link.hash.map(|(hash, n)| (hash ^ 1, n));
         let finding = World::at(LAB).store(store).one(&CHECK);
         assert!(finding.message.ends_with("is selected and in the bundle but not in the hash directory"), "{}", finding.message);

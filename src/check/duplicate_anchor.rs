@@ -10,12 +10,13 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The bundle holds the same certificate more than once. No client minds, but each copy must go when the anchor has
-    /// to go, and hundreds of copies (a script that appends at every start) make every connection slower.
+    /// **What it means.** The bundle holds the same certificate more than once. No client minds, but each copy must go when the
+    /// anchor has to go, and hundreds of copies (a script that appends at every start) make every connection slower.
     ///
     /// **How it is found.** SHA-256 of each certificate of the bundle.
     ///
-    /// **What to do.** Look for what adds it twice: a certificate that is listed twice, a copy in the local folder, a script that appends.
+    /// **What to do.** Look for what adds it twice: a certificate that is listed twice, a copy in the local folder, a script that
+    /// appends.
     ///
     /// **Sources.** rancher-sandbox/rancher-desktop issue 2778; update-ca-certificates(8).
     "CD307" "duplicate-anchor" Note "the bundle holds a certificate more than once"

@@ -5,8 +5,8 @@ use crate::finding::Finding;
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server sends a certificate more than once. Clients accept it; it costs a round trip when the flight grows beyond the
-    /// first window, and tells of a chain file that was glued together twice.
+    /// **What it means.** The server sends a certificate more than once. Clients accept it; it costs a round trip when the flight
+    /// grows beyond the first window, and tells of a chain file that was glued together twice.
     ///
     /// **How it is found.** SHA-256 of the presented certificates.
     ///
@@ -44,6 +44,8 @@ mod tests {
 
     #[test]
     fn is_silent_about_two_of_one_name() {
-        World::at(LAB).presenting("localhost", include_str!("../../fixtures/clients/chains/two-int-old-first.pem")).silent(&CHECK);
+        World::at(LAB)
+            .presenting("localhost", include_str!("../../fixtures/clients/chains/two-int-old-first.pem"))
+            .silent(&CHECK);
     }
 }

@@ -8,8 +8,8 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A store is there and holds no anchor. Every program that reads it refuses every server. A refresh over a missing
-    /// or damaged list does that on Alpine, and exits 0.
+    /// **What it means.** A store is there and holds no anchor. Every program that reads it refuses every server. A refresh over
+    /// a missing or damaged list does that on Alpine, and exits 0.
     ///
     /// **How it is found.** The bundle (or, without one, the hash directory) was read and holds no certificate.
     ///
@@ -30,7 +30,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if holds || store.bundle.as_ref().is_some_and(|b| !b.entries.is_empty()) {
             continue;
         }
-        let mut finding = Finding::new(&CHECK, path.to_string(), format!("{path} holds no anchor: who reads it refuses every server"));
+        let mut finding =
+            Finding::new(&CHECK, path.to_string(), format!("{path} holds no anchor: who reads it refuses every server"));
         finding.facts.push(("store", store.title.clone()));
         finding.facts.push(("selected sources", support::enabled(store).count().to_string()));
         finding.evidence = vec![Evidence::file(path, None, "empty")];

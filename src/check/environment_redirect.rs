@@ -12,17 +12,19 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** An environment variable makes programs read another list of anchors than the system's. An error when it points to
-    /// nothing usable: the programs that follow it refuse every server (a variable that only adds makes a warning). A warning when anchors
-    /// of the system are missing there: a repaired system store does not reach those programs. A note when it holds the same.
+    /// **What it means.** An environment variable makes programs read another list of anchors than the system's. An error when it
+    /// points to nothing usable: the programs that follow it refuse every server (a variable that only adds makes a warning). A
+    /// warning when anchors of the system are missing there: a repaired system store does not reach those programs. A note when
+    /// it holds the same.
     ///
-    /// **How it is found.** The variables of the process that looks, and the sets of SHA-256 fingerprints behind them. A service may run with
-    /// other variables.
+    /// **How it is found.** The variables of the process that looks, and the sets of SHA-256 fingerprints behind them. A service
+    /// may run with other variables.
     ///
-    /// **What to do.** Unset it where it was set (shell profile, unit file, Dockerfile, CI settings), or point it to the system's bundle.
+    /// **What to do.** Unset it where it was set (shell profile, unit file, Dockerfile, CI settings), or point it to the system's
+    /// bundle.
     ///
-    /// **Sources.** SSL_CTX_set_default_verify_paths(3); curl(1), `CURL_CA_BUNDLE`; Go's crypto/x509 root_unix.go; Node.js documentation,
-    /// `NODE_EXTRA_CA_CERTS`; requests' documentation.
+    /// **Sources.** SSL_CTX_set_default_verify_paths(3); curl(1), `CURL_CA_BUNDLE`; Go's crypto/x509 root_unix.go; Node.js
+    /// documentation, `NODE_EXTRA_CA_CERTS`; requests' documentation.
     "CD503" "environment-redirect" Note "an environment variable redirects trust"
 }
 
@@ -71,7 +73,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.facts.push(("only in the system's store", missing.to_string()));
         }
         let files = set.redirect.file.iter().map(|f| Evidence::file(&f.path, None, format!("named by {}", set.variable)));
-        let directories = set.redirect.directories.iter().map(|d| Evidence::file(&d.path, None, format!("named by {}", set.variable)));
+        let directories =
+            set.redirect.directories.iter().map(|d| Evidence::file(&d.path, None, format!("named by {}", set.variable)));
         finding.evidence = files.chain(directories).collect();
         let text = format!("unset {} where it was set, or point it to the system's store", set.variable);
         let command = format!("unset {}", set.variable);

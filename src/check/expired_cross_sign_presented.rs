@@ -9,18 +9,20 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server still sends a cross-certificate — the key of a root that is trusted by itself, signed by an older root —
-    /// that has expired, or whose signer has. Clients that follow what is sent before what they trust end at the dead root: OpenSSL up to
-    /// 1.0.2, GnuTLS before 3.6.14, LibreSSL up to 3.1.2 (3.1.5 when the cross-certificate itself is still valid). Where the dead root is gone from
-    /// the store, most of them recover; some (OpenSSL 1.0.1, wolfSSL 4) need the server to stop.
+    /// **What it means.** The server still sends a cross-certificate — the key of a root that is trusted by itself, signed by an
+    /// older root — that has expired, or whose signer has. Clients that follow what is sent before what they trust end at the
+    /// dead root: OpenSSL up to 1.0.2, GnuTLS before 3.6.14, LibreSSL up to 3.1.2 (3.1.5 when the cross-certificate itself is
+    /// still valid). Where the dead root is gone from the store, most of them recover; some (OpenSSL 1.0.1, wolfSSL 4) need the
+    /// server to stop.
     ///
-    /// **How it is found.** A presented CA certificate shares name and key with another certificate (a root in a store or beside it), and it or its
-    /// issuer has expired.
+    /// **How it is found.** A presented CA certificate shares name and key with another certificate (a root in a store or beside
+    /// it), and it or its issuer has expired.
     ///
-    /// **What to do.** Take it out of the server's chain file; ask the CA's client for the other chain (certbot `--preferred-chain`).
+    /// **What to do.** Take it out of the server's chain file; ask the CA's client for the other chain (certbot
+    /// `--preferred-chain`).
     ///
-    /// **Sources.** RFC 5280, section 3.2 (cross-certificates); measured with 80 client configurations; Let's Encrypt's and Sectigo's notices of 2021 and
-    /// 2020.
+    /// **Sources.** RFC 5280, section 3.2 (cross-certificates); measured with 80 client configurations; Let's Encrypt's and
+    /// Sectigo's notices of 2021 and 2020.
     "CD208" "expired-cross-sign-presented" Warning "the server still sends an expired cross-certificate"
 }
 
@@ -38,7 +40,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let Some((why, heir)) = dead_cross_sign(case, cross, &presented.certificates, &trusted) else { continue };
             let target = &endpoint.target;
             let label = cross.label();
-            let message = format!("{target} still sends the cross-certificate of {label} under {}, {why}", cross.issuer().label());
+            let message =
+                format!("{target} still sends the cross-certificate of {label} under {}, {why}", cross.issuer().label());
             let mut finding = support::about(&CHECK, target, message);
             let (refusing, _) = support::refusing_and_accepting(case, index);
             finding.facts = vec![("sha256", cross.fingerprint().to_string())];
@@ -86,7 +89,8 @@ mod tests {
 
     #[test]
     fn catches_an_expired_one() {
-        let finding = World::at(LAB).store(debian(&[("mozilla/U.crt", STORE_U)])).presenting("localhost", CHAIN_ADDTRUST).one(&CHECK);
+        let finding =
+            World::at(LAB).store(debian(&[("mozilla/U.crt", STORE_U)])).presenting("localhost", CHAIN_ADDTRUST).one(&CHECK);
         assert_eq!(
             finding.message,
             "localhost still sends the cross-certificate of Lab USERTrust RSA CA under Lab AddTrust External CA Root, \

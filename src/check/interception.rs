@@ -10,18 +10,19 @@ use crate::{
 use super::{Case, support, unknown_root};
 
 rule! {
-    /// **What it means.** The certificate does not come from the server but from something on the way that opens TLS: a company's inspecting proxy, a
-    /// virus scanner, a debugging proxy. Its CA is installed in browsers by the company, and not in this store. An error when a known product
-    /// signed the chain; a warning when only signs speak for it (a new certificate for a public name, no certificate-transparency stamp, an
-    /// unknown root).
+    /// **What it means.** The certificate does not come from the server but from something on the way that opens TLS: a company's
+    /// inspecting proxy, a virus scanner, a debugging proxy. Its CA is installed in browsers by the company, and not in this
+    /// store. An error when a known product signed the chain; a warning when only signs speak for it (a new certificate for a
+    /// public name, no certificate-transparency stamp, an unknown root).
     ///
-    /// **How it is found.** Names of issuers; the SCT list extension, which public CAs have put into every server certificate since 2018; the
-    /// age of the certificate.
+    /// **How it is found.** Names of issuers; the SCT list extension, which public CAs have put into every server certificate
+    /// since 2018; the age of the certificate.
     ///
-    /// **What to do.** Ask IT: "is TLS to this host inspected here, and where is the root certificate of the proxy for Linux hosts?" Install
-    /// that root, or have the host exempted. From another network, compare the certificate's SHA-256.
+    /// **What to do.** Ask IT: "is TLS to this host inspected here, and where is the root certificate of the proxy for Linux
+    /// hosts?" Install that root, or have the host exempted. From another network, compare the certificate's SHA-256.
     ///
-    /// **Sources.** RFC 6962, section 3.3 (1.3.6.1.4.1.11129.2.4.2); Chrome's and Apple's certificate transparency policies of 2018.
+    /// **Sources.** RFC 6962, section 3.3 (1.3.6.1.4.1.11129.2.4.2); Chrome's and Apple's certificate transparency policies of
+    /// 2018.
     "CD504" "interception" Error "something on the way opens TLS, and its CA is not installed"
 }
 
@@ -30,10 +31,41 @@ const SCT_LIST: &str = "1.3.6.1.4.1.11129.2.4.2";
 
 /// Words in the names of inspecting products' CAs, in lower case.
 const PRODUCTS: &[&str] = &[
-    "avast", "avg technologies", "barracuda", "bitdefender", "blue coat", "bluecoat", "burp suite", "cato networks", "charles proxy",
-    "check point", "cisco umbrella", "contentkeeper", "do_not_trust_fiddlerroot", "eset ssl filter", "forcepoint", "fortigate",
-    "fortinet", "iboss", "kaspersky", "lightspeed systems", "mcafee web gateway", "mitmproxy", "netskope", "palo alto networks", "portswigger",
-    "securly", "skyhigh security", "smoothwall", "sonicwall", "sophos", "squid", "trend micro", "untangle", "watchguard", "websense",
+    "avast",
+    "avg technologies",
+    "barracuda",
+    "bitdefender",
+    "blue coat",
+    "bluecoat",
+    "burp suite",
+    "cato networks",
+    "charles proxy",
+    "check point",
+    "cisco umbrella",
+    "contentkeeper",
+    "do_not_trust_fiddlerroot",
+    "eset ssl filter",
+    "forcepoint",
+    "fortigate",
+    "fortinet",
+    "iboss",
+    "kaspersky",
+    "lightspeed systems",
+    "mcafee web gateway",
+    "mitmproxy",
+    "netskope",
+    "palo alto networks",
+    "portswigger",
+    "securly",
+    "skyhigh security",
+    "smoothwall",
+    "sonicwall",
+    "sophos",
+    "squid",
+    "trend micro",
+    "untangle",
+    "watchguard",
+    "websense",
     "zscaler",
 ];
 

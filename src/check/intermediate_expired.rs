@@ -8,9 +8,9 @@ use crate::{
 use super::{Case, expired_cross_sign_presented::dead_cross_sign, support};
 
 rule! {
-    /// **What it means.** An intermediate that the server sends has expired. If no other certificate of the same name and key is there, every
-    /// client refuses. If one is (sent too, or in a store), it depends on the client: OpenSSL up to 1.0.2 and BoringSSL's X509 verifier take
-    /// the first; then this is a warning.
+    /// **What it means.** An intermediate that the server sends has expired. If no other certificate of the same name and key is
+    /// there, every client refuses. If one is (sent too, or in a store), it depends on the client: OpenSSL up to 1.0.2 and
+    /// BoringSSL's X509 verifier take the first; then this is a warning.
     ///
     /// **How it is found.** notAfter of each presented CA certificate; expired cross-certificates of a trusted root are CD208.
     ///
@@ -36,7 +36,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let mut finding = support::about(&CHECK, target, message);
             let other = certificates.iter().chain(&trusted).find(|c| c.is_same_entity(dead) && !c.is_expired(case.at));
             let unused = !certificates.iter().any(|c| c != dead && support::issued(dead, c));
-            if unused || other.is_some() && !support::refusing_and_accepting(case, index).1.is_empty() || other.is_some() && case.verdicts.is_empty() {
+            if unused
+                || other.is_some() && !support::refusing_and_accepting(case, index).1.is_empty()
+                || other.is_some() && case.verdicts.is_empty()
+            {
                 finding.severity = Severity::Warning;
             }
             finding.facts = vec![("expired", end.to_string()), ("sha256", dead.fingerprint().to_string())];

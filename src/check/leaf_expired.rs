@@ -8,13 +8,13 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server's own certificate is past its notAfter. Every client refuses it; no change of a trust store helps. (The very
-    /// second of notAfter is expired for OpenSSL and valid for most others.)
+    /// **What it means.** The server's own certificate is past its notAfter. Every client refuses it; no change of a trust store
+    /// helps. (The very second of notAfter is expired for OpenSSL and valid for most others.)
     ///
     /// **How it is found.** notAfter of the first presented certificate against the instant of judgement.
     ///
-    /// **What to do.** Renew it; if it was renewed, the server still has the old one in memory: reload it. `certdoctor renewal` looks for
-    /// the reason.
+    /// **What to do.** Renew it; if it was renewed, the server still has the old one in memory: reload it. `certdoctor renewal`
+    /// looks for the reason.
     ///
     /// **Sources.** RFC 5280, section 4.1.2.5; X509_V_ERR_CERT_HAS_EXPIRED (10).
     "CD201" "leaf-expired" Error "the server's certificate has expired"

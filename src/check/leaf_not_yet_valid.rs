@@ -8,8 +8,8 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server's certificate begins to be valid only later. Far more often than a certificate that was put in service too
-    /// early, this host's clock is behind (CD601).
+    /// **What it means.** The server's certificate begins to be valid only later. Far more often than a certificate that was put
+    /// in service too early, this host's clock is behind (CD601).
     ///
     /// **How it is found.** notBefore of the first presented certificate against the instant of judgement.
     ///

@@ -9,15 +9,17 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The list that selects certificates is missing, or names files that are not there. Without the list, Debian's next
-    /// refresh keeps the old bundle and deletes every link, Alpine's writes an empty bundle; both exit 0. A name without a file drops out
-    /// of the bundle with a warning that nobody reads, and leaves a dangling link.
+    /// **What it means.** The list that selects certificates is missing, or names files that are not there. Without the list,
+    /// Debian's next refresh keeps the old bundle and deletes every link, Alpine's writes an empty bundle; both exit 0. A name
+    /// without a file drops out of the bundle with a warning that nobody reads, and leaves a dangling link.
     ///
     /// **How it is found.** The configuration's path; each enabled name against the sources.
     ///
-    /// **What to do.** Reinstall the package (`dpkg-reconfigure ca-certificates` writes the list again), or take the name out of the list.
+    /// **What to do.** Reinstall the package (`dpkg-reconfigure ca-certificates` writes the list again), or take the name out of
+    /// the list.
     ///
-    /// **Sources.** Measured with update-ca-certificates of Debian 12 and Alpine 3.23; recorded run `fixtures/roots/debian` 36; k3OS issue 518.
+    /// **Sources.** Measured with update-ca-certificates of Debian 12 and Alpine 3.23; recorded run `fixtures/roots/debian` 36;
+    /// k3OS issue 518.
     "CD418" "missing-configuration" Warning "the configuration, or a file that it names, is missing"
 }
 
@@ -29,7 +31,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 let message = format!("/etc/ca-certificates.conf is missing: the next refresh {effect}");
                 let mut finding = Finding::new(&CHECK, "/etc/ca-certificates.conf", message);
                 finding.evidence = vec![Evidence::file(&"/etc/ca-certificates.conf".into(), None, "missing")];
-                let command = if store.kind == "alpine" { "apk fix --reinstall ca-certificates" } else { "dpkg-reconfigure ca-certificates" };
+                let command = if store.kind == "alpine" {
+                    "apk fix --reinstall ca-certificates"
+                } else {
+                    "dpkg-reconfigure ca-certificates"
+                };
                 let intent = Intent::Repair("/etc/ca-certificates.conf".into());
                 let text = "have the package write its list again";
                 finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, Some(command.into())));

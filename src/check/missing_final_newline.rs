@@ -9,16 +9,17 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A certificate file ends without a newline. When such a file is put before another, `-----END CERTIFICATE----------BEGIN
-    /// CERTIFICATE-----` arises, and OpenSSL refuses the *whole* bundle: every client of it trusts nothing. The refresh tools of Debian and of
-    /// Alpine add the newline today (a note); `cat *.pem > bundle` and older tools don't. Two blocks that are glued already are an error.
+    /// **What it means.** A certificate file ends without a newline. When such a file is put before another, `-----END
+    /// CERTIFICATE----------BEGIN CERTIFICATE-----` arises, and OpenSSL refuses the *whole* bundle: every client of it trusts
+    /// nothing. The refresh tools of Debian and of Alpine add the newline today (a note); `cat *.pem > bundle` and older tools
+    /// don't. Two blocks that are glued already are an error.
     ///
     /// **How it is found.** The last byte of each source and of a bundle kept by hand; END and BEGIN on one line.
     ///
     /// **What to do.** Add the newline; refresh the bundle.
     ///
-    /// **Sources.** RFC 7468, section 3; PEM_read_bio in OpenSSL's crypto/pem/pem_lib.c; recorded runs `fixtures/roots/debian` 14 and
-    /// `fixtures/roots/alpine` 14.
+    /// **Sources.** RFC 7468, section 3; PEM_read_bio in OpenSSL's crypto/pem/pem_lib.c; recorded runs `fixtures/roots/debian` 14
+    /// and `fixtures/roots/alpine` 14.
     "CD404" "missing-final-newline" Note "a certificate file ends without a newline"
 }
 
@@ -31,11 +32,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let shown = support::shell(&file.path.to_string());
             let (message, severity, text, command) = if glued && part == "bundle" {
                 let message = format!("{} has two blocks on one line: OpenSSL refuses the whole file", file.path);
-                let split = format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
+                let split =
+                    format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
                 (message, Severity::Error, "put a newline between the blocks", support::refresh(store, false).unwrap_or(split))
             } else if glued {
                 let message = format!("{} has two blocks on one line: it spoils every file that it is put into", file.path);
-                let split = format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
+                let split =
+                    format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
                 (message, Severity::Warning, "put a newline between the blocks", split)
             } else if open {
                 let message = format!("{} ends without a newline", file.path);

@@ -9,16 +9,18 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server sends its own certificate without the intermediate that issued it, and no store here has it either.
-    /// Browsers hide the mistake (they remember intermediates, or fetch them); curl, Python, Java, Go and Node fail.
+    /// **What it means.** The server sends its own certificate without the intermediate that issued it, and no store here has it
+    /// either. Browsers hide the mistake (they remember intermediates, or fetch them); curl, Python, Java, Go and Node fail.
     ///
-    /// **How it is found.** No presented certificate and no anchor has the name (and key identifier) of the leaf's issuer, and the leaf says by
-    /// caIssuers where its issuer can be had: a private CA that is only unknown here seldom does (that is CD502).
+    /// **How it is found.** No presented certificate and no anchor has the name (and key identifier) of the leaf's issuer, and
+    /// the leaf says by caIssuers where its issuer can be had: a private CA that is only unknown here seldom does (that is
+    /// CD502).
     ///
-    /// **What to do.** Have the server send the whole chain (`fullchain.pem`, not `cert.pem`). Don't add the intermediate to the trust store:
-    /// OpenSSL doesn't take it as an anchor, and it will be replaced.
+    /// **What to do.** Have the server send the whole chain (`fullchain.pem`, not `cert.pem`). Don't add the intermediate to the
+    /// trust store: OpenSSL doesn't take it as an anchor, and it will be replaced.
     ///
-    /// **Sources.** RFC 8446, section 4.4.2; RFC 5280, section 4.2.2.1 (caIssuers); X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY (20).
+    /// **Sources.** RFC 8446, section 4.4.2; RFC 5280, section 4.2.2.1 (caIssuers); X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+    /// (20).
     "CD204" "missing-intermediate" Error "the server does not send the intermediate certificate"
 }
 
@@ -82,7 +84,8 @@ mod tests {
 
     #[test]
     fn catches() {
-        let finding = World::at(LAB).presenting("localhost", &leaf_with_aia()).store(debian(&[("mozilla/U.crt", STORE_U)])).one(&CHECK);
+        let finding =
+            World::at(LAB).presenting("localhost", &leaf_with_aia()).store(debian(&[("mozilla/U.crt", STORE_U)])).one(&CHECK);
         assert_eq!(finding.message, "localhost does not send Test Issuing CA, which issued its certificate");
         assert_eq!(finding.facts[1].1, "http://ca.example/issuing.der");
     }

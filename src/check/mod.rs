@@ -1,7 +1,7 @@
 //! Checks: one file is one finding, a pure function over the facts and verdicts.
 //!
-//! A check's file is named after its slug; [`ALL`] lists them by code, and `tests/registry.rs` compares the two. The doc comment in a
-//! check's `rule!` is the whole explanation: it is the rustdoc, the text of `certdoctor explain CDnnn` and a section of
+//! A check's file is named after its slug; [`ALL`] lists them by code, and `tests/registry.rs` compares the two. The doc comment
+//! in a check's `rule!` is the whole explanation: it is the rustdoc, the text of `certdoctor explain CDnnn` and a section of
 //! `docs/findings.md`.
 //!
 //! Absent on purpose: any reading of files, clocks or the environment, and any opinion of one check on another's findings.
@@ -14,6 +14,79 @@ use crate::{
     finding::{Finding, Severity},
     path::{Attempt, Verdict},
 };
+
+/// Defines a file's `CHECK`; the doc comment becomes its rustdoc and its explanation.
+macro_rules! rule {
+    ($(#[doc = $doc:literal])* $code:literal $slug:literal $severity:ident $title:literal) => {
+        $(#[doc = $doc])*
+        pub(super) static CHECK: $crate::check::Check = $crate::check::Check {
+            code: $code,
+            slug: $slug,
+            title: $title,
+            severity: $crate::finding::Severity::$severity,
+            doc: concat!($($doc, "\n"),*),
+            run,
+        };
+    };
+}
+
+mod anchor_expired;
+mod anchor_expiring;
+mod anchor_not_yet_valid;
+mod certificate_unreadable;
+mod clock_implausible;
+mod conf_last_line_without_newline;
+mod connection_refused;
+mod connection_reset;
+mod connection_timed_out;
+mod corrupt_certificate;
+mod crlf;
+mod dangling_link;
+mod dead_anchor_chosen;
+mod deleted_or_commented_line;
+mod deselect_name_mapped;
+mod drift;
+mod duplicate_anchor;
+mod duplicate_presented;
+mod empty_store;
+mod environment_redirect;
+mod eof_after_hello;
+mod expired_cross_sign_presented;
+mod interception;
+mod intermediate_expired;
+mod leaf_expired;
+mod leaf_not_yet_valid;
+mod missing_configuration;
+mod missing_final_newline;
+mod missing_intermediate;
+mod model_and_client_disagree;
+mod multi_certificate_file;
+mod name_does_not_resolve;
+mod no_certificate_presented;
+mod no_route;
+mod no_store_found;
+mod non_ca_anchor;
+mod not_tls;
+mod old_protocol;
+mod parked_configuration;
+mod private_key_in_store;
+mod protocol_mismatch;
+mod proxy_refused;
+mod root_included;
+mod same_basename;
+mod same_name_order;
+mod self_signed_leaf;
+mod stale_new_file;
+mod starttls_failed;
+mod tls_alert;
+mod unknown_root;
+mod unreadable_file;
+mod unrelated_presented;
+mod weak_anchor;
+mod weak_presented;
+mod wrong_extension;
+mod wrong_name;
+mod wrong_order;
 
 mod doc;
 mod support;
@@ -79,44 +152,66 @@ pub struct Broken {
     pub why: String,
 }
 
-/// Defines a file's `CHECK`; the doc comment becomes its rustdoc and its explanation.
-macro_rules! rule {
-    ($(#[doc = $doc:literal])* $code:literal $slug:literal $severity:ident $title:literal) => {
-        $(#[doc = $doc])*
-        pub(super) static CHECK: $crate::check::Check = $crate::check::Check {
-            code: $code,
-            slug: $slug,
-            title: $title,
-            severity: $crate::finding::Severity::$severity,
-            doc: concat!($($doc, "\n"),*),
-            run,
-        };
-    };
-}
-
-/// Declares the modules and lists their checks, by code.
-macro_rules! checks {
-    ($($module:ident)*) => {
-        $(mod $module;)*
-
-        /// Every check, by code.
-        pub static ALL: &[&Check] = &[$(&$module::CHECK),*];
-    };
-}
-
-checks! {
-    connection_refused connection_timed_out connection_reset not_tls tls_alert name_does_not_resolve eof_after_hello old_protocol
-    starttls_failed proxy_refused no_route no_certificate_presented
-    leaf_expired leaf_not_yet_valid wrong_name missing_intermediate wrong_order duplicate_presented root_included
-    expired_cross_sign_presented self_signed_leaf intermediate_expired weak_presented unrelated_presented certificate_unreadable
-    anchor_expired anchor_expiring anchor_not_yet_valid same_name_order non_ca_anchor weak_anchor duplicate_anchor
-    drift dangling_link multi_certificate_file missing_final_newline crlf wrong_extension deselect_name_mapped
-    deleted_or_commented_line conf_last_line_without_newline stale_new_file unreadable_file private_key_in_store corrupt_certificate
-    parked_configuration no_store_found empty_store same_basename missing_configuration
-    dead_anchor_chosen unknown_root environment_redirect interception protocol_mismatch
-    clock_implausible
-    model_and_client_disagree
-}
+/// Every check, by code.
+pub static ALL: &[&Check] = &[
+    &connection_refused::CHECK,
+    &connection_timed_out::CHECK,
+    &connection_reset::CHECK,
+    &not_tls::CHECK,
+    &tls_alert::CHECK,
+    &name_does_not_resolve::CHECK,
+    &eof_after_hello::CHECK,
+    &old_protocol::CHECK,
+    &starttls_failed::CHECK,
+    &proxy_refused::CHECK,
+    &no_route::CHECK,
+    &no_certificate_presented::CHECK,
+    &leaf_expired::CHECK,
+    &leaf_not_yet_valid::CHECK,
+    &wrong_name::CHECK,
+    &missing_intermediate::CHECK,
+    &wrong_order::CHECK,
+    &duplicate_presented::CHECK,
+    &root_included::CHECK,
+    &expired_cross_sign_presented::CHECK,
+    &self_signed_leaf::CHECK,
+    &intermediate_expired::CHECK,
+    &weak_presented::CHECK,
+    &unrelated_presented::CHECK,
+    &certificate_unreadable::CHECK,
+    &anchor_expired::CHECK,
+    &anchor_expiring::CHECK,
+    &anchor_not_yet_valid::CHECK,
+    &same_name_order::CHECK,
+    &non_ca_anchor::CHECK,
+    &weak_anchor::CHECK,
+    &duplicate_anchor::CHECK,
+    &drift::CHECK,
+    &dangling_link::CHECK,
+    &multi_certificate_file::CHECK,
+    &missing_final_newline::CHECK,
+    &crlf::CHECK,
+    &wrong_extension::CHECK,
+    &deselect_name_mapped::CHECK,
+    &deleted_or_commented_line::CHECK,
+    &conf_last_line_without_newline::CHECK,
+    &stale_new_file::CHECK,
+    &unreadable_file::CHECK,
+    &private_key_in_store::CHECK,
+    &corrupt_certificate::CHECK,
+    &parked_configuration::CHECK,
+    &no_store_found::CHECK,
+    &empty_store::CHECK,
+    &same_basename::CHECK,
+    &missing_configuration::CHECK,
+    &dead_anchor_chosen::CHECK,
+    &unknown_root::CHECK,
+    &environment_redirect::CHECK,
+    &interception::CHECK,
+    &protocol_mismatch::CHECK,
+    &clock_implausible::CHECK,
+    &model_and_client_disagree::CHECK,
+];
 
 pub use model_and_client_disagree::disagreement;
 

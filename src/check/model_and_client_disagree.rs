@@ -5,9 +5,9 @@ use crate::finding::Finding;
 use super::{Case, Check, support};
 
 rule! {
-    /// **What it means.** A real client on this host gave another verdict than the tool's model of it. One of them is wrong: the model, or what it
-    /// was told (the client reads another store, runs with another configuration, or is another version than it says). The real
-    /// client is right about itself; take the model's other answers for this client with care.
+    /// **What it means.** A real client on this host gave another verdict than the tool's model of it. One of them is wrong: the
+    /// model, or what it was told (the client reads another store, runs with another configuration, or is another version than it
+    /// says). The real client is right about itself; take the model's other answers for this client with care.
     ///
     /// **How it is found.** `certdoctor verify` asks both, one after the other, about the same target.
     ///
@@ -24,7 +24,8 @@ fn run(_: &Case<'_>, _: &mut Vec<Finding>) {}
 #[must_use]
 pub fn disagreement(client: &str, version: &str, target: &str, real: &str, model: &str) -> Finding {
     let check: &Check = &CHECK;
-    let mut finding = Finding::new(check, client, format!("{client} and its model disagree about {target}: {real} against {model}"));
+    let mut finding =
+        Finding::new(check, client, format!("{client} and its model disagree about {target}: {real} against {model}"));
     finding.facts = vec![("version", version.to_owned()), ("client says", real.to_owned()), ("model says", model.to_owned())];
     finding.targets = vec![target.to_owned()];
     let command = format!("certdoctor verify -v --format json {}", support::shell(target));

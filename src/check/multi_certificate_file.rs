@@ -8,14 +8,16 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A source holds several certificates. The bundle gets all of them, the hash directory none: `openssl rehash` skips
-    /// the file ("does not contain exactly one certificate or CRL"). So a client that looks up by hash does not know them.
+    /// **What it means.** A source holds several certificates. The bundle gets all of them, the hash directory none: `openssl
+    /// rehash` skips the file ("does not contain exactly one certificate or CRL"). So a client that looks up by hash does not
+    /// know them.
     ///
     /// **How it is found.** More than one certificate in a file that the refresh tool takes.
     ///
     /// **What to do.** Split it, one certificate a file, and refresh.
     ///
-    /// **Sources.** openssl-rehash(1); recorded runs `fixtures/roots/debian` 13 and `fixtures/roots/alpine` 13; gliderlabs/docker-alpine issue 30.
+    /// **Sources.** openssl-rehash(1); recorded runs `fixtures/roots/debian` 13 and `fixtures/roots/alpine` 13;
+    /// gliderlabs/docker-alpine issue 30.
     "CD403" "multi-certificate-file" Warning "a source holds several certificates, so that the hash directory gets none"
 }
 
@@ -38,7 +40,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let path = file.path.to_string();
             let stem = path.strip_suffix(".crt").unwrap_or(&path).to_owned();
             let (from, prefix) = (support::shell(&path), support::shell(&format!("{stem}-")));
-            let split = format!("csplit -sz -b '%02d.crt' -f {prefix} {from} '/-----BEGIN CERTIFICATE-----/' '{{*}}' && rm {from}");
+            // awk, since Alpine's busybox has no csplit; what stands before the first certificate is dropped.
+            let program = "/-----BEGIN CERTIFICATE-----/ {n++} n {print > (p n \".crt\")}";
+            let split = format!("awk -v p={prefix} '{program}' {from} && rm {from}");
             let command = support::refresh(store, false).map(|refresh| format!("{split} && {refresh}"));
             let intent = Intent::Repair(file.path.clone());
             finding.remedies.push(Remedy::new(intent, Applicability::Manual, "split it into one certificate a file", command));
@@ -60,6 +64,8 @@ mod tests {
             "/usr/local/share/ca-certificates/two.crt holds 2 certificates: the bundle gets them, the hash directory does not"
         );
         assert_eq!(finding.evidence.len(), 2);
+        let command = finding.remedies[0].command.as_deref().expect("a command");
+        assert!(command.starts_with("awk -v p=/usr/local/share/ca-certificates/two- '/-----BEGIN"), "{command}");
     }
 
     #[test]

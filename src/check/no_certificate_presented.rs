@@ -5,8 +5,8 @@ use crate::finding::Finding;
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The handshake went on without a certificate, or the file holds none. A server that does that uses an anonymous
-    /// suite, a pre-shared key or a raw public key; certificate clients refuse it.
+    /// **What it means.** The handshake went on without a certificate, or the file holds none. A server that does that uses an
+    /// anonymous suite, a pre-shared key or a raw public key; certificate clients refuse it.
     ///
     /// **How it is found.** The Certificate message (or the file) held no certificate and nothing that looks like one.
     ///

@@ -5,10 +5,11 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The operating system could not send anything: there is no route, the interface is down, the address family is
-    /// missing (IPv6 without IPv6), or a local rule forbids it.
+    /// **What it means.** The operating system could not send anything: there is no route, the interface is down, the address
+    /// family is missing (IPv6 without IPv6), or a local rule forbids it.
     ///
-    /// **How it is found.** connect(2) failed with ENETUNREACH, EHOSTUNREACH, EACCES or another error of its own; its words are shown.
+    /// **How it is found.** connect(2) failed with ENETUNREACH, EHOSTUNREACH, EACCES or another error of its own; its words are
+    /// shown.
     ///
     /// **What to do.** Look at the route; in a container, at its network.
     ///
@@ -27,7 +28,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.facts.push(("said", said.clone()));
         let (host, _) = support::host_port(target);
         let text = "see which way packets to it would take";
-        finding.remedies.push(support::by_hand(text, Some(format!("ip route get \"$(getent hosts {host} | awk '{{print $1; exit}}')\""))));
+        finding
+            .remedies
+            .push(support::by_hand(text, Some(format!("ip route get \"$(getent hosts {host} | awk '{{print $1; exit}}')\""))));
         out.push(finding);
     }
 }

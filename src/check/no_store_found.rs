@@ -8,9 +8,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** No trust store was found where one is looked for. Programs that bring their own roots (Go with x509roots, rustls with
-    /// webpki-roots, Node, Java) work; everything else refuses every server. Usual in images from scratch and in minimal images without
-    /// `ca-certificates`.
+    /// **What it means.** No trust store was found where one is looked for. Programs that bring their own roots (Go with
+    /// x509roots, rustls with webpki-roots, Node, Java) work; everything else refuses every server. Usual in images from scratch
+    /// and in minimal images without `ca-certificates`.
     ///
     /// **How it is found.** None of the known kinds of stores is there, and no option names one.
     ///
@@ -24,7 +24,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     if !case.facts.stores.is_empty() || case.facts.given.is_some() {
         return;
     }
-    let mut finding = Finding::new(&CHECK, "trust store", "no trust store was found: clients without roots of their own refuse everything");
+    let mut finding =
+        Finding::new(&CHECK, "trust store", "no trust store was found: clients without roots of their own refuse everything");
     if (0..case.facts.endpoints.len()).any(|i| support::verdicts(case, i).next().is_some()) {
         finding.severity = Severity::Error;
     }

@@ -8,22 +8,23 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A certificate that is no CA lies among the anchors. If a CA issued it, most clients ignore it there: OpenSSL without
-    /// partial chains takes only self-signed anchors, Mbed TLS only CAs; curl from 7.68, Python from 3.13, Go, Java and GnuTLS
-    /// accept exactly this server certificate, until it is renewed. A self-signed server certificate in the store is a deliberate pin, and only a note.
+    /// **What it means.** A certificate that is no CA lies among the anchors. If a CA issued it, most clients ignore it there:
+    /// OpenSSL without partial chains takes only self-signed anchors, Mbed TLS only CAs; curl from 7.68, Python from 3.13, Go,
+    /// Java and GnuTLS accept exactly this server certificate, until it is renewed. A self-signed server certificate in the store
+    /// is a deliberate pin, and only a note.
     ///
     /// **How it is found.** basicConstraints is absent from a version 3 certificate, or does not say CA.
     ///
     /// **What to do.** Put the CA that issued it into the store instead.
     ///
-    /// **Sources.** RFC 5280, section 4.2.1.9; X509_V_FLAG_PARTIAL_CHAIN in openssl-verification-options(1); curl 7.68.0's and Python 3.13's
-    /// release notes.
+    /// **Sources.** RFC 5280, section 4.2.1.9; X509_V_FLAG_PARTIAL_CHAIN in openssl-verification-options(1); curl 7.68.0's and
+    /// Python 3.13's release notes.
     "CD305" "non-ca-anchor" Warning "a certificate that is no CA lies among the anchors"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for place in support::places(case) {
-        for anchor in place.anchors.iter().filter(|a| is_no_ca(&a.certificate)) {
+    for place in support::places(case, is_no_ca) {
+        for anchor in &place.anchors {
             let certificate = &anchor.certificate;
             let label = certificate.label();
             let pinned = support::is_self_signed(certificate);
@@ -55,7 +56,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 
 /// A version 1 root has no extensions; OpenSSL and others take it as a CA when it is self-signed.
 fn is_no_ca(certificate: &Certificate) -> bool {
-    !certificate.is_ca() && !(certificate.version() < 3 && certificate.is_self_issued())
+    !certificate.is_ca() && (certificate.version() >= 3 || !certificate.is_self_issued())
 }
 
 #[cfg(test)]
@@ -73,6 +74,8 @@ mod tests {
 
     #[test]
     fn is_silent_about_roots() {
-        World::at(LAB).store(debian(&[("mozilla/A.crt", ADDTRUST), ("mozilla/B.crt", DST_X3), ("mozilla/C.crt", GLOBALSIGN)])).silent(&CHECK);
+        World::at(LAB)
+            .store(debian(&[("mozilla/A.crt", ADDTRUST), ("mozilla/B.crt", DST_X3), ("mozilla/C.crt", GLOBALSIGN)]))
+            .silent(&CHECK);
     }
 }

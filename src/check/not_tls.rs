@@ -8,10 +8,11 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server speaks, but not TLS: plain HTTP on the port, or a protocol that must be upgraded first (SMTP, IMAP,
-    /// PostgreSQL …). OpenSSL calls it "wrong version number", which has nothing to do with versions.
+    /// **What it means.** The server speaks, but not TLS: plain HTTP on the port, or a protocol that must be upgraded first
+    /// (SMTP, IMAP, PostgreSQL …). OpenSSL calls it "wrong version number", which has nothing to do with versions.
     ///
-    /// **How it is found.** The first bytes of the answer are no TLS record; they are shown, with the protocol that they look like.
+    /// **How it is found.** The first bytes of the answer are no TLS record; they are shown, with the protocol that they look
+    /// like.
     ///
     /// **What to do.** Correct the port, or name the protocol by `--starttls` (or as `smtp://host`).
     ///
@@ -27,7 +28,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.facts.push(("answer", format!("\"{}\"", first.escape_ascii())));
         let name = looks_like.map(str::to_ascii_lowercase).unwrap_or_default();
         let target = support::shell(&target.text);
-        finding.remedies.push(match StartTls::ALL.iter().find(|(known, ..)| *known == name) {
+        finding.remedies.push(match StartTls::ALL.iter().find(|(known, ..)| name.contains(known)) {
             Some((protocol, ..)) => {
                 let text = "upgrade to TLS inside the protocol";
                 support::by_hand(text, Some(format!("certdoctor inspect --starttls {protocol} {target}")))

@@ -9,16 +9,17 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server has a certificate, but offers only a protocol or cipher suites that clients of today refuse: TLS 1.0
-    /// and 1.1 were retired in 2021, and suites with 3DES, RC4 or plain RSA key exchange are off in most builds. The chain that is shown was read by
-    /// a hand-written hello; nobody modern gets that far.
+    /// **What it means.** The server has a certificate, but offers only a protocol or cipher suites that clients of today refuse:
+    /// TLS 1.0 and 1.1 were retired in 2021, and suites with 3DES, RC4 or plain RSA key exchange are off in most builds. The
+    /// chain that is shown was read by a hand-written hello; nobody modern gets that far.
     ///
     /// **How it is found.** Our own handshake was not possible, and a raw ClientHello read the certificates.
     ///
-    /// **What to do.** Enable TLS 1.2 or 1.3 with ECDHE suites on the server. Lowering the client's level
-    /// (`openssl s_client -cipher DEFAULT@SECLEVEL=0 -tls1`) is a means to look, not a remedy.
+    /// **What to do.** Enable TLS 1.2 or 1.3 with ECDHE suites on the server. Lowering the client's level (`openssl s_client
+    /// -cipher DEFAULT@SECLEVEL=0 -tls1`) is a means to look, not a remedy.
     ///
-    /// **Sources.** RFC 8996 (TLS 1.0 and 1.1); RFC 9325, section 4; Go 1.18 release notes (crypto/tls); SSL_CTX_set_security_level(3) of OpenSSL 3.
+    /// **Sources.** RFC 8996 (TLS 1.0 and 1.1); RFC 9325, section 4; Go 1.18 release notes (crypto/tls);
+    /// SSL_CTX_set_security_level(3) of OpenSSL 3.
     "CD108" "old-protocol" Error "the server offers only an outdated protocol or cipher suites"
 }
 

@@ -8,8 +8,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The configuration was edited, so the package manager left it alone and put its new list beside it (`.apk-new`). CAs
-    /// that were added since are not enabled, and those that were dropped are still named, until somebody merges the two.
+    /// **What it means.** The configuration was edited, so the package manager left it alone and put its new list beside it
+    /// (`.apk-new`). CAs that were added since are not enabled, and those that were dropped are still named, until somebody
+    /// merges the two.
     ///
     /// **How it is found.** The parked file's name beside the configuration.
     ///
@@ -21,7 +22,9 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in &case.facts.stores {
-        let Some((configuration, parked)) = store.configuration.as_ref().and_then(|c| Some((c, c.parked.as_ref()?))) else { continue };
+        let Some((configuration, parked)) = store.configuration.as_ref().and_then(|c| Some((c, c.parked.as_ref()?))) else {
+            continue;
+        };
         let message = format!("{parked} is not in force: new certificates of the package are not enabled");
         let mut finding = Finding::new(&CHECK, parked.to_string(), message);
         let (old, new) = (&configuration.path, parked);

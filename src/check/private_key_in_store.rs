@@ -9,8 +9,8 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A file of the store holds a private key. Store files are readable for everybody and are copied into the bundle, into
-    /// images and backups: the key must be taken for known.
+    /// **What it means.** A file of the store holds a private key. Store files are readable for everybody and are copied into the
+    /// bundle, into images and backups: the key must be taken for known.
     ///
     /// **How it is found.** A PEM block of a private key in a source, the bundle or the hash directory.
     ///
@@ -27,7 +27,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let Some(entry) = file.entries.iter().find(|e| e.content == Content::PrivateKey) else { continue };
             let mut finding = Finding::new(&CHECK, file.path.to_string(), format!("{} holds a private key", file.path));
             finding.facts.push(("store", store.title.clone()));
-            finding.evidence = vec![Evidence { span: Some(entry.block.clone()), ..Evidence::file(&file.path, Some(entry.line), part) }];
+            finding.evidence =
+                vec![Evidence { span: Some(entry.block.clone()), ..Evidence::file(&file.path, Some(entry.line), part) }];
             let text = "move the key out, and replace key and certificate: the key is known to all users of this host";
             let command = support::refresh(store, false).filter(|_| part == "bundle");
             finding.remedies.push(Remedy::new(Intent::Repair(file.path.clone()), Applicability::Manual, text, command));

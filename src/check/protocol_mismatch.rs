@@ -9,8 +9,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** Client and server have no protocol version or security level in common, so no certificate was ever shown: the server
-    /// speaks only what was retired (SSL 3, TLS 1.0), or only TLS 1.3 to a client that was limited to 1.2, or demands a stronger level.
+    /// **What it means.** Client and server have no protocol version or security level in common, so no certificate was ever
+    /// shown: the server speaks only what was retired (SSL 3, TLS 1.0), or only TLS 1.3 to a client that was limited to 1.2, or
+    /// demands a stronger level.
     ///
     /// **How it is found.** Alert 70 (protocol_version), 71 (insufficient_security) or 86 (inappropriate_fallback).
     ///
@@ -31,7 +32,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if !is_mismatch(*number) {
             continue;
         }
-        let message = format!("{target} has no protocol version or level in common with clients of today (alert {number}, {name})");
+        let message =
+            format!("{target} has no protocol version or level in common with clients of today (alert {number}, {name})");
         let mut finding = support::about(&CHECK, target, message);
         let (host, port) = support::host_port(target);
         let text = "enable TLS 1.2 and 1.3 on the server; see what it speaks now by asking for one version at a time";

@@ -5,8 +5,8 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The HTTP proxy on the way did not open the tunnel: 407 wants a password, 403 forbids the host or port, 502 to 504
-    /// could not reach it. The server was not asked.
+    /// **What it means.** The HTTP proxy on the way did not open the tunnel: 407 wants a password, 403 forbids the host or port,
+    /// 502 to 504 could not reach it. The server was not asked.
     ///
     /// **How it is found.** The answer to CONNECT was not 2xx; it is shown.
     ///

@@ -5,8 +5,8 @@ use crate::finding::Finding;
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server sends the self-signed root too. Clients trust only their own copy, so it is about a kilobyte too much in each
-    /// handshake and harms nobody else.
+    /// **What it means.** The server sends the self-signed root too. Clients trust only their own copy, so it is about a kilobyte
+    /// too much in each handshake and harms nobody else.
     ///
     /// **How it is found.** A presented certificate after the leaf is self-signed.
     ///

@@ -11,9 +11,9 @@ use crate::{
 use super::{Case, deselect_name_mapped::link_name, support};
 
 rule! {
-    /// **What it means.** Two sources have the same file name in different folders. Both get into the bundle, but there is only one link in
-    /// the hash directory: Debian's tool lets the last one win (and reports "2 added" at every run), Alpine's the local one. The other is
-    /// not found by hash.
+    /// **What it means.** Two sources have the same file name in different folders. Both get into the bundle, but there is only
+    /// one link in the hash directory: Debian's tool lets the last one win (and reports "2 added" at every run), Alpine's the
+    /// local one. The other is not found by hash.
     ///
     /// **How it is found.** Names of the enabled sources, mapped as the tool maps them.
     ///
@@ -34,13 +34,17 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         }
         for (link, sources) in by_link.into_iter().filter(|(_, sources)| sources.len() > 1) {
             let link = support::text(&link);
-            let message = format!("{} give one link ({link}): the hash directory holds only one of them", support::count(sources.len(), "source"));
+            let message = format!(
+                "{} give one link ({link}): the hash directory holds only one of them",
+                support::count(sources.len(), "source")
+            );
             let mut finding = Finding::new(&CHECK, &link, message);
             let first = sources[0].file.certificates().map(|(_, c)| c).next();
             if sources.iter().all(|s| s.file.certificates().map(|(_, c)| c).next() == first) {
                 finding.severity = Severity::Note;
             }
-            finding.evidence = sources.iter().map(|s| Evidence::file(&s.file.path, s.file.entries.first().map(|e| e.line), "source")).collect();
+            finding.evidence =
+                sources.iter().map(|s| Evidence::file(&s.file.path, s.file.entries.first().map(|e| e.line), "source")).collect();
             let last = &sources[sources.len() - 1].file.path;
             let name = support::text(last.name());
             let renamed = last.parent().join(format!("local-{name}"));

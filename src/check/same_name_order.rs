@@ -1,64 +1,80 @@
 //! CD304.
 
 use crate::{
-    facts::{Origin, Role, Store},
+    facts::{CertFile, DirectoryEntry, Entry, Store},
     finding::{Evidence, Finding},
-    x509::Certificate,
+    x509::{Certificate, Name},
 };
 
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** Two anchors of a store have the same name, one has expired, and a client that takes the first match takes the
-    /// dead one. OpenSSL up to 1.0.2 and BoringSSL's X509 verifier (gRPC, curl_cffi) have no preference for valid certificates. And
-    /// because a file (CAfile) shadows the directory (CApath) for every OpenSSL, an expired root in the bundle hides the renewed one that only the
-    /// directory holds, even from OpenSSL 1.1.1 and 3.
+    /// **What it means.** Two anchors of a store have the same name, one has expired, and a client that takes the first match
+    /// takes the dead one. OpenSSL up to 1.0.2 and BoringSSL's X509 verifier (gRPC, curl_cffi) have no preference for valid
+    /// certificates. And because a file (CAfile) shadows the directory (CApath) for every OpenSSL, an expired root in the bundle
+    /// hides the renewed one that only the directory holds, even from OpenSSL 1.1.1 and 3.
     ///
-    /// **How it is found.** Subjects are compared in OpenSSL's canonical form; the order is that of the bundle, and `.0` before `.1` in
-    /// the hash directory.
+    /// **How it is found.** Subjects are compared in OpenSSL's canonical form; the order is that of the bundle, and `.0` before
+    /// `.1` in the hash directory.
     ///
     /// **What to do.** Take the expired one out.
     ///
-    /// **Sources.** `X509_STORE_get1_issuer` and `lookup_certs_sk` in OpenSSL's crypto/x509; openssl/openssl issues 2495 and 16304; measured with
-    /// 1.0.2n, 1.1.1w, 3.0 and BoringSSL.
+    /// **Sources.** `X509_STORE_get1_issuer` and `lookup_certs_sk` in OpenSSL's crypto/x509; openssl/openssl issues 2495 and
+    /// 16304; measured with 1.0.2n, 1.1.1w, 3.0 and BoringSSL.
     "CD304" "same-name-order" Warning "two anchors have one name, and the expired one is found first"
 }
 
-/// One of two anchors: the certificate, and where a client meets it.
+/// A certificate, and where a client meets it.
+#[derive(Clone, Copy)]
 struct Seen<'a> {
     certificate: &'a Certificate,
-    evidence: Evidence,
+    place: Place<'a>,
 }
+
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Bundle(&'a CertFile, &'a Entry),
+    Link(&'a DirectoryEntry),
+}
+
+/// Clients that take the first match of a name.
+const FIRST_MATCH: &str = "OpenSSL up to 1.0.2 and BoringSSL's X509 verifier (gRPC, curl_cffi)";
+/// Clients that don't look into the directory for a name that the file has.
+const SHADOWED: &str = "every OpenSSL that is given both file and directory (the file shadows the directory)";
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in &case.facts.stores {
-        let bundle: Vec<Seen<'_>> = bundle(store);
-        let directory: Vec<Seen<'_>> = directory(store);
+        let (bundle, directory) = (bundle(store), directory(store));
         let mut told: Vec<&Certificate> = Vec::new();
-        let all_openssl = "every OpenSSL that is given both file and directory (the file shadows the directory)";
-        let first_match = "OpenSSL up to 1.0.2 and BoringSSL's X509 verifier (gRPC, curl_cffi)";
-        for (first, second, whom) in
-            [(&bundle, &bundle, first_match), (&directory, &directory, first_match), (&bundle, &directory, all_openssl)]
-        {
-            for (i, dead) in first.iter().enumerate().filter(|(_, s)| s.certificate.is_expired(case.at)) {
-                let name = dead.certificate.subject().canonical();
-                let same = |s: &&Seen<'_>| s.certificate != dead.certificate && s.certificate.subject().canonical() == name;
-                let valid = |s: &&Seen<'_>| !s.certificate.is_expired(case.at) && !s.certificate.is_not_yet_valid(case.at);
-                let shadows = !std::ptr::eq(first, second);
-                // A valid one before it, or (for the shadow) anywhere in the file, and the dead one is never taken.
-                if first.iter().take(if shadows { first.len() } else { i }).filter(same).any(|s| valid(&s)) {
+        let pairs = [(&bundle, &bundle, FIRST_MATCH), (&directory, &directory, FIRST_MATCH), (&bundle, &directory, SHADOWED)];
+        for (first, second, whom) in pairs {
+            for (at, dead) in first.iter().enumerate().filter(|(_, s)| s.certificate.is_expired(case.at)) {
+                let alive = |s: &&Seen<'_>| {
+                    let valid = !s.certificate.is_expired(case.at) && !s.certificate.is_not_yet_valid(case.at);
+                    valid && same_name(s.certificate, dead.certificate)
+                };
+                let shadow = whom == SHADOWED;
+                // With a valid one before it (or, for the shadow, anywhere in the file) the dead one is never taken.
+                let before = if shadow { &first[..] } else { &first[..at] };
+                let after = if shadow { &second[..] } else { &second[at + 1..] };
+                if before.iter().any(|s| alive(&s)) || told.contains(&dead.certificate) {
                     continue;
                 }
-                let after = if shadows { second.iter() } else { second[i + 1..].iter() };
-                let Some(alive) = after.filter(same).find(valid) else { continue };
-                if told.contains(&dead.certificate) {
-                    continue;
+                if let Some(alive) = after.iter().find(alive) {
+                    told.push(dead.certificate);
+                    out.push(finding(store, dead, alive, whom));
                 }
-                told.push(dead.certificate);
-                out.push(finding(store, dead, alive, whom));
             }
         }
     }
+}
+
+/// Whether OpenSSL takes two subjects for one: their canonical forms are equal. Those end in the same letter, which tells most apart
+/// without making them.
+fn same_name(one: &Certificate, other: &Certificate) -> bool {
+    let (one, other) = (one.subject(), other.subject());
+    let last = |name: &Name| name.raw().iter().rev().find(|b| !matches!(b, 0 | b' ')).map(u8::to_ascii_lowercase);
+    one.raw() == other.raw() || last(one) == last(other) && one.canonical() == other.canonical()
 }
 
 fn finding(store: &Store, dead: &Seen<'_>, alive: &Seen<'_>, whom: &str) -> Finding {
@@ -72,36 +88,31 @@ fn finding(store: &Store, dead: &Seen<'_>, alive: &Seen<'_>, whom: &str) -> Find
         ("chosen wrongly by", whom.to_owned()),
         ("store", store.title.clone()),
     ];
-    finding.evidence = vec![dead.evidence.clone(), alive.evidence.clone()];
+    finding.evidence = vec![evidence(dead), evidence(alive)];
     finding.remedies.push(support::distrust(Some(store), dead.certificate, &finding.evidence));
     finding
 }
 
+fn evidence(seen: &Seen<'_>) -> Evidence {
+    let fingerprint = Some(seen.certificate.fingerprint());
+    match seen.place {
+        Place::Bundle(file, entry) => {
+            let span = Some(entry.section.clone());
+            Evidence { span, fingerprint, ..Evidence::file(&file.path, Some(entry.line), "bundle") }
+        }
+        Place::Link(entry) => Evidence { fingerprint, ..Evidence::file(&entry.file.path, None, "hash link") },
+    }
+}
+
 fn bundle(store: &Store) -> Vec<Seen<'_>> {
-    let bundle = store.bundle.iter();
-    let places = bundle.flat_map(|file| {
-        file.certificates().map(move |(entry, certificate)| {
-            let origin = Origin {
-                store: store.kind,
-                role: Role::Bundle,
-                path: file.path.clone(),
-                line: Some(entry.line),
-                span: Some(entry.section.clone()),
-                real: file.real.clone(),
-            };
-            Seen { certificate, evidence: Evidence::at(&origin, certificate) }
-        })
-    });
-    places.collect()
+    let files = store.bundle.iter();
+    let seen = files.flat_map(|file| file.certificates().map(move |(entry, c)| (file, entry, c)));
+    seen.map(|(file, entry, certificate)| Seen { certificate, place: Place::Bundle(file, entry) }).collect()
 }
 
 fn directory(store: &Store) -> Vec<Seen<'_>> {
     let reachable = store.directory.iter().flat_map(|d| d.reachable());
-    let places = reachable.map(|(entry, certificate)| {
-        let fingerprint = Some(certificate.fingerprint());
-        Seen { certificate, evidence: Evidence { fingerprint, ..Evidence::file(&entry.file.path, None, "hash link") } }
-    });
-    places.collect()
+    reachable.map(|(entry, certificate)| Seen { certificate, place: Place::Link(entry) }).collect()
 }
 
 #[cfg(test)]
@@ -114,7 +125,11 @@ mod tests {
     #[test]
     fn catches_the_expired_one_first() {
         let finding = World::at(LAB).store(cert_pem(&format!("{W0}{W1}"))).one(&CHECK);
-        assert!(finding.message.starts_with("Lab Renewed Root (expired 2021-01-01T00:00:00Z) is found before"), "{}", finding.message);
+        assert!(
+            finding.message.starts_with("Lab Renewed Root (expired 2021-01-01T00:00:00Z) is found before"),
+            "{}",
+            finding.message
+        );
         assert_eq!(finding.evidence[0].line, Some(1));
         let store = debian(&[("mozilla/W0.crt", W0), ("mozilla/W1.crt", W1)]);
         assert!(World::at(LAB).store(store).one(&CHECK).facts[1].1.starts_with("OpenSSL up to 1.0.2"));

@@ -8,13 +8,14 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server's certificate is signed by itself and is not in the store: nobody vouches for it. Usual on appliances, on
-    /// fresh installations and for the default virtual host.
+    /// **What it means.** The server's certificate is signed by itself and is not in the store: nobody vouches for it. Usual on
+    /// appliances, on fresh installations and for the default virtual host.
     ///
-    /// **How it is found.** Subject and issuer of the first certificate are one name, its key identifiers agree, and no store holds it.
+    /// **How it is found.** Subject and issuer of the first certificate are one name, its key identifiers agree, and no store
+    /// holds it.
     ///
-    /// **What to do.** Have it replaced by one from a CA. To trust just this one, compare its SHA-256 by another way first, then add it;
-    /// rustls refuses a CA certificate as a server's own even then.
+    /// **What to do.** Have it replaced by one from a CA. To trust just this one, compare its SHA-256 by another way first, then
+    /// add it; rustls refuses a CA certificate as a server's own even then.
     ///
     /// **Sources.** X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT (18); RFC 9525.
     "CD209" "self-signed-leaf" Error "the server's certificate is signed by itself"
@@ -26,7 +27,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let leaf = presented.certificates.first().filter(|c| support::is_self_signed(c) && !trusted.contains(c));
         let Some(leaf) = leaf else { continue };
         let target = &endpoint.target;
-        let mut finding = support::about(&CHECK, target, format!("the certificate of {target} is signed by itself, and not trusted here"));
+        let mut finding =
+            support::about(&CHECK, target, format!("the certificate of {target} is signed by itself, and not trusted here"));
         finding.facts = vec![("subject", leaf.subject().to_string()), ("sha256", leaf.fingerprint().to_string())];
         finding.evidence = vec![support::sent(endpoint, presented, 0)];
         let text = "have it replaced by a certificate from a CA that the clients trust";
@@ -34,7 +36,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let text = "or, after comparing its SHA-256 by another way, trust this one certificate";
         let (host, port) = support::host_port(target);
         let command = (!port.is_empty()).then(|| {
-            format!("openssl s_client -connect {host}:{port} </dev/null | openssl x509 > /usr/local/share/ca-certificates/pinned.crt")
+            format!(
+                "openssl s_client -connect {host}:{port} </dev/null | openssl x509 > /usr/local/share/ca-certificates/pinned.crt"
+            )
         });
         finding.remedies.push(Remedy::new(Intent::Trust(Some(leaf.clone())), Applicability::Manual, text, command));
         out.push(finding);

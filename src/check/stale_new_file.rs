@@ -8,8 +8,8 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** An interrupted refresh left its half-written output behind. Debian's tool *appends* to a `ca-certificates.crt.new` that
-    /// is there: its content, whatever it is, gets into the bundle at the next run.
+    /// **What it means.** An interrupted refresh left its half-written output behind. Debian's tool *appends* to a
+    /// `ca-certificates.crt.new` that is there: its content, whatever it is, gets into the bundle at the next run.
     ///
     /// **How it is found.** The file's name beside the bundle.
     ///

@@ -5,13 +5,13 @@ use crate::{facts::ConnectFailure, finding::Finding};
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server speaks the protocol that must be upgraded, but does not offer TLS, refuses it, or speaks another
-    /// protocol. Some middleboxes strip the offer from mail sessions.
+    /// **What it means.** The server speaks the protocol that must be upgraded, but does not offer TLS, refuses it, or speaks
+    /// another protocol. Some middleboxes strip the offer from mail sessions.
     ///
     /// **How it is found.** The dialogue of `--starttls` did not end in the server's consent; its words are shown.
     ///
-    /// **What to do.** Enable STARTTLS on the server (and give it a certificate), use the port with TLS from the first byte (465, 993,
-    /// 995 …), or correct the protocol's name.
+    /// **What to do.** Enable STARTTLS on the server (and give it a certificate), use the port with TLS from the first byte (465,
+    /// 993, 995 …), or correct the protocol's name.
     ///
     /// **Sources.** RFC 3207 (SMTP), RFC 2595 (IMAP, POP3), RFC 4511, section 4.14 (LDAP), PostgreSQL's SSLRequest.
     "CD109" "starttls-failed" Error "the server did not upgrade to TLS"

@@ -1,5 +1,7 @@
 //! What several checks share: the union of what is trusted, who issued whom, and words.
 
+use std::collections::BTreeSet;
+
 use crate::{
     edit::Applicability,
     facts::{
@@ -23,13 +25,26 @@ pub(super) struct Place<'a> {
     pub(super) anchors: Vec<Anchor>,
 }
 
-/// Every place that holds anchors: stores, what `--CAfile` names, what variables name.
-pub(super) fn places<'a>(case: &Case<'a>) -> Vec<Place<'a>> {
-    let stores = case.facts.stores.iter().map(|s| Place { store: Some(s), title: s.title.clone(), anchors: s.anchors() });
+/// Every place that holds anchors (stores, what `--CAfile` names, what variables name), with the anchors that `wanted` picks.
+/// Places without such an anchor are left out, and cost next to nothing: most checks look for what a sound store has not.
+pub(super) fn places<'a>(case: &Case<'a>, wanted: impl Fn(&Certificate) -> bool) -> Vec<Place<'a>> {
+    let pick = |place: Place<'a>| {
+        let anchors: Vec<Anchor> = place.anchors.into_iter().filter(|a| wanted(&a.certificate)).collect();
+        (!anchors.is_empty()).then_some(Place { anchors, ..place })
+    };
+    let stores = case.facts.stores.iter().filter(|s| store_certificates(s).any(&wanted));
+    let stores = stores.map(|s| Place { store: Some(s), title: s.title.clone(), anchors: s.anchors() });
     let given = case.facts.given.iter().map(|g| redirected("given", "the given CA file".into(), g));
     let overrides = case.facts.environment.overrides.iter();
     let overrides = overrides.map(|o| redirected("environment", format!("the store that {} names", o.variable), &o.redirect));
-    stores.chain(given).chain(overrides).collect()
+    stores.chain(given).chain(overrides).filter_map(pick).collect()
+}
+
+/// Every certificate of a store's sources and outputs, as often as it is there.
+pub(super) fn store_certificates(store: &Store) -> impl Iterator<Item = &Certificate> {
+    let linked = store.directory.iter().flat_map(|d| &d.entries).map(|e| &e.file);
+    let files = enabled(store).map(|s| &s.file).chain(&store.bundle).chain(&store.derived).chain(linked);
+    files.flat_map(CertFile::certificates).map(|(_, c)| c)
 }
 
 fn redirected<'a>(kind: &'static str, title: String, redirect: &Redirect) -> Place<'a> {
@@ -59,21 +74,24 @@ fn redirected<'a>(kind: &'static str, title: String, redirect: &Redirect) -> Pla
 
 /// Everything that some client of this host may trust; with `--CAfile` or `--CApath` only what they name.
 pub(super) fn trusted(case: &Case<'_>) -> Vec<Certificate> {
-    let places = match &case.facts.given {
-        Some(given) => vec![redirected("given", String::new(), given)],
-        None => places(case),
-    };
-    let mut out: Vec<Certificate> = Vec::new();
-    for anchor in places.into_iter().flat_map(|p| p.anchors) {
-        if !out.contains(&anchor.certificate) {
-            out.push(anchor.certificate);
-        }
+    fn held(redirect: &Redirect) -> impl Iterator<Item = &Certificate> {
+        let linked = redirect.directories.iter().flat_map(|d| &d.entries).map(|e| &e.file);
+        redirect.file.iter().chain(linked).flat_map(CertFile::certificates).map(|(_, c)| c)
     }
-    out
+    let facts = case.facts;
+    let all: Vec<&Certificate> = match &facts.given {
+        Some(given) => held(given).collect(),
+        None => {
+            let overrides = facts.environment.overrides.iter().flat_map(|o| held(&o.redirect));
+            facts.stores.iter().flat_map(store_certificates).chain(overrides).collect()
+        }
+    };
+    let mut seen = BTreeSet::new();
+    all.into_iter().filter(|c| seen.insert(c.fingerprint())).cloned().collect()
 }
 
-/// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature is
-/// not looked at.
+/// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature
+/// is not looked at.
 pub(super) fn issued(issuer: &Certificate, child: &Certificate) -> bool {
     if issuer.subject().raw() != child.issuer().raw() && issuer.subject().canonical() != child.issuer().canonical() {
         return false;
@@ -133,8 +151,8 @@ pub(super) fn refused_or_unjudged(case: &Case<'_>, endpoint: usize) -> bool {
     !refusing.is_empty() || accepting.is_empty()
 }
 
-/// The certificate above the leaf for whose expiry a client refuses, and the expired anchor behind it: the same certificate, or the one
-/// that issued it.
+/// The certificate above the leaf for whose expiry a client refuses, and the expired anchor behind it: the same certificate, or
+/// the one that issued it.
 pub(super) fn dead<'v>(
     case: &Case<'_>,
     verdict: &'v ClientVerdict,
@@ -151,13 +169,15 @@ pub(super) fn dead<'v>(
     Some((certificate, anchor.cloned()))
 }
 
-/// Which certificates of a directory a lookup by subject hash really finds: the link's hash must be that of the certificate.
-pub(super) fn by_hash(directory: &HashDirectory) -> Vec<&Certificate> {
-    let reachable = directory.reachable().into_iter();
-    reachable
-        .filter(|(entry, c)| entry.hash.is_some_and(|(hash, _)| hash == c.subject().openssl_hash()))
-        .map(|(_, c)| c)
-        .collect()
+/// Which certificates a lookup by subject hash really finds. A local file may have got another content under its name: then its
+/// link has the hash of the old subject.
+pub(super) fn by_hash<'s>(store: &'s Store, directory: &'s HashDirectory) -> Vec<&'s Certificate> {
+    let local: BTreeSet<&[u8]> =
+        store.sources.iter().filter(|s| s.owner == SourceOwner::Local).map(|s| s.file.real.as_bytes()).collect();
+    let fits = |entry: &crate::facts::DirectoryEntry, c: &Certificate| {
+        !local.contains(entry.file.real.as_bytes()) || entry.hash.is_some_and(|(hash, _)| hash == c.subject().openssl_hash())
+    };
+    directory.reachable().into_iter().filter(|(entry, c)| fits(entry, c)).map(|(_, c)| c).collect()
 }
 
 /// The sources that the refresh tool takes.
@@ -165,8 +185,8 @@ pub(super) fn enabled(store: &Store) -> impl Iterator<Item = &crate::facts::Sour
     store.sources.iter().filter(|s| s.selection == Selection::Enabled)
 }
 
-/// Every file of a store that clients or the refresh tool read: enabled sources, bundle, derived outputs, directory entries other than
-/// hash links.
+/// Every file of a store that clients or the refresh tool read: enabled sources, bundle, derived outputs, directory entries other
+/// than hash links.
 pub(super) fn files(store: &Store) -> impl Iterator<Item = (&'static str, &CertFile)> {
     let plain = store.directory.iter().flat_map(|d| &d.entries).filter(|e| e.hash.is_none() && e.link.is_none());
     let bundle = store.bundle.as_ref().map(|b| &b.real);

@@ -8,12 +8,13 @@ use crate::{
 use super::{Case, protocol_mismatch, support};
 
 rule! {
-    /// **What it means.** The server speaks TLS and refused this conversation by an alert. The number says why: 112 knows no such name,
-    /// 40 found nothing in common (cipher suites, groups, or no certificate for the name), 116 wants a client certificate, 48 and 42 to 46
-    /// dislike the client's certificate, 80 is the server's own trouble, 120 knows none of the application protocols.
+    /// **What it means.** The server speaks TLS and refused this conversation by an alert. The number says why: 112 knows no such
+    /// name, 40 found nothing in common (cipher suites, groups, or no certificate for the name), 116 wants a client certificate,
+    /// 48 and 42 to 46 dislike the client's certificate, 80 is the server's own trouble, 120 knows none of the application
+    /// protocols.
     ///
-    /// **How it is found.** An alert record came instead of a certificate, or after it (then the chain is still judged, and the finding
-    /// is a warning). Alerts 70, 71 and 86 are CD505.
+    /// **How it is found.** An alert record came instead of a certificate, or after it (then the chain is still judged, and the
+    /// finding is a warning). Alerts 70, 71 and 86 are CD505.
     ///
     /// **What to do.** For 112 and 40, check the name in SNI (`--servername`); for 116 and 42 to 46, give `--cert` and `--key`.
     ///
@@ -25,15 +26,20 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for endpoint in &case.facts.endpoints {
         let target = &endpoint.target;
         let (number, name, severity) = match &endpoint.outcome {
-            Err(ConnectFailure::Alert { number, name }) if !protocol_mismatch::is_mismatch(*number) => (*number, *name, Severity::Error),
+            Err(ConnectFailure::Alert { number, name }) if !protocol_mismatch::is_mismatch(*number) => {
+                (*number, *name, Severity::Error)
+            }
             // 0 is close_notify: the usual goodbye.
             Ok(presented) => match presented.alert {
-                Some((number, name)) if number != 0 && !protocol_mismatch::is_mismatch(number) => (number, name, Severity::Warning),
+                Some((number, name)) if number != 0 && !protocol_mismatch::is_mismatch(number) => {
+                    (number, name, Severity::Warning)
+                }
                 _ => continue,
             },
             Err(_) => continue,
         };
-        let mut finding = support::about(&CHECK, target, format!("{target} answered with alert {number} ({name}): {}", meaning(number)));
+        let mut finding =
+            support::about(&CHECK, target, format!("{target} answered with alert {number} ({name}): {}", meaning(number)));
         finding.severity = severity;
         let shown = support::shell(&target.text);
         finding.remedies.push(match number {

@@ -9,17 +9,18 @@ use crate::{
 use super::{Case, interception, missing_intermediate, support};
 
 rule! {
-    /// **What it means.** The chain is whole as far as it goes, and ends at a CA that no store here holds: a private CA that was not installed on
-    /// this host, or a public root that this old store doesn't know yet. (Without a hint where the issuer can be had, a missing intermediate
-    /// looks the same.)
+    /// **What it means.** The chain is whole as far as it goes, and ends at a CA that no store here holds: a private CA that was
+    /// not installed on this host, or a public root that this old store doesn't know yet. (Without a hint where the issuer can be
+    /// had, a missing intermediate looks the same.)
     ///
-    /// **How it is found.** No presented certificate leads, by name and key identifier, to an anchor of any store; signs of an intercepting proxy
-    /// make it CD504 instead.
+    /// **How it is found.** No presented certificate leads, by name and key identifier, to an anchor of any store; signs of an
+    /// intercepting proxy make it CD504 instead.
     ///
-    /// **What to do.** Private: get the root from its owner, compare its SHA-256 by another way, put it into `/usr/local/share/ca-certificates` and
-    /// refresh. Public: upgrade `ca-certificates`. Never switch verification off.
+    /// **What to do.** Private: get the root from its owner, compare its SHA-256 by another way, put it into
+    /// `/usr/local/share/ca-certificates` and refresh. Public: upgrade `ca-certificates`. Never switch verification off.
     ///
-    /// **Sources.** X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN (19), X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY (20); update-ca-certificates(8).
+    /// **Sources.** X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN (19), X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY (20);
+    /// update-ca-certificates(8).
     "CD502" "unknown-root" Error "the chain ends at a root that is not in the store"
 }
 

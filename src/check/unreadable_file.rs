@@ -10,9 +10,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A file of the store could not be read: permission, a loop of links, a device where a file should be, or a size beyond
-    /// what any real list has. Programs that run as another user see the same, and know fewer anchors or none. What it holds was *not
-    /// checked*.
+    /// **What it means.** A file of the store could not be read: permission, a loop of links, a device where a file should be, or
+    /// a size beyond what any real list has. Programs that run as another user see the same, and know fewer anchors or none. What
+    /// it holds was *not checked*.
     ///
     /// **How it is found.** Opening it failed; the reason is told.
     ///

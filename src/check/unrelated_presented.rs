@@ -8,8 +8,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The server sends a certificate that has nothing to do with its own: a leftover of the previous CA, or the chain file
-    /// of another site. Most clients pass over it; wolfSSL in its default build checks every certificate that is sent, and refuses.
+    /// **What it means.** The server sends a certificate that has nothing to do with its own: a leftover of the previous CA, or
+    /// the chain file of another site. Most clients pass over it; wolfSSL in its default build checks every certificate that is
+    /// sent, and refuses.
     ///
     /// **How it is found.** No way leads from the leaf, over issuers, to it.
     ///
@@ -25,8 +26,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let mut related: Vec<usize> = (!certificates.is_empty()).then_some(0).into_iter().collect();
         let mut next = 0;
         while let Some(child) = related.get(next).map(|i| &certificates[*i]) {
-            for at in 0..certificates.len() {
-                if !related.contains(&at) && (certificates[at] == *child || support::issued(&certificates[at], child)) {
+            for (at, other) in certificates.iter().enumerate() {
+                if !related.contains(&at) && (other == child || support::issued(other, child)) {
                     related.push(at);
                 }
             }
@@ -35,7 +36,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for at in (0..certificates.len()).filter(|at| !related.contains(at)) {
             let target = &endpoint.target;
             let label = certificates[at].label();
-            let mut finding = support::about(&CHECK, target, format!("{target} sends {label}, which has nothing to do with its certificate"));
+            let mut finding =
+                support::about(&CHECK, target, format!("{target} sends {label}, which has nothing to do with its certificate"));
             finding.facts = vec![("sha256", certificates[at].fingerprint().to_string())];
             finding.evidence = vec![support::sent(endpoint, presented, at)];
             let text = format!("take {label} out of the server's chain file");

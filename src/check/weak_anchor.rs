@@ -8,16 +8,16 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** An anchor's key is shorter than clients of today demand (RSA or DSA below 2048 bits), so that OpenSSL at security
-    /// level 2, Mbed TLS, rustls and pyca refuse every path to it; or it was signed with MD2 or MD5, which only tells its age: nobody
-    /// checks the signature of an anchor. A SHA-1 self-signature is no weakness and is not reported.
+    /// **What it means.** An anchor's key is shorter than clients of today demand (RSA or DSA below 2048 bits), so that OpenSSL
+    /// at security level 2, Mbed TLS, rustls and pyca refuse every path to it; or it was signed with MD2 or MD5, which only tells
+    /// its age: nobody checks the signature of an anchor. A SHA-1 self-signature is no weakness and is not reported.
     ///
     /// **How it is found.** Algorithm and size of the key; digest of the signature.
     ///
     /// **What to do.** Take it out; ask its owner for the successor.
     ///
-    /// **Sources.** NIST SP 800-57 part 1, table 2; CA/Browser Forum Baseline Requirements, section 6.1.5; SSL_CTX_set_security_level(3); measured with
-    /// 80 clients on a 1024-bit root.
+    /// **Sources.** NIST SP 800-57 part 1, table 2; CA/Browser Forum Baseline Requirements, section 6.1.5;
+    /// SSL_CTX_set_security_level(3); measured with 80 clients on a 1024-bit root.
     "CD306" "weak-anchor" Warning "an anchor has a weak key or an ancient signature"
 }
 
@@ -32,15 +32,21 @@ pub(super) fn weak_key(certificate: &Certificate) -> Option<String> {
     (short || small_curve).then(|| key.to_string())
 }
 
+/// Whether a certificate was signed with MD2 or MD5.
+fn is_ancient(certificate: &Certificate) -> bool {
+    matches!(certificate.signature_algorithm().hash, Some(Hash::Md2 | Hash::Md5))
+}
+
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for place in support::places(case) {
+    for place in support::places(case, |c| weak_key(c).is_some() || is_ancient(c)) {
         for anchor in &place.anchors {
             let certificate = &anchor.certificate;
             let label = certificate.label();
-            let ancient = matches!(certificate.signature_algorithm().hash, Some(Hash::Md2 | Hash::Md5));
             let (message, severity) = match weak_key(certificate) {
                 Some(key) => (format!("{label} has a weak key ({key})"), Severity::Warning),
-                None if ancient => (format!("{label} was signed with {}", certificate.signature_algorithm()), Severity::Note),
+                None if is_ancient(certificate) => {
+                    (format!("{label} was signed with {}", certificate.signature_algorithm()), Severity::Note)
+                }
                 None => continue,
             };
             let mut finding = Finding::new(&CHECK, &label, message);

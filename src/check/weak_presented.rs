@@ -9,15 +9,16 @@ use crate::{
 use super::{Case, support, weak_anchor::weak_key};
 
 rule! {
-    /// **What it means.** A presented certificate has a key, or was signed with a digest, that clients refuse: RSA below 2048 bits (OpenSSL at
-    /// security level 2, as in Debian and Ubuntu; rustls, Mbed TLS), SHA-1 (OpenSSL 3 at level 1, Go, rustls, browsers), MD5 and MD2 (all).
+    /// **What it means.** A presented certificate has a key, or was signed with a digest, that clients refuse: RSA below 2048
+    /// bits (OpenSSL at security level 2, as in Debian and Ubuntu; rustls, Mbed TLS), SHA-1 (OpenSSL 3 at level 1, Go, rustls,
+    /// browsers), MD5 and MD2 (all).
     ///
     /// **How it is found.** Key size of every presented certificate, signature digest of every one that is not self-signed.
     ///
     /// **What to do.** Have it issued again with a key of 2048 bits or an elliptic curve, signed with SHA-256.
     ///
-    /// **Sources.** RFC 9325, section 4.1; CA/Browser Forum Baseline Requirements, section 6.1.5 and 7.1.3; X509_V_ERR_EE_KEY_TOO_SMALL (66), CA_KEY_TOO_SMALL
-    /// (67), CA_MD_TOO_WEAK (68).
+    /// **Sources.** RFC 9325, section 4.1; CA/Browser Forum Baseline Requirements, section 6.1.5 and 7.1.3;
+    /// X509_V_ERR_EE_KEY_TOO_SMALL (66), CA_KEY_TOO_SMALL (67), CA_MD_TOO_WEAK (68).
     "CD211" "weak-presented" Warning "a presented certificate has a weak key or signature"
 }
 

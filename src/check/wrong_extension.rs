@@ -9,16 +9,16 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** A certificate lies in the local folder under a name that the refresh tool does not take: Debian and Ubuntu read only
-    /// `*.crt` in lower case (`.pem`, `.cer` and `.CRT` are passed over in silence), Alpine reads every name but those with a leading dot. It
-    /// looks installed and is not trusted.
+    /// **What it means.** A certificate lies in the local folder under a name that the refresh tool does not take: Debian and
+    /// Ubuntu read only `*.crt` in lower case (`.pem`, `.cer` and `.CRT` are passed over in silence), Alpine reads every name but
+    /// those with a leading dot. It looks installed and is not trusted.
     ///
     /// **How it is found.** Files with certificates in the local folder that the tool passes over.
     ///
     /// **What to do.** Rename it and refresh.
     ///
-    /// **Sources.** update-ca-certificates(8); recorded runs `fixtures/roots/debian` 17 and `fixtures/roots/alpine` 17; gliderlabs/docker-alpine
-    /// issue 260.
+    /// **Sources.** update-ca-certificates(8); recorded runs `fixtures/roots/debian` 17 and `fixtures/roots/alpine` 17;
+    /// gliderlabs/docker-alpine issue 260.
     "CD406" "wrong-extension" Warning "a local certificate is not read because of its name"
 }
 
@@ -28,12 +28,15 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for source in store.sources.iter().filter(passed_over) {
             let path = &source.file.path;
             let Some((entry, certificate)) = source.file.certificates().next() else { continue };
-            let rule = if store.kind == "alpine" { "names with a leading dot are passed over" } else { "only names in *.crt are read" };
+            let rule =
+                if store.kind == "alpine" { "names with a leading dot are passed over" } else { "only names in *.crt are read" };
             let message = format!("{path} is not trusted: {rule}");
             let mut finding = Finding::new(&CHECK, path.to_string(), message);
             finding.facts = vec![("certificate", certificate.label()), ("store", store.title.clone())];
-            finding.evidence =
-                vec![Evidence { fingerprint: Some(certificate.fingerprint()), ..Evidence::file(path, Some(entry.line), "not read") }];
+            finding.evidence = vec![Evidence {
+                fingerprint: Some(certificate.fingerprint()),
+                ..Evidence::file(path, Some(entry.line), "not read")
+            }];
             let name = support::text(path.name());
             let stem = name.trim_start_matches('.').rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
             let right = path.parent().join(format!("{stem}.crt"));

@@ -9,14 +9,15 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The certificate is not made out to the name that was asked for. The server has no certificate for it and sent its
-    /// default, the name leads to another server, or the certificate lacks a name (an alias, the bare domain, an address).
+    /// **What it means.** The certificate is not made out to the name that was asked for. The server has no certificate for it
+    /// and sent its default, the name leads to another server, or the certificate lacks a name (an alias, the bare domain, an
+    /// address).
     ///
-    /// **How it is found.** subjectAltName against the name asked for, with wildcards for one whole label; the common name only where there is
-    /// no DNS name (Go, rustls and browsers don't look at it even then: that is told).
+    /// **How it is found.** subjectAltName against the name asked for, with wildcards for one whole label; the common name only
+    /// where there is no DNS name (Go, rustls and browsers don't look at it even then: that is told).
     ///
-    /// **What to do.** Ask by a name that is in the certificate, or have it issued with this name; check which server answers without and with
-    /// SNI.
+    /// **What to do.** Ask by a name that is in the certificate, or have it issued with this name; check which server answers
+    /// without and with SNI.
     ///
     /// **Sources.** RFC 9525; RFC 2818, section 3.1; X509_V_ERR_HOSTNAME_MISMATCH (62); Go 1.15 release notes (common name).
     "CD203" "wrong-name" Error "the certificate is not made out to the name asked for"

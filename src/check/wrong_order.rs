@@ -8,8 +8,9 @@ use crate::{
 use super::{Case, support};
 
 rule! {
-    /// **What it means.** The certificates are not sent in the order of issuance: each should be issued by the next. TLS 1.3 allows any order
-    /// after the leaf and most clients sort; Mbed TLS looks for an issuer only later in the list, and older Java and appliances refuse.
+    /// **What it means.** The certificates are not sent in the order of issuance: each should be issued by the next. TLS 1.3
+    /// allows any order after the leaf and most clients sort; Mbed TLS looks for an issuer only later in the list, and older Java
+    /// and appliances refuse.
     ///
     /// **How it is found.** The way up from the leaf, by names and key identifiers, against the order sent.
     ///

@@ -205,7 +205,8 @@ impl Search<'_> {
 fn check_issuer(path: &[Certificate], depth: usize, reject: &mut impl FnMut(Rejection)) {
     let certificate = &path[depth];
     let is_root = depth + 1 == path.len() && certificate.is_self_issued();
-    if !certificate.is_ca() && !(is_root && certificate.version() == 1) {
+    let old_root = is_root && certificate.version() == 1;
+    if !certificate.is_ca() && !old_root {
         reject(Rejection::NotCa);
     }
     if certificate.key_usage().is_some_and(|usage| !usage.key_cert_sign()) {

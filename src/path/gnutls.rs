@@ -219,6 +219,11 @@ impl Model<'_> {
             }
             break;
         }
+        let last = list.len() - 1;
+        if self.policy.checks_purpose && !serves(&list[last], self.question.purpose) {
+            pass.fail(bits::PURPOSE_MISMATCH | bits::INVALID, last, || purpose_mismatch(self.question));
+            return pass;
+        }
         let mut allowed = DEPTH;
         let mut issuer = self.find_issuer(&list[list.len() - 1], cas);
         pass.path = list.iter().chain(&issuer).cloned().collect();

@@ -47,19 +47,19 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
     let mut search = Search { question, policy, checks: 0, error: None, chains: Vec::new(), unsupported: None };
     let early = search.check(leaf, Kind::Leaf, &[]).err().or_else(|| check_host(question));
     if let Some(error) = early {
-        return Verdict::Untrusted { path: vec![leaf.clone()], errors: vec![error] };
+        return Verdict::Untrusted { path: vec![leaf.clone()], errors: vec![*error] };
     }
     if question.anchors.iter().any(|root| root == leaf) {
         search.chains.push(vec![leaf.clone()]);
     } else {
-        search.build(&[leaf.clone()]);
+        search.build(std::slice::from_ref(leaf));
     }
     if search.chains.is_empty() {
         if let Some(what) = &search.unsupported {
             return Verdict::unchecked(what);
         }
         let error = search.error.take().unwrap_or_else(|| unknown_authority(leaf, None));
-        return Verdict::Untrusted { path: vec![leaf.clone()], errors: vec![error] };
+        return Verdict::Untrusted { path: vec![leaf.clone()], errors: vec![*error] };
     }
     search.choose()
 }
@@ -76,7 +76,7 @@ struct Search<'a> {
     policy: &'a Policy,
     checks: usize,
     /// `err` of `buildChains`: the last evaluated candidate's.
-    error: Option<ClientError>,
+    error: Option<Box<ClientError>>,
     chains: Vec<Vec<Certificate>>,
     unsupported: Option<String>,
 }
@@ -109,13 +109,13 @@ impl Search<'_> {
         }
         self.checks += 1;
         if self.checks > SIGNATURE_CHECKS {
-            self.error = Some(ClientError {
+            self.error = Some(Box::new(ClientError {
                 code: "x509.errSignatureLimit".into(),
                 name: "signature check limit".into(),
                 depth: None,
                 text: "x509: signature check attempts limit reached while verifying certificate chain".into(),
                 rejection: Rejection::BudgetExceeded("signature checks", SIGNATURE_CHECKS),
-            });
+            }));
             return;
         }
         if let Err(why) = self.check_signature_from(&chain[chain.len() - 1], candidate) {
@@ -200,16 +200,16 @@ impl Search<'_> {
     }
 
     /// `isValid`.
-    fn check(&self, certificate: &Certificate, kind: Kind, chain: &[Certificate]) -> Result<(), ClientError> {
+    fn check(&self, certificate: &Certificate, kind: Kind, chain: &[Certificate]) -> Result<(), Box<ClientError>> {
         let depth = chain.len();
         if certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&e.oid.as_str())) {
-            return Err(ClientError {
+            return Err(Box::new(ClientError {
                 code: "x509.UnhandledCriticalExtension".into(),
                 name: "UnhandledCriticalExtension".into(),
                 depth: Some(depth),
                 text: "x509: unhandled critical extension".into(),
                 rejection: Rejection::Other("a critical extension that Go does not handle".into()),
-            });
+            }));
         }
         if chain.last().is_some_and(|child| child.issuer().raw() != certificate.subject().raw()) {
             let rejection = Rejection::IssuerMissing(chain[depth - 1].issuer().to_string());
@@ -252,7 +252,7 @@ impl Search<'_> {
             return Verdict::Trusted { path: chain.clone() };
         }
         let path = self.chains[0].clone();
-        Verdict::Untrusted { path, errors: error.into_iter().collect() }
+        Verdict::Untrusted { path, errors: error.into_iter().map(|e| *e).collect() }
     }
 }
 
@@ -264,7 +264,7 @@ fn serves(chain: &[Certificate], purpose: &Purpose) -> bool {
         })
 }
 
-fn check_time(certificate: &Certificate, depth: usize, question: &Question<'_>) -> Result<(), ClientError> {
+fn check_time(certificate: &Certificate, depth: usize, question: &Question<'_>) -> Result<(), Box<ClientError>> {
     let (at, validity) = (question.at, certificate.validity());
     let text = |relation: &str, bound| {
         format!("x509: certificate has expired or is not yet valid: current time {at} is {relation} {bound}")
@@ -282,7 +282,7 @@ fn check_time(certificate: &Certificate, depth: usize, question: &Question<'_>) 
 }
 
 /// The names of everything below against the constraints of one CA; the common name and directory names don't count.
-fn check_constraints(ca: &Certificate, below: &[Certificate], depth: usize) -> Result<(), ClientError> {
+fn check_constraints(ca: &Certificate, below: &[Certificate], depth: usize) -> Result<(), Box<ClientError>> {
     let Some(constraints) = name_constraints::of(ca) else { return Ok(()) };
     for certificate in below {
         let scope = Scope { common_name: false, directory: false };
@@ -314,7 +314,7 @@ fn kind_of(certificate: &Certificate, name: &str) -> &'static str {
     found.unwrap_or("IP address")
 }
 
-fn check_host(question: &Question<'_>) -> Option<ClientError> {
+fn check_host(question: &Question<'_>) -> Option<Box<ClientError>> {
     let host = question.host?;
     let rejection = host_name::check(question.leaf(), host, Rules::ALT_NAME_ONLY).err()?;
     let names = host_name::shown(question.leaf()).join(", ");
@@ -323,10 +323,16 @@ fn check_host(question: &Question<'_>) -> Option<ClientError> {
     } else {
         format!("x509: certificate is valid for {names}, not {host}")
     };
-    Some(ClientError { code: "x509.HostnameError".into(), name: "HostnameError".into(), depth: Some(0), text, rejection })
+    Some(Box::new(ClientError {
+        code: "x509.HostnameError".into(),
+        name: "HostnameError".into(),
+        depth: Some(0),
+        text,
+        rejection,
+    }))
 }
 
-fn invalid(reason: u8, depth: usize, text: String, rejection: Rejection) -> ClientError {
+fn invalid(reason: u8, depth: usize, text: String, rejection: Rejection) -> Box<ClientError> {
     // The names of `x509.InvalidReason`.
     const REASONS: [&str; 6] = [
         "NotAuthorizedToSign",
@@ -336,16 +342,16 @@ fn invalid(reason: u8, depth: usize, text: String, rejection: Rejection) -> Clie
         "IncompatibleUsage",
         "NameMismatch",
     ];
-    ClientError {
+    Box::new(ClientError {
         code: format!("x509.CertificateInvalidError/{reason}"),
         name: REASONS[usize::from(reason).min(5)].into(),
         depth: Some(depth),
         text,
         rejection,
-    }
+    })
 }
 
-fn unknown_authority(certificate: &Certificate, hint: Option<&str>) -> ClientError {
+fn unknown_authority(certificate: &Certificate, hint: Option<&str>) -> Box<ClientError> {
     let mut text = "x509: certificate signed by unknown authority".to_owned();
     if let Some(hint) = hint {
         text.push_str(&format!(
@@ -359,5 +365,6 @@ fn unknown_authority(certificate: &Certificate, hint: Option<&str>) -> ClientErr
         Some(_) => Rejection::InvalidSignature,
         None => Rejection::IssuerMissing(certificate.issuer().to_string()),
     };
-    ClientError { code: "x509.UnknownAuthorityError".into(), name: "UnknownAuthorityError".into(), depth: None, text, rejection }
+    let name = "UnknownAuthorityError";
+    Box::new(ClientError { code: format!("x509.{name}"), name: name.into(), depth: None, text, rejection })
 }

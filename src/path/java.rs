@@ -30,7 +30,8 @@ pub fn judge(question: &Question<'_>) -> Verdict {
         return Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] };
     }
     match validate(question) {
-        Ok(path) => match check_leaf(question) {
+        // `Validator.validate` leaves out the end entity's extensions if it is the anchor itself.
+        Ok(path) => match check_leaf(question, path.len() > 1) {
             Some(error) => Verdict::Untrusted { path, errors: vec![error] },
             None => Verdict::Trusted { path },
         },
@@ -80,7 +81,7 @@ fn validate_under_any(question: &Question<'_>, path: &[Certificate]) -> Result<V
     let mut fault = None;
     for anchor in question.anchors.iter().filter(|a| is_candidate(last, a)) {
         match check_path(question, path, anchor) {
-            Ok(()) => return Ok(path.iter().chain([anchor]).cloned().collect()),
+            Ok(()) => return under(path, anchor),
             Err(error) => fault = Some(error),
         }
     }
@@ -94,6 +95,25 @@ fn validate_under_any(question: &Question<'_>, path: &[Certificate]) -> Result<V
             Err(Failure::Refused(path.to_vec(), Box::new(error)))
         }
     }
+}
+
+/// `PKIXValidator.verifyTrustAnchor`: an anchor of version 3 must be a CA (JDK-8230318; 11.0.7, 8u251 and later).
+fn under(path: &[Certificate], anchor: &Certificate) -> Result<Vec<Certificate>, Failure> {
+    let whole: Vec<Certificate> = path.iter().chain([anchor]).cloned().collect();
+    let fault = if anchor.version() < 3 {
+        None
+    } else if !anchor.is_ca() {
+        Some(("is not a CA certificate", Rejection::NotCa))
+    } else if anchor.key_usage().is_some_and(|usage| !usage.key_cert_sign()) {
+        Some(("does not have keyCertSign bit set in KeyUsage extension", Rejection::KeyUsageLacksCertSign))
+    } else {
+        None
+    };
+    let Some((what, rejection)) = fault else { return Ok(whole) };
+    let name = "ValidatorException";
+    let text = format!("TrustAnchor with subject '{}' {what}", anchor.subject());
+    let error = ClientError { code: name.into(), name: name.into(), depth: Some(path.len()), text, rejection };
+    Err(Failure::Refused(whole, Box::new(error)))
 }
 
 /// `AdaptableX509CertSelector`: the subject, the key identifier if both have one, the serial of a version 3 certificate if the AKI names
@@ -197,7 +217,8 @@ fn build(question: &Question<'_>) -> Result<Vec<Certificate>, Failure> {
     let mut builder = Builder { question, steps: 0, reason: None };
     let mut path = vec![question.leaf().clone()];
     if builder.extend(&mut path) {
-        return Ok(path);
+        let below = path.len() - 1;
+        return under(&path[..below], &path[below]);
     }
     let leaf = question.leaf();
     let rejection = if builder.steps > BUILDER_STEPS {
@@ -261,17 +282,17 @@ impl Builder<'_> {
 }
 
 /// `EndEntityChecker.checkTLSServer`, then `HostnameChecker`.
-fn check_leaf(question: &Question<'_>) -> Option<ClientError> {
+fn check_leaf(question: &Question<'_>, extensions: bool) -> Option<ClientError> {
     let leaf = question.leaf();
     let allows = |list: &[Purpose]| list.contains(question.purpose) || list.contains(&Purpose::Any);
     let error = |name: &str, text: String, rejection| {
         Some(ClientError { code: name.into(), name: name.into(), depth: Some(0), text, rejection })
     };
-    if *question.purpose != Purpose::Any && leaf.extended_key_usage().is_some_and(|list| !allows(list)) {
+    if extensions && *question.purpose != Purpose::Any && leaf.extended_key_usage().is_some_and(|list| !allows(list)) {
         let text = "Extended key usage does not permit use for TLS server authentication".into();
         return error("ValidatorException", text, Rejection::PurposeMismatch(purpose_name(question)));
     }
-    if leaf.key_usage().is_some_and(|usage| !usage.digital_signature()) {
+    if extensions && leaf.key_usage().is_some_and(|usage| !usage.digital_signature()) {
         let text = "KeyUsage does not allow digital signatures".into();
         return error("ValidatorException", text, Rejection::PurposeMismatch("digitalSignature".into()));
     }

@@ -79,6 +79,9 @@ impl Policy {
     }
 }
 
+/// Chains are built up to one longer than the depth allows, and then refused with 22.
+const LENGTH: usize = DEPTH + 1;
+
 /// Asks `X509_verify_cert`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
@@ -104,7 +107,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
     loop {
         let last = chain[chain.len() - 1].clone();
         let self_signed = dialect.is_self_signed(&last);
-        let mut found = if chain.len() > DEPTH { None } else { store_issuer(question, policy, &chain, &last) };
+        let mut found = if chain.len() > LENGTH { None } else { store_issuer(question, policy, &chain, &last) };
         if let Some(issuer) = &found {
             if !self_signed {
                 chain.push(issuer.clone());
@@ -131,10 +134,10 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             break;
         }
         let last = &chain[chain.len() - 1];
-        let next = if dialect.is_self_signed(last) || chain.len() > DEPTH {
+        let next = if dialect.is_self_signed(last) || chain.len() > LENGTH {
             None
         } else {
-            best_issuer(last, &chain, sent.iter().copied(), question, policy, true)
+            best_issuer(last, &chain, sent.iter().copied(), question, policy, policy.is_3())
         };
         match next {
             Some(issuer) => {
@@ -148,7 +151,9 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             None => ask_sent = false,
         }
     }
-    if !trusted && chain.len() == untrusted && policy.partial_chain && question.anchors.iter().any(|a| a == &chain[0]) {
+    // `lookup_cert_match` goes the way of every lookup: a directory behind a file that has the name is not seen.
+    let in_store_itself = || in_store(question.anchors, chain[0].canonical_subject()).contains(&&chain[0]);
+    if !trusted && chain.len() == untrusted && policy.partial_chain && in_store_itself() {
         trusted = true;
     }
     if !trusted {
@@ -160,9 +165,14 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
 fn report_untrusted(chain: &[Certificate], untrusted: usize, dialect: &Dialect, errors: &mut Errors<'_>) {
     let depth = chain.len() - 1;
     let last = &chain[depth];
-    if chain.len() > DEPTH {
+    if chain.len() > LENGTH {
         errors.push(22, depth, Rejection::BudgetExceeded("path depth", DEPTH));
-    } else if dialect.is_self_signed(last) {
+        // From 3.0 a callback that carries on hears of the missing issuer too.
+        if dialect.texts == Texts::Before3 {
+            return;
+        }
+    }
+    if dialect.is_self_signed(last) {
         if depth == 0 {
             errors.push(18, depth, Rejection::SelfSignedLeaf);
         } else {
@@ -183,11 +193,11 @@ fn is_trusted(chain: &[Certificate], untrusted: usize, policy: &Policy) -> bool 
 /// `X509_STORE_CTX_get1_issuer`.
 fn store_issuer(question: &Question<'_>, policy: &Policy, chain: &[Certificate], subject: &Certificate) -> Option<Certificate> {
     let candidates = in_store(question.anchors, subject.canonical_issuer());
-    best_issuer(subject, chain, candidates.into_iter(), question, policy, !policy.is_3()).cloned()
+    best_issuer(subject, chain, candidates.into_iter(), question, policy, false).cloned()
 }
 
 /// The first candidate that is valid now, else the one that the version's tie-break says. From 3.0 only what was sent must not be in the
-/// path already; before, `check_issued` itself refused a loop.
+/// path already; loops through the store end at the depth's limit.
 fn best_issuer<'a>(
     subject: &Certificate,
     chain: &[Certificate],
@@ -196,7 +206,7 @@ fn best_issuer<'a>(
     policy: &Policy,
     without_loops: bool,
 ) -> Option<&'a Certificate> {
-    let lone = if policy.is_3() { is_self_issued(subject) } else { policy.dialect.is_self_signed(subject) } && chain.len() == 1;
+    let lone = is_self_issued(subject) && chain.len() == 1;
     let mut best: Option<&Certificate> = None;
     for candidate in candidates {
         if !policy.dialect.is_issued_by(subject, candidate) || (without_loops && !lone && chain.contains(candidate)) {

@@ -65,7 +65,7 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
     if policy.checks_host {
         errors.check_host(&chain[0]);
     }
-    errors.check_signatures_and_times(&chain, policy.partial_chain, false);
+    errors.check_each_once(&chain, untrusted, policy.partial_chain);
     errors.verdict(chain)
 }
 
@@ -161,9 +161,9 @@ fn store_issuer(question: &Question<'_>, subject: &Certificate) -> Option<Certif
 
 /// `check_trust`.
 fn is_trusted(chain: &[Certificate], untrusted: usize, question: &Question<'_>, policy: &Policy) -> bool {
-    let in_store = |c: &Certificate| question.anchors.iter().any(|a| a == c);
+    let found = |c: &Certificate| in_store(question.anchors, c.canonical_subject()).contains(&c);
     chain[untrusted..].iter().any(|c| DIALECT.is_self_signed(c))
-        || (policy.partial_chain && (untrusted < chain.len() || chain.iter().any(in_store)))
+        || (policy.partial_chain && (untrusted < chain.len() || chain.iter().any(found)))
 }
 
 fn report_untrusted(

@@ -2,6 +2,8 @@
 //!
 //! Sources: crypto/x509/x509_vfy.c, v3_purp.c, x509_lu.c, by_dir.c of 1.0.2u, 1.1.1w and 3.0.
 
+use std::collections::BTreeSet;
+
 use super::{
     Anchors, ClientError, Question, Rejection, Verdict, host_name,
     host_name::Rules,
@@ -64,7 +66,7 @@ impl<'a> Errors<'a> {
     pub(super) fn verdict(self, path: Vec<Certificate>) -> Verdict {
         match self.unsupported {
             // What comes before an unchecked signature stands; what comes after may not be the first error.
-            Some((errors_before, what)) if errors_before == 0 => Verdict::unchecked(&what),
+            Some((0, what)) => Verdict::unchecked(&what),
             _ if self.list.is_empty() => Verdict::Trusted { path },
             _ => Verdict::Untrusted { path, errors: self.list },
         }
@@ -119,6 +121,23 @@ impl<'a> Errors<'a> {
 
     /// `internal_verify`: from the top down, signature and times; the self-signed top is not checked against itself.
     pub(super) fn check_signatures_and_times(&mut self, chain: &[Certificate], partial: bool, after_lone_leaf: bool) {
+        self.check_from_the_top(chain, partial, after_lone_leaf, |_| true);
+    }
+
+    /// The same for 1.0.1 and 1.0.2, which mark a certificate as checked (`xs->valid`), and so check each object once however often a loop
+    /// brings it into the path. What was sent and what the store holds are different objects.
+    pub(super) fn check_each_once(&mut self, chain: &[Certificate], untrusted: usize, partial: bool) {
+        let mut checked = BTreeSet::new();
+        self.check_from_the_top(chain, partial, false, |depth| checked.insert((depth < untrusted, chain[depth].fingerprint())));
+    }
+
+    fn check_from_the_top(
+        &mut self,
+        chain: &[Certificate],
+        partial: bool,
+        after_lone_leaf: bool,
+        mut wanted: impl FnMut(usize) -> bool,
+    ) {
         let top = chain.len() - 1;
         let mut issuer = &chain[top];
         let mut depth = top;
@@ -134,7 +153,7 @@ impl<'a> Errors<'a> {
         }
         loop {
             let subject = &chain[depth];
-            if depth < top {
+            if wanted(depth) && depth < top {
                 self.check_signature(subject, issuer, depth);
             }
             self.check_time(subject, depth);

@@ -60,7 +60,7 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
         Err(failure) if failure.fatal && !policy.budgeted => {
             Verdict::Unknown("this version of webpki has no bound on its work and would not end on this chain".to_owned())
         }
-        Err(failure) => Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![failure.error] },
+        Err(failure) => Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![*failure.error] },
     }
 }
 
@@ -69,7 +69,7 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
 struct Failure {
     rank: u32,
     fatal: bool,
-    error: ClientError,
+    error: Box<ClientError>,
 }
 
 struct Builder<'a> {
@@ -178,7 +178,8 @@ impl Builder<'_> {
         let scope = Scope { common_name: false, directory: true };
         for (depth, certificate) in path.iter().enumerate().rev() {
             let above = path[depth + 1..].iter().chain([anchor]);
-            for violation in above.filter_map(name_constraints::of).filter_map(|nc| nc.check(certificate, scope).err()) {
+            let violation = above.filter_map(name_constraints::of).find_map(|nc| nc.check(certificate, scope).err());
+            if let Some(violation) = violation {
                 let what = match violation {
                     Violation::NotPermitted(name) | Violation::Excluded(name) => name,
                     Violation::MinMax | Violation::Syntax | Violation::UnsupportedKind => {
@@ -247,7 +248,7 @@ fn unknown_issuer(certificate: &Certificate) -> Failure {
 
 fn failure(rank: u32, name: &str, depth: usize, rejection: Rejection) -> Failure {
     let error = ClientError { code: name.into(), name: name.into(), depth: Some(depth), text: name.into(), rejection };
-    Failure { rank, fatal: false, error }
+    Failure { rank, fatal: false, error: Box::new(error) }
 }
 
 fn other(rank: u32, name: &str, depth: usize) -> Failure {
