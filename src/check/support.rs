@@ -26,18 +26,16 @@ pub(super) struct Place<'a> {
 }
 
 /// Every place that holds anchors (stores, what `--CAfile` names, what variables name), with the anchors that `wanted` picks.
-/// Places without such an anchor are left out, and cost next to nothing: most checks look for what a sound store has not.
+/// Places without such an anchor are left out.
 pub(super) fn places<'a>(case: &Case<'a>, wanted: impl Fn(&Certificate) -> bool) -> Vec<Place<'a>> {
-    let pick = |place: Place<'a>| {
-        let anchors: Vec<Anchor> = place.anchors.into_iter().filter(|a| wanted(&a.certificate)).collect();
-        (!anchors.is_empty()).then_some(Place { anchors, ..place })
-    };
-    let stores = case.facts.stores.iter().filter(|s| store_certificates(s).any(&wanted));
-    let stores = stores.map(|s| Place { store: Some(s), title: s.title.clone(), anchors: s.anchors() });
+    let pick = |anchors: &[Anchor]| anchors.iter().filter(|a| wanted(&a.certificate)).cloned().collect::<Vec<Anchor>>();
+    let stores = case.facts.stores.iter();
+    let stores = stores.map(|s| Place { store: Some(s), title: s.title.clone(), anchors: pick(s.anchors()) });
     let given = case.facts.given.iter().map(|g| redirected("given", "the given CA file".into(), g));
     let overrides = case.facts.environment.overrides.iter();
     let overrides = overrides.map(|o| redirected("environment", format!("the store that {} names", o.variable), &o.redirect));
-    stores.chain(given).chain(overrides).filter_map(pick).collect()
+    let redirects = given.chain(overrides).map(|place| Place { anchors: pick(&place.anchors), ..place });
+    stores.chain(redirects).filter(|place| !place.anchors.is_empty()).collect()
 }
 
 /// Every certificate of a store's sources and outputs, as often as it is there.

@@ -254,6 +254,7 @@ pub(super) fn debian(sources: &[(&str, &str)]) -> Store {
         directory: None,
         derived: Vec::new(),
         leftovers: Vec::new(),
+        seen: Default::default(),
     };
     for (name, pem) in sources {
         store.sources.push(source(name, pem, Selection::Enabled));

@@ -166,10 +166,10 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
     };
     let mut unknown = Vec::new();
     if !args.anchor.is_empty() {
-        let anchors: Vec<Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
+        let anchors: Vec<&Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
         for name in &args.anchor {
             let before = anchors.iter().filter(|a| is_called(a, name)).count();
-            for anchor in anchors.iter().filter(|a| is_called(a, name)) {
+            for anchor in anchors.iter().copied().filter(|a| is_called(a, name)) {
                 let code = judgement.findings.iter().find(|f| concerns(f, anchor)).map_or("asked-for", |f| f.code);
                 want(&anchor.certificate, code, None);
             }

@@ -11,7 +11,7 @@ pub use endpoint::{ConnectFailure, Endpoint, Presented, Protocol, Staple, StartT
 pub use environment::{Clock, Environment, Override, Redirect};
 pub use store::{
     Anchor, CertFile, ConfLine, ConfLineKind, Configuration, Content, DirectoryEntry, Entry, FileState, HashDirectory, Origin,
-    Quirk, Role, Selection, Source, SourceOwner, Store, Upkeep,
+    Quirk, Role, Seen, Selection, Source, SourceOwner, Store, Upkeep,
 };
 
 /// Everything that one run gathered.

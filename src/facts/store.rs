@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use crate::{
@@ -34,7 +34,13 @@ pub struct Store {
     pub derived: Vec<CertFile>,
     /// Files left behind by an interrupted refresh: the stale `ca-certificates.crt.new`.
     pub leftovers: Vec<TreePath>,
+    /// What [`Store::anchors`] found, once somebody asked.
+    pub seen: Seen,
 }
+
+/// The anchors of a store, gathered from its parts at the first question: every check asks.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(OnceLock<Vec<Anchor>>);
 
 /// Who writes the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -335,7 +341,11 @@ impl HashDirectory {
 impl Store {
     /// Every certificate that any output of this store holds, once, with all its places; in the order of first sight.
     #[must_use]
-    pub fn anchors(&self) -> Vec<Anchor> {
+    pub fn anchors(&self) -> &[Anchor] {
+        self.seen.0.get_or_init(|| self.collect())
+    }
+
+    fn collect(&self) -> Vec<Anchor> {
         let mut index: BTreeMap<Fingerprint, usize> = BTreeMap::new();
         let mut anchors: Vec<Anchor> = Vec::new();
         let mut see = |certificate: &Certificate, origin: Origin| {

@@ -468,6 +468,7 @@ mod tests {
             }),
             derived: Vec::new(),
             leftovers: Vec::new(),
+            seen: Default::default(),
         })
     }
 

@@ -129,6 +129,7 @@ pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
         directory,
         derived: Some(java).filter(|file| file.state != FileState::Missing).into_iter().collect(),
         leftovers,
+        seen: Default::default(),
     }
 }
 

@@ -31,6 +31,7 @@ pub fn load(tree: &dyn Tree, path: &str, kind: &'static str, title: &str, upkeep
         directory: None,
         derived: Vec::new(),
         leftovers: Vec::new(),
+        seen: Default::default(),
     })
 }
 

@@ -529,6 +529,7 @@ fn anchors_are_named_as_the_tree_names_them() {
         directory: None,
         derived: Vec::new(),
         leftovers: Vec::new(),
+        seen: Default::default(),
     };
     let dst = certificate.fingerprint();
     let anchor = Anchor::from_store(&store(vec![source(SourceOwner::Package, "vendor/x3.crt")]), dst).unwrap();

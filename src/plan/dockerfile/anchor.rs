@@ -88,8 +88,8 @@ impl Anchor {
             return Err(DockerfileError::LocalAnchor(local.file.path.to_string()));
         }
         let entry = of(SourceOwner::Package).and_then(|source| std::str::from_utf8(&source.name).ok());
-        let anchor = store.anchors().into_iter().find(|a| a.certificate.fingerprint() == fingerprint);
-        let certificate = anchor.ok_or(DockerfileError::AbsentAnchor(fingerprint))?.certificate;
+        let anchor = store.anchors().iter().find(|a| a.certificate.fingerprint() == fingerprint);
+        let certificate = &anchor.ok_or(DockerfileError::AbsentAnchor(fingerprint))?.certificate;
         Ok(Anchor::from_der(certificate.der(), &certificate.label(), certificate.validity().not_after, entry, None))
     }
 }
