@@ -94,8 +94,8 @@ pub enum Intent {
     Trust(Option<Certificate>),
     /// Unset or change an environment variable.
     UnsetVariable(&'static str),
-    /// Upgrade a client library: which, and from which version on it is well.
-    UpgradeClient(String),
+    /// Upgrade a client library: its family, and the version from which on it is well.
+    UpgradeClient(&'static str, String),
     /// Upgrade the distribution's package that owns the store.
     UpgradePackage(&'static str),
     /// Anything that only a person can do.

@@ -241,7 +241,7 @@ impl Court<'_> {
                 Intent::StopServing(certificate) => Change::WithoutSent(certificate),
                 Intent::Serve(Some(certificate)) => Change::WithSent(certificate),
                 Intent::Trust(Some(anchor)) => Change::WithAnchor(anchor),
-                Intent::UpgradeClient(_) => Change::NewestClient,
+                Intent::UpgradeClient(..) => Change::NewestClient,
                 Intent::FixClock
                 | Intent::Manual
                 | Intent::Renew
@@ -252,7 +252,8 @@ impl Court<'_> {
                 | Intent::UpgradePackage(_) => continue,
             };
             let of_targets = |v: &&ClientVerdict| finding.targets.contains(&self.facts.endpoints[v.endpoint].target.text);
-            for verdict in verdicts.iter().filter(of_targets) {
+            let family = if let Intent::UpgradeClient(family, _) = &remedy.intent { Some(*family) } else { None };
+            for verdict in verdicts.iter().filter(of_targets).filter(|v| family.is_none_or(|f| f == v.profile.family)) {
                 let list = match (trusted(&verdict.verdict), self.under(verdict, &change)) {
                     (Some(false), Some(true)) => &mut remedy.helps,
                     (Some(false), _) => &mut remedy.does_not_help,

@@ -10,6 +10,7 @@ use std::{
 const TABLE: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("x509", &["base"]),
+    // A second set of the same types would only be copied into the first.
     ("format", &["base", "x509", "facts"]),
     ("path", &["base", "x509"]),
     ("facts", &["base", "x509"]),
@@ -19,15 +20,16 @@ const TABLE: &[(&str, &[&str])] = &[
     // `observe` returns what was presented; restart lists and plans apply edits.
     ("host", &["base", "x509", "facts", "edit"]),
     ("store", &["base", "x509", "format", "facts", "edit", "host"]),
-    ("client", &["base", "x509", "facts", "path", "host"]),
-    ("renewal", &["base", "x509", "format", "facts", "host", "edit"]),
+    ("client", &["base", "x509", "facts", "path"]),
     // A verdict names the profile that gave it; a remedy says how freely it may be carried out.
     ("check", &["base", "x509", "path", "facts", "finding", "client", "edit"]),
-    ("judge", &["base", "x509", "path", "facts", "check", "finding", "client", "store"]),
-    ("gather", &["base", "x509", "format", "facts", "host", "store", "client", "renewal", "cli"]),
-    ("plan", &["base", "x509", "format", "facts", "finding", "edit", "store", "host", "client", "path", "check"]),
-    ("render", &["base", "x509", "facts", "finding", "edit", "path", "client", "check"]),
-    ("cli", &["base", "facts"]),
+    ("program", &["base", "facts", "host"]),
+    ("gather", &["base", "facts", "format", "host", "store"]),
+    ("judge", &["base", "x509", "path", "facts", "check", "finding", "client"]),
+    ("plan", &["base", "x509", "format", "facts", "edit", "store", "host"]),
+    ("report", &["base", "edit", "facts", "finding", "path", "check"]),
+    ("render", &["base", "x509", "facts", "finding", "edit", "path", "check", "report"]),
+    ("cli", &["base", "facts", "finding"]),
     ("command", &["*"]),
     ("main", &["*"]),
     ("lib", &["*"]),

@@ -138,9 +138,9 @@ fn way(path: &[Certificate]) -> String {
 fn upgrades(refusing: &[&ClientVerdict]) -> Vec<Remedy> {
     let cured = CURED.iter().filter(|(family, _)| refusing.iter().any(|v| v.profile.family == *family));
     cured
-        .map(|(_, version)| {
+        .map(|(family, version)| {
             let text = format!("upgrade to {version} or later, which finds the valid path");
-            Remedy::new(Intent::UpgradeClient((*version).to_owned()), Applicability::Manual, text, None)
+            Remedy::new(Intent::UpgradeClient(family, (*version).to_owned()), Applicability::Manual, text, None)
         })
         .collect()
 }
@@ -172,7 +172,7 @@ mod tests {
         let intents: Vec<_> = finding.remedies.iter().map(|r| std::mem::discriminant(&r.intent)).collect();
         let a = certificate(STORE_A);
         let wanted =
-            [Intent::Distrust(a.clone(), "debian"), Intent::StopServing(a), Intent::UpgradeClient("OpenSSL 1.1.0".into())];
+            [Intent::Distrust(a.clone(), "debian"), Intent::StopServing(a), Intent::UpgradeClient("openssl", "OpenSSL 1.1.0".into())];
         assert_eq!(intents, wanted.each_ref().map(std::mem::discriminant));
         assert!(finding.facts.contains(&("accepted by", "openssl-3".into())));
     }
