@@ -37,7 +37,7 @@ fn profile(base: &str) -> Option<(&'static Profile, Option<String>)> {
     let named = |p: &&&Profile| base == p.family || base.strip_prefix(p.family).is_some_and(|rest| rest.starts_with('-'));
     let family = ALL.iter().filter(named).map(|p| p.family).max_by_key(|family| family.len())?;
     let members = || ALL.iter().filter(|p| p.family == family);
-    let newest = members().max_by(|a, b| Version::of(a.range.1).cmp(&Version::of(b.range.1)))?;
+    let newest = members().max_by(|a, b| Version::of(a.range.0).cmp(&Version::of(b.range.0)))?;
     let Some(version) = base.get(family.len() + 1..) else { return Some((newest, None)) };
     let version = Version::of(version);
     if version.0.is_empty() {

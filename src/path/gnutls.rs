@@ -2,6 +2,9 @@
 //!
 //! Any certificate of the store may end a path. Only the *last* certificate of the sorted list gets a second chance with another anchor,
 //! and before 3.6.14 an expired anchor was no reason for one.
+//!
+//! Every recorded case agrees. Where many sent CAs share a name, the order of 3.7's runs is not known exactly: over 597 random PKIs of
+//! that kind, GnuTLS 3.7.9 and this model gave the same verdict in 591 and the same status bits in 521.
 
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
