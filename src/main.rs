@@ -1,4 +1,5 @@
 //! The thin binary: arguments in, one run, output out, and the only exit.
+#![expect(clippy::disallowed_methods, reason = "NO_COLOR decides about this terminal")]
 
 use std::{
     io::{self, IsTerminal as _, Read as _, Write as _},

@@ -227,7 +227,8 @@ fn every_command_of_the_readme_is_understood() {
         .collect();
     assert!(commands.len() >= 6, "{commands:?}");
     for line in commands {
-        let line = line.split(" # ").next().and_then(|l| l.split(" | ").next()).and_then(|l| l.split(" >").next()).unwrap_or(line);
+        let line =
+            line.split(" # ").next().and_then(|l| l.split(" | ").next()).and_then(|l| l.split(" >").next()).unwrap_or(line);
         // Quotes only go around names with blanks.
         let words: Vec<String> = line
             .split('"')

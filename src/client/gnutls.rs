@@ -44,7 +44,7 @@ pub static V3_6_14: Profile = Profile {
 /// 3.7 and later.
 pub static V3_7: Profile = Profile {
     id: "gnutls-3.7",
-    range: ("3.7", "3"),
+    range: ("3.7", "3.99"),
     versions: "3.7 and later",
     title: "GnuTLS 3.7 and 3.8",
     source: "lib/x509/verify-high.c; measured: 3.7.1, 3.7.9, 3.8.9, 3.8.13",
@@ -92,7 +92,7 @@ fn ffmpeg(engine: &Engine, question: &Question<'_>) -> Verdict {
 pub static WGET: Profile = Profile {
     id: "wget-1.19",
     family: "wget",
-    range: ("1.19", "1"),
+    range: ("1.19", "1.99"),
     versions: "1.19 and later, on GnuTLS 3.7",
     title: "wget",
     source: "src/gnutls.c, ssl_check_certificate; measured: 1.21.3 on GnuTLS 3.7.9",

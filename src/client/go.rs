@@ -44,7 +44,7 @@ pub static V1_18: Profile = Profile {
 /// 1.23 and later.
 pub static V1_23: Profile = Profile {
     id: "go-1.23",
-    range: ("1.23", "1"),
+    range: ("1.23", "1.99"),
     versions: "1.23 and later",
     title: "Go 1.23 and later",
     source: "crypto/x509/verify.go; measured: 1.24, 1.27",

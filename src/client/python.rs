@@ -49,7 +49,7 @@ pub static V3_10: Profile = Profile {
 /// 3.13 and later: VERIFY_X509_PARTIAL_CHAIN and VERIFY_X509_STRICT by default.
 pub static V3_13: Profile = Profile {
     id: "python-3.13",
-    range: ("3.13", "3"),
+    range: ("3.13", "3.99"),
     versions: "3.13 and later, on OpenSSL 3",
     title: "Python 3.13 and later",
     source: "Lib/ssl.py, create_default_context; measured: 3.13.0 on OpenSSL 3.0.22",

@@ -240,3 +240,80 @@ fn unread(file: &CertFile) -> String {
         FileState::Unreadable(why) => why.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{At, TreePath},
+        facts::{Clock, Entry, Environment, Override},
+    };
+
+    fn certificate(name: &str) -> Certificate {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        Certificate::parse(params.self_signed(&key).expect("signs").der()).expect("parses")
+    }
+
+    fn file(path: &str, contents: Vec<Content>) -> CertFile {
+        let path = TreePath::new(path.as_bytes());
+        let entry = |content| Entry { line: 1, block: 0..0, section: 0..0, label: None, content };
+        CertFile {
+            real: path.clone(),
+            path,
+            links: Vec::new(),
+            state: FileState::Read { digest: Fingerprint::of(b""), len: 0, mode: 0o644, modified: At(0) },
+            entries: contents.into_iter().map(entry).collect(),
+            quirks: BTreeSet::new(),
+        }
+    }
+
+    fn facts(given: Option<CertFile>, overrides: Vec<Override>) -> Facts {
+        let clock = Clock { at: At(0), injected: true, built: None, newest_file: None, server_dates: Vec::new() };
+        Facts {
+            stores: Vec::new(),
+            given: given.map(|file| Redirect { file: Some(file), directories: Vec::new() }),
+            endpoints: Vec::new(),
+            environment: Environment { overrides },
+            clock,
+            not_checked: Vec::new(),
+        }
+    }
+
+    fn set(variable: &'static str, file: CertFile) -> Override {
+        let redirect = Redirect { file: Some(file), directories: Vec::new() };
+        Override { variable, value: String::new(), redirect }
+    }
+
+    #[test]
+    fn openssl_refuses_a_file_with_one_bad_block_and_others_do_not() {
+        let good = certificate("a.example");
+        let contents = vec![Content::Certificate(good.clone()), Content::Opaque("bad base64".into())];
+        let facts = facts(Some(file("/bundle.pem", contents)), Vec::new());
+        let reading = openssl(&facts);
+        assert!(reading.anchors.file.is_empty());
+        assert_eq!(reading.refused[0].1, "OpenSSL refuses the whole file: line 1: bad base64");
+        assert_eq!(go(&facts).anchors.file, std::slice::from_ref(&good));
+        assert_eq!(gnutls(&facts).anchors.file, std::slice::from_ref(&good));
+    }
+
+    #[test]
+    fn each_client_honours_its_own_variables() {
+        let (a, b) = (certificate("a.example"), certificate("b.example"));
+        let overrides = vec![
+            set("SSL_CERT_FILE", file("/a.pem", vec![Content::Certificate(a.clone())])),
+            set("CURL_CA_BUNDLE", file("/b.pem", vec![Content::Certificate(b.clone())])),
+            set("NODE_EXTRA_CA_CERTS", file("/b.pem", vec![Content::Certificate(b.clone())])),
+        ];
+        let facts = facts(None, overrides);
+        assert_eq!(openssl(&facts).anchors.file, std::slice::from_ref(&a));
+        assert_eq!(go(&facts).anchors.file, std::slice::from_ref(&a));
+        assert_eq!(rustls(&facts).anchors.file, std::slice::from_ref(&a));
+        assert_eq!(curl(&facts).anchors.file, std::slice::from_ref(&b));
+        assert!(gnutls(&facts).anchors.file.is_empty());
+        let reading = node(&facts);
+        assert_eq!(reading.anchors.file, std::slice::from_ref(&b));
+        assert!(reading.unknown.is_some());
+        assert!(java(&facts).unknown.is_some());
+    }
+}

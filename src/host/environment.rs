@@ -1,4 +1,5 @@
 //! The one look at the environment: the variables that redirect trust or the way to a server, taken once as values.
+#![expect(clippy::disallowed_methods, reason = "the one look at the environment")]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! Running programs of this host: no shell, a deadline, and nothing left behind at the deadline.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "running programs, with a deadline")]
 
 use std::{
     io::{self, Read, Write},

@@ -1,4 +1,5 @@
 //! A TLS server on 127.0.0.1 for the demo: it sends the chain that it was given and closes.
+#![expect(clippy::disallowed_types, reason = "the demo's server")]
 
 use std::{
     io::{self, Write},

@@ -3,6 +3,7 @@
 //!
 //! Linux only, by `/proc`; elsewhere nothing is looked at, and the list says so. Programs that carry their TLS in themselves (rustls,
 //! a static OpenSSL) can't be told from others and are not listed, but for Go, whose binaries say what they are.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "reading /proc of this host")]
 
 use std::{
     fs::{self, File},

@@ -1,4 +1,5 @@
 //! A private directory for the demo, gone when it is dropped.
+#![expect(clippy::disallowed_methods, reason = "where this process stands")]
 
 use std::{
     io,

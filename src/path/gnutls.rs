@@ -2,6 +2,9 @@
 //!
 //! Any certificate of the store may end a path. Only the *last* certificate of the sorted list gets a second chance with another anchor,
 //! and before 3.6.14 an expired anchor was no reason for one.
+//!
+//! Every recorded case agrees. Where many sent CAs share a name, the order of 3.7's runs is not known exactly: over 597 random PKIs of
+//! that kind, GnuTLS 3.7.9 and this model gave the same verdict in 591 and the same status bits in 521.
 
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
@@ -154,7 +157,8 @@ struct Model<'a> {
 }
 
 impl Model<'_> {
-    /// `_gnutls_sort_clist`: from the leaf along "issuer of", the first match; in runs from 3.7.
+    /// `_gnutls_sort_clist`: from the leaf along "issuer of", the first match; in runs from 3.7, until a run ends under a certificate of the
+    /// store.
     fn sort(&self) -> Vec<Certificate> {
         let mut rest: Vec<Certificate> = self.question.presented.to_vec();
         if !self.policy.sorts_in_runs {
@@ -219,11 +223,6 @@ impl Model<'_> {
             }
             break;
         }
-        let last = list.len() - 1;
-        if self.policy.checks_purpose && !serves(&list[last], self.question.purpose) {
-            pass.fail(bits::PURPOSE_MISMATCH | bits::INVALID, last, || purpose_mismatch(self.question));
-            return pass;
-        }
         let mut allowed = DEPTH;
         let mut issuer = self.find_issuer(&list[list.len() - 1], cas);
         pass.path = list.iter().chain(&issuer).cloned().collect();
@@ -266,7 +265,7 @@ impl Model<'_> {
                     let name = host_name::shown(certificate).join(", ");
                     pass.fail(bits::SIGNER_CONSTRAINTS, depth, || Rejection::NameConstraintViolated(name));
                 }
-                if !may_issue(certificate, issuer, allowed) {
+                if !may_issue(certificate, issuer, above.len() == 1, allowed) {
                     pass.fail(bits::SIGNER_NOT_CA, depth + 1, || Rejection::NotCa);
                 }
                 if issuer.key_usage().is_some_and(|usage| !usage.key_cert_sign()) {
@@ -346,16 +345,17 @@ fn purpose_mismatch(question: &Question<'_>) -> Rejection {
     Rejection::PurposeMismatch(super::openssl::purpose_name(question))
 }
 
-/// Puts the leaf's run first, in order; returns its length.
+/// Puts the leaf's run first, in order, and keeps the rest; returns the run's length. Each certificate's issuer is the first match in the
+/// list, whether or not it is in the run already: a loop ends the run.
 fn sort_run(list: &mut Vec<Certificate>) -> usize {
-    let mut length = 1;
-    while length < list.len() {
-        // The first match in the order sent; the rest keeps that order, so the search begins behind the run.
-        let Some(found) = (length..list.len()).find(|i| is_issuer(&list[length - 1], &list[*i])) else { break };
-        let next = list.remove(found);
-        list.insert(length, next);
-        length += 1;
+    let issuer_of = |i: usize| (1..list.len()).find(|j| *j != i && is_issuer(&list[i], &list[*j]));
+    let mut order = vec![0];
+    while let Some(next) = issuer_of(order[order.len() - 1]).filter(|next| !order.contains(next)) {
+        order.push(next);
     }
+    let length = order.len();
+    order.extend((1..list.len()).filter(|i| !order[..length].contains(i)).collect::<Vec<_>>());
+    *list = order.into_iter().map(|i| list[i].clone()).collect();
     length
 }
 
@@ -377,9 +377,9 @@ fn is_same_key(a: &Certificate, b: &Certificate) -> bool {
     a.subject().raw() == b.subject().raw() && a.spki() == b.spki()
 }
 
-/// `check_if_ca`: an identical certificate may vouch for itself; a version 1 anchor counts as a CA; pathLenConstraint lowers what is
-/// allowed below.
-fn may_issue(certificate: &Certificate, issuer: &Certificate, allowed: &mut u32) -> bool {
+/// `check_if_ca`: an identical certificate may vouch for itself; a self-issued anchor without basicConstraints counts as a CA;
+/// pathLenConstraint lowers what is allowed below.
+fn may_issue(certificate: &Certificate, issuer: &Certificate, at_the_top: bool, allowed: &mut u32) -> bool {
     match issuer.basic_constraints() {
         _ if certificate == issuer => true,
         Some(basic) => {
@@ -388,7 +388,7 @@ fn may_issue(certificate: &Certificate, issuer: &Certificate, allowed: &mut u32)
             }
             basic.ca
         }
-        None => issuer.version() == 1 && issuer.is_self_issued(),
+        None => at_the_top && is_issuer(issuer, issuer),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Java's SunJSSE: `PKIXValidator`, with the validator when what was sent is in order and ends under an anchor, else with the forward
 //! builder. An anchor is a name and a key: its dates don't count (11, 17 and 25 agree in every measured case).
+//!
+//! Among several anchors of one name Java's order is that of a hash set; this model takes the store's. Over random PKIs full of such
+//! names it accepts about one path in fifty that OpenJDK 17 refuses.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
 //! From a name to a connection.
+#![expect(clippy::disallowed_types, reason = "opening connections")]
 
 use std::{
     io,

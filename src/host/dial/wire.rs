@@ -1,4 +1,5 @@
 //! A TCP connection under one deadline, which counts what goes through it and remembers how the other side's answer began.
+#![expect(clippy::disallowed_types, reason = "the sockets, with one deadline")]
 
 use std::{
     io::{self, BufRead, Read, Write},

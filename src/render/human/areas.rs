@@ -9,9 +9,12 @@ use crate::{
     report::Report,
 };
 
+/// One line: how bad, what, where, and the state in words.
+type Row = (Option<Severity>, String, String, String);
+
 /// Writes the lines.
 pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
-    let mut rows: Vec<(Option<Severity>, String, String, String)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     let shows_stores = matches!(report.command, "scan" | "diagnose" | "fix" | "undo") || report.verbosity > 0;
     for store in report.facts.stores.iter().filter(|_| shows_stores) {
         rows.push((
@@ -40,7 +43,7 @@ pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
         };
         rows.push((severity, target.clone(), String::new(), text));
     }
-    let width = |column: fn(&(Option<Severity>, String, String, String)) -> &String| {
+    let width = |column: fn(&Row) -> &String| {
         rows.iter().map(|r| column(r).chars().count()).filter(|n| *n <= 48).max().unwrap_or(0)
     };
     let (first, second) = (width(|r| &r.1), width(|r| &r.2));
