@@ -1,6 +1,7 @@
 //! Taking an anchor out of stores that somebody has already tried to mend, and out of those without a tool.
 
 mod support;
+mod trees;
 
 use certdoctor::{
     base::TreePath,
@@ -11,7 +12,8 @@ use certdoctor::{
     store::{ALL, Distrust, Kind, alpine, bundle_only, cert_pem, debian, homebrew},
     x509::Certificate,
 };
-use support::{apply, read_fixture, text};
+use support::read_fixture;
+use trees::{apply, text};
 
 const CONF: &str = "/etc/ca-certificates.conf";
 
@@ -228,7 +230,7 @@ fn single_files_are_cut_or_commented_out() {
         }
     }
     // Alpine's cert.pem is a link, and belongs to the store that it leads to.
-    assert!((cert_pem::KIND.load)(&support::tree("alpine-3.23")).is_none());
+    assert!((cert_pem::KIND.load)(&trees::tree("alpine-3.23")).is_none());
 }
 
 #[test]
@@ -244,7 +246,7 @@ fn images_with_the_bundle_only() {
     let steps = (bundle_only::KIND.distrust)(&tree, &store, &dst, &Distrust::default()).expect("steps");
     apply(&tree, &steps);
     is_gone(&bundle_only::KIND, &tree, &dst, 5);
-    assert!((bundle_only::KIND.load)(&support::tree("debian-12")).is_none());
+    assert!((bundle_only::KIND.load)(&trees::tree("debian-12")).is_none());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Every golden case of Debian and Alpine: the tree before, our refresh, and the tree that the real tool left.
 
 mod support;
+mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,8 @@ use certdoctor::{
     store::{Distrust, Kind, alpine, ca_certificates::Layout, debian},
     x509::Certificate,
 };
-use support::{apply, read_fixture, text};
+use support::read_fixture;
+use trees::{apply, text};
 
 /// Cases that tell more than a refresh, and what is checked of them.
 const SPECIAL: &[(&str, &str)] = &[
@@ -83,12 +85,12 @@ impl Case {
 fn base(system: &str) -> (MemoryTree, Placeholders) {
     let mut placeholders = Placeholders::default();
     let tree = match system {
-        "debian" => support::tree("debian-12"),
-        "debian13" => support::tree("debian-13"),
-        "alpine" => support::tree("alpine-3.23"),
-        "alpine2019" => support::tree("alpine-2019"),
+        "debian" => trees::tree("debian-12"),
+        "debian13" => trees::tree("debian-13"),
+        "alpine" => trees::tree("alpine-3.23"),
+        "alpine2019" => trees::tree("alpine-2019"),
         "debjava" => {
-            let tree = support::tree("debian-12");
+            let tree = trees::tree("debian-12");
             tree.file("/etc/ssl/certs/java/cacerts", read_fixture("bundles/java/debian12-cacerts.jks"));
             tree.directory("/var/lib/ca-certificates-java");
             let listing = String::from_utf8(read_fixture("roots/base/debjava.tsv")).expect("text");
@@ -389,7 +391,7 @@ fn java_is_told_of_removed_links_only() {
 
 #[test]
 fn dpkg_upgrades_end_in_the_same_tree() {
-    let newer = support::tree("debian-13");
+    let newer = trees::tree("debian-13");
     for id in ["debian/60-upgrade-plain", "debian/62-upgrade-deleted-line"] {
         let case = Case::read(id);
         let (tree, placeholders, before) = before(&case);
@@ -438,7 +440,7 @@ fn apk_upgrades_end_in_the_same_tree() {
 #[test]
 fn sysroot_links_have_two_slashes() {
     let case = Case::read("debian13/46-sysroot");
-    let newer = support::tree("debian-13");
+    let newer = trees::tree("debian-13");
     let tree = MemoryTree::new();
     tree.directory("/opt/sr/etc/ssl/certs");
     let links: Vec<(String, String)> = case
@@ -510,7 +512,7 @@ fn bullseye_upgrade_gives_new_certificates_the_recorded_links() {
     let case = Case::read("bullseye/64-upgrade-plain-bullseye");
     let (_, plus) = case.listing("listing.diff");
     let links: BTreeSet<&String> = plus.iter().filter(|l| l.contains("\tl\t")).collect();
-    let newer = support::tree("debian-13");
+    let newer = trees::tree("debian-13");
     let tree = MemoryTree::new();
     tree.directory("/etc/ssl/certs");
     let mut conf = String::new();

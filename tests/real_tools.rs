@@ -1,6 +1,7 @@
 //! Our refresh beside the real tools, on trees that a seed makes odd.
 
 mod support;
+mod trees;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +17,8 @@ use certdoctor::{
     host::{Tree, dir::DirTree},
     store::{alpine, ca_certificates::Layout, debian},
 };
-use support::{apply, read_fixture};
+use support::read_fixture;
+use trees::{apply, text};
 
 /// What would lead the children elsewhere.
 const REDIRECTS: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -77,7 +79,7 @@ fn comparable(top: &Path, nodes: &Snapshot) -> (Snapshot, BTreeMap<(PathBuf, Str
     let mut plain = Snapshot::new();
     let mut hashes: BTreeMap<(PathBuf, String), BTreeSet<String>> = BTreeMap::new();
     for (path, node) in nodes {
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let name = text(path.file_name().expect("a name").as_encoded_bytes());
         let hash = name.split_once('.').filter(|(h, _)| h.len() == 8 && h.bytes().all(|b| b.is_ascii_hexdigit()));
         let (Node::Link(target), Some((hash, _))) = (node, hash) else {
             plain.insert(path.clone(), node.clone());
@@ -136,7 +138,7 @@ const ROOTS: [&str; 9] = [
 
 /// The package's directory and the configuration with all of it.
 fn package(certs: &Path, conf: &Path, extra: bool) {
-    let tree = support::tree("debian-12");
+    let tree = trees::tree("debian-12");
     fs::create_dir_all(certs.join("mozilla")).expect("made");
     let mut list = String::new();
     for name in ROOTS {
@@ -336,14 +338,14 @@ fn debian_script_makes_the_same_tree() {
         odd_local(&mut dice, &at("local"), &key);
         odd_outputs(&mut dice, &at("certs"), true);
         let fresh = dice.one_in(3);
-        let text = |name: &str| at(name).into_os_string().into_string().expect("text").into_bytes();
+        let path = |name: &str| at(name).into_os_string().into_string().expect("text").into_bytes();
         let layout = Layout {
-            conf: text("conf"),
-            certs: text("share"),
-            local: text("local"),
-            etc: text("certs"),
+            conf: path("conf"),
+            certs: path("share"),
+            local: path("local"),
+            etc: path("certs"),
             bundle: b"ca-certificates.crt".to_vec(),
-            hooks: text("hooks"),
+            hooks: path("hooks"),
         };
         let tree = DirTree::new(Path::new("/")).expect("a tree");
         // Ours is planned first, on the very directory whose order the script will see.

@@ -241,7 +241,8 @@ fn below(directory: &TreePath, path: &TreePath) -> Vec<u8> {
     path.as_bytes().get(directory.as_bytes().len() + 1..).unwrap_or_default().to_vec()
 }
 
-/// The file's own state: whether it was read, as far as a person may be told in a plan.
+/// Whether a file holds the certificate.
+#[must_use]
 pub fn holds(file: &CertFile, certificate: &crate::x509::Certificate) -> bool {
     file.certificates().any(|(_, c)| c == certificate)
 }

@@ -45,7 +45,7 @@ const RULES: Rules = Rules {
     is_leftover: |name| name == b"ca-certificates.crt.new",
 };
 
-/// The hook of ca-certificates-java, and the only passwords that it may have been told.
+/// The hook of ca-certificates-java.
 const JAVA_HOOK: &str = "jks-keystore";
 
 fn load(tree: &dyn Tree) -> Option<Store> {
