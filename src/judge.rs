@@ -141,7 +141,9 @@ impl Court<'_> {
             .enumerate()
             .map(|(index, endpoint)| match self.presented(index) {
                 [] => Vec::new(),
-                presented => path::explore(presented, &anchors.file, self.inquiry.at, endpoint.target.host.as_deref(), &self.signatures),
+                presented => {
+                    path::explore(presented, &anchors.file, self.inquiry.at, endpoint.target.host.as_deref(), &self.signatures)
+                }
             })
             .collect()
     }
@@ -199,8 +201,7 @@ impl Court<'_> {
 
     /// For each refusal: every remedy that one person can carry out alone, tried.
     fn would_help(&self, verdicts: &mut [ClientVerdict]) {
-        for index in 0..verdicts.len() {
-            let verdict = &verdicts[index];
+        for verdict in verdicts {
             let Verdict::Untrusted { path, .. } = &verdict.verdict else { continue };
             let sent = self.presented(verdict.endpoint);
             let position = self.inquiry.clients.iter().position(|c| c.id == verdict.client);
@@ -229,7 +230,7 @@ impl Court<'_> {
             if let Some(newest) = client.and_then(newest) {
                 attempt(format!("upgrade the client to {}", newest.profile.title), Change::NewestClient);
             }
-            verdicts[index].would_help = tried;
+            verdict.would_help = tried;
         }
     }
 

@@ -171,8 +171,11 @@ mod tests {
         assert!(finding.evidence.iter().any(|e| e.what == "certificate 3 of 3 from localhost"));
         let intents: Vec<_> = finding.remedies.iter().map(|r| std::mem::discriminant(&r.intent)).collect();
         let a = certificate(STORE_A);
-        let wanted =
-            [Intent::Distrust(a.clone(), "debian"), Intent::StopServing(a), Intent::UpgradeClient("openssl", "OpenSSL 1.1.0".into())];
+        let wanted = [
+            Intent::Distrust(a.clone(), "debian"),
+            Intent::StopServing(a),
+            Intent::UpgradeClient("openssl", "OpenSSL 1.1.0".into()),
+        ];
         assert_eq!(intents, wanted.each_ref().map(std::mem::discriminant));
         assert!(finding.facts.contains(&("accepted by", "openssl-3".into())));
     }

@@ -24,7 +24,11 @@ pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String]
         let refused = openssl.clone().any(|v| matches!(v.verdict, Verdict::Untrusted { .. })) || openssl.clone().next().is_none();
         let status = if report.facts.endpoints.iter().all(|e| e.outcome.is_err()) { 2 } else { u8::from(refused) };
         let unnamed = session.connection.verify_hostname.is_none();
-        let err = if unnamed { "note: as in s_client, the name in the certificate is not checked; --verify-hostname NAME checks it\n" } else { "" };
+        let err = if unnamed {
+            "note: as in s_client, the name in the certificate is not checked; --verify-hostname NAME checks it\n"
+        } else {
+            ""
+        };
         return Ok(Outcome { out: out.into_bytes(), err: err.to_owned(), status });
     }
     let status = status(&report);

@@ -131,10 +131,10 @@ fn look_again(
     let facts = session.gather(targets)?;
     let judgement = session.judge(&facts, WITHIN)?;
     let mut wrong = Vec::new();
-    if !args.no_refresh {
-        if let Err(deviations) = plan.expectation.check(&facts.stores, &plan.remove) {
-            wrong.extend(deviations.iter().map(ToString::to_string));
-        }
+    if !args.no_refresh
+        && let Err(deviations) = plan.expectation.check(&facts.stores, &plan.remove)
+    {
+        wrong.extend(deviations.iter().map(ToString::to_string));
     }
     let servers: Vec<Target> = targets.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
@@ -189,10 +189,10 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
             continue;
         }
         for remedy in &finding.remedies {
-            if let Intent::Distrust(certificate, store) = &remedy.intent {
-                if !at_targets || !remedy.helps.is_empty() {
-                    want(certificate, finding.code, Some(*store).filter(|_| !at_targets));
-                }
+            if let Intent::Distrust(certificate, store) = &remedy.intent
+                && (!at_targets || !remedy.helps.is_empty())
+            {
+                want(certificate, finding.code, Some(*store).filter(|_| !at_targets));
             }
         }
     }

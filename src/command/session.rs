@@ -263,7 +263,8 @@ impl<'a> Session<'a> {
             };
         };
         let mut out = format!("certdoctor {arguments}");
-        let names_target = facts.endpoints.iter().any(|e| arguments.split(' ').any(|word| word.trim_matches('\'') == e.target.text));
+        let names_target =
+            facts.endpoints.iter().any(|e| arguments.split(' ').any(|word| word.trim_matches('\'') == e.target.text));
         let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| quoted(&p.display().to_string()));
         let options = [
             ("--root", root, true),

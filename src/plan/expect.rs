@@ -103,7 +103,7 @@ impl Expectation {
             };
             for anchor in found.anchors() {
                 let (fingerprint, label) = (anchor.certificate.fingerprint(), anchor.certificate.label());
-                if expected.anchors.contains_key(&fingerprint) || is_derived(&anchor) && expected.derived.contains(&fingerprint) {
+                if expected.anchors.contains_key(&fingerprint) || is_derived(anchor) && expected.derived.contains(&fingerprint) {
                     continue;
                 }
                 let wanted_out = removed.iter().any(|r| r.certificate == anchor.certificate && r.store == expected.kind);

@@ -64,7 +64,8 @@ pub fn report(report: &Report, showcerts: bool) -> String {
             .filter_map(|e| Some(VerifyError { number: e.code.parse().ok()?, depth: e.depth.unwrap_or(0), text: &e.text }))
             .collect();
         let partial_chain = report.request.iter().any(|(name, _)| *name == "partial_chain");
-        let peername = endpoint.target.host.as_deref().zip(presented.certificates.first()).and_then(|(host, leaf)| peername(leaf, host));
+        let peername =
+            endpoint.target.host.as_deref().zip(presented.certificates.first()).and_then(|(host, leaf)| peername(leaf, host));
         let input = SClient { presented, path, errors: &errors, peername: peername.as_deref(), partial_chain, showcerts };
         out.push_str(&render(&input));
     }

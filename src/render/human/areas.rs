@@ -43,9 +43,8 @@ pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
         };
         rows.push((severity, target.clone(), String::new(), text));
     }
-    let width = |column: fn(&Row) -> &String| {
-        rows.iter().map(|r| column(r).chars().count()).filter(|n| *n <= 48).max().unwrap_or(0)
-    };
+    let width =
+        |column: fn(&Row) -> &String| rows.iter().map(|r| column(r).chars().count()).filter(|n| *n <= 48).max().unwrap_or(0);
     let (first, second) = (width(|r| &r.1), width(|r| &r.2));
     for (severity, name, place, text) in &rows {
         let mark = match severity {

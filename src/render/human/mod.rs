@@ -152,7 +152,12 @@ fn next(report: &Report) -> Option<String> {
             let target = report.facts.endpoints.first()?;
             target.outcome.is_ok().then(|| format!("certdoctor diagnose {}{root}", target.target))
         }
-        "verify" if report.verified.iter().any(|v| v.trusted == Some(true)) && report.verified.iter().all(|v| v.trusted != Some(false)) => None,
+        "verify"
+            if report.verified.iter().any(|v| v.trusted == Some(true))
+                && report.verified.iter().all(|v| v.trusted != Some(false)) =>
+        {
+            None
+        }
         "verify" => {
             let target = report.facts.endpoints.first()?;
             Some(format!("certdoctor diagnose {}{root}", target.target))
