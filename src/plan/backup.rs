@@ -278,6 +278,10 @@ impl Place {
         if now == entry.before {
             return Ok(false);
         }
+        if entry.before != State::Absent {
+            // A refresh tool that went wrong may have taken it away.
+            tree.make_directory(&path.parent(), 0o755)?;
+        }
         match &entry.before {
             State::Absent => tree.remove(path)?,
             State::Link { target } => tree.link(path, target.as_bytes())?,
