@@ -1,6 +1,7 @@
 //! The checks on whole stores: real trees as they were shipped, the same after real mistakes, and verdicts of the real models.
 
 mod support;
+mod trees;
 
 use certdoctor::{
     base::{At, TreePath},
@@ -13,7 +14,8 @@ use certdoctor::{
     store,
     x509::{Certificate, Purpose, SignatureCache},
 };
-use support::{apply, read_fixture, tree};
+use support::read_fixture;
+use trees::{apply, tree};
 
 fn at(time: &str) -> At {
     At::parse(time).expect("a time")
