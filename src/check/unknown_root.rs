@@ -46,7 +46,7 @@ pub(super) fn end<'c>(presented: &'c [Certificate], trusted: &[Certificate]) -> 
     if trusted.is_empty() || climb.iter().any(known) || climb.len() == 1 && support::is_self_signed(&presented[top]) {
         return None;
     }
-    if climb.len() == 1 && missing_intermediate::missing(presented, trusted).is_some() {
+    if missing_intermediate::missing(presented, trusted) {
         return None;
     }
     let certificate = &presented[top];

@@ -4,6 +4,7 @@ use super::{Failure, Outcome, Session, verify};
 use crate::{
     base::TreePath,
     cli::FixArgs,
+    edit::Applicability,
     facts::{Anchor, Facts, Target, TargetSource},
     finding::{Finding, Intent},
     host::{on_this_host, processes},
@@ -190,6 +191,7 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
         }
         for remedy in &finding.remedies {
             if let Intent::Distrust(certificate, store) = &remedy.intent
+                && remedy.applicability != Applicability::Manual
                 && (!at_targets || !remedy.helps.is_empty())
             {
                 want(certificate, finding.code, Some(*store).filter(|_| !at_targets));

@@ -258,8 +258,11 @@ impl<'a> Session<'a> {
         let root = self.global.root.as_ref().map(|r| quoted(&r.display().to_string()));
         let Some(arguments) = command.strip_prefix("certdoctor ") else {
             return match root {
-                Some(root) => format!("chroot {root} sh -c {}", quoted(command)),
-                None => command.to_owned(),
+                // Packages and the refresh are the root's own; the rest is done where one stands.
+                Some(root) if ["apk ", "apt-get ", "update-ca-certificates"].iter().any(|c| command.starts_with(c)) => {
+                    format!("chroot {root} sh -c {}", quoted(command))
+                }
+                _ => command.to_owned(),
             };
         };
         let mut out = format!("certdoctor {arguments}");

@@ -71,7 +71,9 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
 
 /// The last line: the answer, counts, what was not checked, and the next command.
 fn verdict(report: &Report, style: Style) -> String {
-    let count = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
+    // What a cause tells already is not counted twice.
+    let counted = |f: &&crate::finding::Finding| report.verbosity > 0 || !finding::is_told_by_a_cause(f, report);
+    let count = |severity| report.findings.iter().filter(counted).filter(|f| f.severity == severity).count();
     let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
     let mut parts: Vec<String> = Vec::new();
     for (n, word) in [(errors, "error"), (warnings, "warning"), (notes, "note")] {
@@ -79,14 +81,20 @@ fn verdict(report: &Report, style: Style) -> String {
             parts.push(plural(n, word));
         }
     }
-    let mut line = match parts.is_empty() {
-        true => "nothing to complain about".to_owned(),
-        false => parts.join(", "),
+    let mut line = match (parts.is_empty(), report.is_refused()) {
+        (true, false) => "nothing to complain about".to_owned(),
+        (true, true) => "refused, for a reason that no finding explains".to_owned(),
+        (false, _) => parts.join(", "),
     };
     let anchors: usize = report.facts.stores.iter().map(|s| s.anchors().len()).sum();
     let mut looked = Vec::new();
     if !report.facts.stores.is_empty() {
         looked.push(format!("{} ({})", plural(report.facts.stores.len(), "store"), plural(anchors, "root")));
+    }
+    if let Some(given) = &report.facts.given {
+        let held = given.file.iter().map(|f| f.certificates().count()).sum::<usize>()
+            + given.directories.iter().map(|d| d.reachable().len()).sum::<usize>();
+        looked.push(format!("what was given ({})", plural(held, "root")));
     }
     if !report.facts.endpoints.is_empty() {
         looked.push(plural(report.facts.endpoints.len(), "target"));
@@ -97,7 +105,7 @@ fn verdict(report: &Report, style: Style) -> String {
     if report.facts.clock.injected {
         line.push_str(&format!(", as of {}", report.at));
     }
-    let mut line = if errors > 0 {
+    let mut line = if errors > 0 || report.is_refused() {
         style.bad(&line)
     } else if warnings > 0 {
         style.warn(&line)
@@ -168,7 +176,7 @@ fn next(report: &Report) -> Option<String> {
             .flatten()
             .filter_map(|i| report.findings.get(*i))
             .chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
-            .find_map(|f| f.remedies.iter().find_map(|r| r.command.clone())),
+            .find_map(|f| f.remedies.first().and_then(|r| r.command.clone())),
     }
 }
 
