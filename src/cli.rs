@@ -281,7 +281,7 @@ pub struct FixArgs {
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Take out this anchor, by SHA-256 (or its beginning) or name
-    #[arg(long, value_name = "SHA256|NAME")]
+    #[arg(long, value_name = "SHA256|NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub anchor: Vec<String>,
     /// Comment the section out instead of cutting it (cert.pem)
     #[arg(long)]

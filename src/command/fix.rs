@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome, Session, verify};
 use crate::{
-    base::TreePath,
+    base::{Fingerprint, TreePath},
     cli::FixArgs,
     edit::Applicability,
     facts::{Anchor, Facts, Target, TargetSource},
@@ -22,7 +22,11 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     let targets = session.targets(typed)?;
     let facts = session.gather(&targets)?;
     let judgement = session.judge(&facts, WITHIN)?;
-    let (wanted, unknown) = wanted(&facts, &judgement, args);
+    let (wanted, mut unknown) = wanted(&facts, &judgement, args)?;
+    unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
+        let end = w.certificate.validity().not_after.map_or("ever".to_owned(), |end| end.to_string());
+        format!("{} is valid until {end}: clients will refuse what chains to it alone", w.certificate.label())
+    }));
     let inquiry = session.inquiry(WITHIN)?;
     let plan = plan::solve(&plan::Request {
         tree: &session.tree,
@@ -85,7 +89,7 @@ fn apply(
         options.backup_directory = backup_directory(session, dir)?;
     }
     let exec = live.then_some(session.machine.exec);
-    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| Failure(e.to_string()))?;
+    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
     let after = look_again(session, args, targets, (&facts, &judgement), plan)?;
     let mut done = AppliedReport {
@@ -155,7 +159,10 @@ fn look_again(
 }
 
 /// The anchors that are to go, each with the codes that want it; and notes on names that no store knows.
-fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>, Vec<String>) {
+///
+/// # Errors
+/// A name that no store knows, where every anchor that ever was selected is still known.
+fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut want = |certificate: &crate::x509::Certificate, code: &'static str, store: Option<&'static str>| match wanted
         .iter_mut()
@@ -175,12 +182,15 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
                 want(&anchor.certificate, code, None);
             }
             if before == 0 {
-                unknown.push(format!(
-                    "no store holds an anchor called `{name}`: nothing to do for it (certdoctor scan -v lists them all)"
-                ));
+                if !may_be_gone(facts, name) {
+                    return Err(Failure(format!(
+                        "no store knows an anchor called `{name}`; certdoctor scan --format json lists them all"
+                    )));
+                }
+                unknown.push(format!("no store holds an anchor called `{name}`: nothing to do for it"));
             }
         }
-        return (wanted, unknown);
+        return Ok((wanted, unknown));
     }
     let only = |f: &&Finding| args.only.is_empty() || args.only.iter().any(|c| c.eq_ignore_ascii_case(f.code) || c == f.slug);
     let at_targets = !facts.endpoints.is_empty();
@@ -198,7 +208,20 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
             }
         }
     }
-    (wanted, unknown)
+    Ok((wanted, unknown))
+}
+
+/// Whether an anchor of this name may have been taken out before: it is a source that is not selected, or a store was seen that forgets
+/// what is cut out of it. A whole SHA-256 is no typing error.
+fn may_be_gone(facts: &Facts, name: &str) -> bool {
+    let print = Fingerprint::parse(name);
+    let is_source = |source: &crate::facts::Source| {
+        source.file.certificates().any(|(_, certificate)| {
+            let anchor = Anchor { certificate: certificate.clone(), origins: Vec::new() };
+            is_called(&anchor, name)
+        }) || file_is_called(&String::from_utf8_lossy(&source.name), name)
+    };
+    print.is_some() || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
 }
 
 /// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.
@@ -211,14 +234,14 @@ fn is_called(anchor: &Anchor, name: &str) -> bool {
     if anchor.certificate.label().eq_ignore_ascii_case(name) {
         return true;
     }
-    anchor.origins.iter().any(|origin| {
-        let file = String::from_utf8_lossy(origin.path.name()).into_owned();
-        let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
-        file == name
-            || stem == name
-            || stem.strip_prefix("ca-cert-") == Some(name)
-            || origin.path.to_string().ends_with(&format!("/{name}"))
-    })
+    anchor.origins.iter().any(|origin| file_is_called(&origin.path.to_string(), name))
+}
+
+/// Whether a person who says `name` means the file at `path`: the path's end, or the file's name with or without its ending.
+fn file_is_called(path: &str, name: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    path == name || path.ends_with(&format!("/{name}")) || stem == name || stem.strip_prefix("ca-cert-") == Some(name)
 }
 
 fn concerns(finding: &Finding, anchor: &Anchor) -> bool {

@@ -7,7 +7,7 @@ use crate::{
     cli::{Connection, Format, Global},
     client::{self, Client},
     command::{Machine, Outcome, target},
-    facts::{Facts, Protocol, Target},
+    facts::{Facts, FileState, Protocol, Redirect, Target},
     finding::Severity,
     gather::{self, Request, Sources},
     host::{DirTree, Hello, Tree as _, on_this_host},
@@ -194,7 +194,11 @@ impl<'a> Session<'a> {
             dial: self.machine.dial,
             stdin: self.machine.stdin,
         };
-        Ok(gather::gather(&sources, &request))
+        let facts = gather::gather(&sources, &request);
+        match facts.given.as_ref().and_then(unusable) {
+            Some(why) => Err(Failure(why)),
+            None => Ok(facts),
+        }
     }
 
     /// Judges what was gathered.
@@ -228,6 +232,10 @@ impl<'a> Session<'a> {
     pub fn report(&self, command: &'static str, mut facts: Facts, mut judgement: Judgement) -> Report {
         for remedy in judgement.findings.iter_mut().flat_map(|f| &mut f.remedies) {
             remedy.command = remedy.command.take().map(|c| self.to_copy(&c, &facts));
+        }
+        for endpoint in facts.endpoints.iter().filter(|e| e.outcome.is_ok() && e.target.host.is_none()) {
+            let what = format!("the name in the certificate of {}", endpoint.target);
+            facts.not_checked.push((what, "none was asked for: --verify-hostname NAME".to_owned()));
         }
         facts.not_checked.extend(judgement.broken.into_iter().map(|b| (format!("check {}", b.code), b.why)));
         Report {
@@ -285,6 +293,11 @@ impl<'a> Session<'a> {
         out
     }
 
+    /// A failure whose paths count from the root that is looked at.
+    pub fn in_root(&self, error: impl std::fmt::Display) -> Failure {
+        Failure(self.root().map_or_else(|| error.to_string(), |root| format!("in {root}: {error}")))
+    }
+
     /// `--root`, as typed.
     #[must_use]
     pub fn root(&self) -> Option<String> {
@@ -314,6 +327,22 @@ impl<'a> Session<'a> {
         };
         Outcome { out: out.into_bytes(), err: String::new(), status }
     }
+}
+
+/// Why a store that was named by `--CAfile` or `--CApath` can't be used at all: a slip of the pen must not look like an outage.
+fn unusable(given: &Redirect) -> Option<String> {
+    if let Some(file) = &given.file {
+        let why = match &file.state {
+            FileState::Read { .. } if file.certificates().next().is_none() => "no certificate in it".to_owned(),
+            FileState::Read { .. } => return None,
+            FileState::Missing => "no such file".to_owned(),
+            FileState::NotAFile(what) => format!("it is a {what}"),
+            FileState::TooLarge(len) => format!("it has {len} bytes, more than is read"),
+            FileState::Unreadable(why) => why.clone(),
+        };
+        return Some(format!("can't use --CAfile {}: {why}", file.path));
+    }
+    given.directories.iter().find_map(|d| d.state.as_ref().err().map(|why| format!("can't use --CApath {}: {why}", d.path)))
 }
 
 /// The clients that were asked for: by name, every one, or those shown when nothing is said; with the options of `openssl verify`.

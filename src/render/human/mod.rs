@@ -135,6 +135,9 @@ fn answer(report: &Report) -> Option<&'static str> {
         "verify" => Some("not verified"),
         "fix" => match (&report.applied, &report.plan) {
             (Some(applied), _) if applied.rolled_back.is_some() => Some("rolled back, nothing is changed"),
+            (_, Some(plan)) if plan.steps.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) => {
+                Some("not fixed")
+            }
             (Some(applied), _) if applied.changed.is_empty() => Some("nothing to do"),
             (Some(_), _) if report.is_refused() || report.has_failures() => Some("applied, but not well yet"),
             (Some(_), _) => Some("fixed"),
