@@ -11,6 +11,7 @@ use crate::{
     judge::{self, Judgement},
     path::Verdict,
     plan::{self, ApplyOptions, Plan, Wanted},
+    render::words,
     report::{AppliedReport, Holder, PlanReport, Report, Verification},
     store,
 };
@@ -21,6 +22,12 @@ const WITHIN: i64 = 30;
 pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Result<Outcome, Failure> {
     let targets = session.targets(typed)?;
     let facts = session.gather(&targets)?;
+    for endpoint in &facts.endpoints {
+        if let Err(failure) = &endpoint.outcome {
+            let why = words::failure(failure);
+            return Err(Failure(format!("no certificate from {}: {why}; nothing was changed", endpoint.target)));
+        }
+    }
     let judgement = session.judge(&facts, WITHIN)?;
     let (wanted, mut unknown) = wanted(&facts, &judgement, args)?;
     unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
@@ -38,7 +45,8 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         at: session.machine.now,
     });
     if args.diff && !args.apply {
-        let status = if args.check && !plan.is_empty() { 3 } else { 0 };
+        let undone = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
+        let status = if args.check && !plan.is_empty() { 3 } else { u8::from(undone) };
         return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(&plan, &unknown), status });
     }
     let mut shown = plan_report(session, &plan)?;
@@ -79,7 +87,7 @@ fn apply(
         let mut report = session.report("fix", facts, judgement);
         let status = u8::from(unfinished || (!targets.is_empty() && report.is_refused()));
         report.plan = Some(shown);
-        report.applied = Some(AppliedReport::default());
+        report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
     }
     let live = session.global.root.is_none();
@@ -88,19 +96,22 @@ fn apply(
     if let Some(dir) = &args.backup_dir {
         options.backup_directory = backup_directory(session, dir)?;
     }
+    let mut unrefreshed = false;
     let exec = live.then_some(session.machine.exec);
     let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
     let after = look_again(session, args, targets, (&facts, &judgement), plan)?;
     let mut done = AppliedReport {
         backup: Some(applied.id.clone()),
-        changed: summary(plan),
+        changed: summary(plan, args.no_refresh),
         refresh: applied.runs.first().map(|run| {
             let status = run.status.map_or("ended by a signal".to_owned(), |s| format!("exit status {s}"));
             let last = run.output.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no output");
             format!("{} ({status}): {last}", run.argv.join(" "))
         }),
         rolled_back: None,
+        refreshed: true,
+        undo: args.backup_dir.as_ref().map(|d| format!(" --backup-dir {}", d.display())).unwrap_or_default(),
     };
     let (after, failed) = if after.wrong.is_empty() {
         (after, false)
@@ -115,8 +126,17 @@ fn apply(
         (After { facts, judgement, ..after }, true)
     };
     drop(applied);
+    let mut shown = shown;
+    if args.no_refresh && plan.steps.iter().any(|s| s.generated) {
+        let command = plan.refreshes.first().map_or("the refresh".to_owned(), |r| r.argv.join(" "));
+        shown
+            .notes
+            .push(format!("not refreshed, as asked for: bundle and links still trust what was taken out until {command} runs"));
+        unrefreshed = true;
+    }
     let mut report: Report = session.report("fix", after.facts, after.judgement);
     report.plan = Some(shown);
+    done.refreshed = !unrefreshed;
     report.applied = Some(done);
     report.verified = after.verified;
     report.restart = args.restart_list.then(|| holders(session));
@@ -286,11 +306,14 @@ fn said(plan: &Plan, unknown: &[String]) -> String {
 }
 
 /// What was done, one line each; generated outputs in one line.
-fn summary(plan: &Plan) -> Vec<String> {
+fn summary(plan: &Plan, no_refresh: bool) -> Vec<String> {
     let mut lines: Vec<String> = plan.steps.iter().filter(|s| !s.generated).map(|s| s.summary.clone()).collect();
     let generated = plan.steps.iter().filter(|s| s.generated).count();
-    if generated > 0 {
-        lines.push(format!("refreshed the generated files ({generated} changes)"));
+    if generated > 0 && !no_refresh {
+        lines.push(match generated {
+            1 => "refreshed the generated files (1 change)".to_owned(),
+            n => format!("refreshed the generated files ({n} changes)"),
+        });
     }
     lines
 }

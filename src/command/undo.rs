@@ -9,6 +9,7 @@ use crate::{
     base::TreePath,
     cli::Format,
     plan::{self, ApplyOptions, Backup, Progress},
+    render::json,
 };
 
 /// What is asked for.
@@ -73,7 +74,7 @@ fn listing(backups: &[Backup], format: Format) -> String {
                 json!({ "id": b.id, "at": b.at.to_string(), "state": word(b), "summary": b.summary, "paths": paths })
             })
             .collect();
-        return format!("{:#}\n", json!(rows));
+        return json::envelope("undo", "backups", json!(rows));
     }
     if backups.is_empty() {
         return "nothing to undo\n".to_owned();
