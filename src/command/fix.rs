@@ -90,6 +90,14 @@ fn apply(
         report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
     }
+    let silent = facts.endpoints.iter().find_map(|e| Some((&e.target.text, e.outcome.as_ref().err()?)));
+    if let (Some((target, failure)), false) = (silent, args.force) {
+        return Err(Failure(format!(
+            "{target} can't be looked at ({}), so no handshake could prove the fix, and nothing was changed; leave the target out, or \
+             say --force",
+            words::failure(failure)
+        )));
+    }
     let live = session.global.root.is_none();
     let mut options = ApplyOptions::new(session.machine.now, live);
     options.no_refresh = args.no_refresh;
@@ -100,7 +108,14 @@ fn apply(
     let exec = live.then_some(session.machine.exec);
     let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
-    let after = look_again(session, args, targets, (&facts, &judgement), plan)?;
+    let after = match look_again(session, args, targets, (&facts, &judgement), plan) {
+        Ok(after) => after,
+        Err(Failure(why)) => {
+            let end = plan::roll_back(&session.tree, &applied)
+                .map_or_else(|rest| rest.to_string(), |()| "everything was put back".into());
+            return Err(Failure(format!("can't look at the outcome: {why}; {end}")));
+        }
+    };
     let mut done = AppliedReport {
         backup: Some(applied.id.clone()),
         changed: summary(plan, args.no_refresh),
@@ -140,7 +155,7 @@ fn apply(
     report.applied = Some(done);
     report.verified = after.verified;
     report.restart = args.restart_list.then(|| holders(session));
-    let still_refused = !targets.is_empty() && report.is_refused();
+    let still_refused = !targets.is_empty() && report.is_refused() || report.verified.iter().any(|v| v.trusted == Some(false));
     let status = u8::from(failed || unfinished || still_refused || report.has_failures());
     Ok(session.finish(&report, status))
 }
@@ -163,6 +178,10 @@ fn look_again(
     }
     let servers: Vec<Target> = targets.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
+    if args.force {
+        // Whoever says so has been told which target loses its path; the handshakes are reported and decide the exit status only.
+        return Ok(After { facts, judgement, verified, wrong });
+    }
     wrong.extend(
         verified
             .iter()
@@ -171,7 +190,7 @@ fn look_again(
     );
     for old in before.1.verdicts.iter().filter(|v| matches!(v.verdict, Verdict::Trusted { .. })) {
         let now = judgement.verdicts.iter().find(|v| v.client == old.client && v.endpoint == old.endpoint);
-        if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) && !args.force {
+        if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) {
             wrong.push(format!("{} trusted {} before and refuses it now", old.client, before.0.endpoints[old.endpoint].target));
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
         None => backups
             .iter()
             .rev()
-            .find(|b| !matches!(b.progress, Ok(Progress::Undone)))
+            .find(|b| !matches!(b.progress, Ok(Progress::RolledBack | Progress::Undone)))
             .map(|b| b.id.clone())
             .ok_or_else(|| session.in_root(format!("nothing to undo: no backup in {directory}")))?,
     };
