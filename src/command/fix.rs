@@ -1,5 +1,7 @@
 //! `fix`: plan, show, apply, gather again, judge again — and roll back when the outcome is not what was meant.
 
+use std::collections::BTreeSet;
+
 use super::{Failure, Outcome, Session, verify};
 use crate::{
     base::{Fingerprint, TreePath},
@@ -47,7 +49,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     if args.diff && !args.apply {
         let undone = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
         let status = if args.check && !plan.is_empty() { 3 } else { u8::from(undone) };
-        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(&plan, &unknown), status });
+        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(session, &plan, &unknown), status });
     }
     let mut shown = plan_report(session, &plan)?;
     shown.notes.extend(unknown);
@@ -216,7 +218,17 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<W
         let anchors: Vec<&Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
         for name in &args.anchor {
             let before = anchors.iter().filter(|a| is_called(a, name)).count();
-            for anchor in anchors.iter().copied().filter(|a| is_called(a, name)) {
+            let meant: Vec<&Anchor> = anchors.iter().copied().filter(|a| is_called(a, name)).collect();
+            let prints: BTreeSet<Fingerprint> = meant.iter().map(|a| a.certificate.fingerprint()).collect();
+            if prints.len() > 1 {
+                let list: Vec<String> = prints.iter().map(ToString::to_string).collect();
+                return Err(Failure(format!(
+                    "`{name}` means {} anchors; give the SHA-256 of one: {}",
+                    prints.len(),
+                    list.join(", ")
+                )));
+            }
+            for anchor in meant {
                 let code = judgement.findings.iter().find(|f| concerns(f, anchor)).map_or("asked-for", |f| f.code);
                 want(&anchor.certificate, code, None);
             }
@@ -297,7 +309,7 @@ fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure
         diff: plan::diff(&session.tree, &plan.steps)?,
         steps: plan.steps.clone(),
         step_diffs,
-        advice: plan.advice.iter().map(|a| a.command.as_ref().map_or(a.text.clone(), |c| format!("{}: {c}", a.text))).collect(),
+        advice: plan.advice.iter().map(|a| session.advice(a)).collect(),
         refusals: plan.refusals.iter().map(|r| (r.subject.clone(), r.why.clone(), r.instead.clone())).collect(),
         needs_yes: plan.needs_yes.iter().map(|n| n.certificate.label()).collect(),
         notes: Vec::new(),
@@ -305,11 +317,10 @@ fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure
 }
 
 /// What `--diff` says beside the diff, on standard error.
-fn said(plan: &Plan, unknown: &[String]) -> String {
+fn said(session: &Session<'_>, plan: &Plan, unknown: &[String]) -> String {
     let mut out = String::new();
     for advice in &plan.advice {
-        let command = advice.command.as_ref().map(|c| format!(": {c}")).unwrap_or_default();
-        out.push_str(&format!("better: {}{command}\n", advice.text));
+        out.push_str(&format!("{}\n", session.advice(advice)));
     }
     for refused in &plan.refusals {
         out.push_str(&format!("not done: {}: {}; {}\n", refused.subject, refused.why, refused.instead));

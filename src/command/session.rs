@@ -7,13 +7,13 @@ use crate::{
     cli::{Connection, Format, Global},
     client::{self, Client},
     command::{Machine, Outcome, target},
-    facts::{Facts, FileState, Protocol, Redirect, Target, TargetSource},
+    facts::{Endpoint, Facts, FileState, Protocol, Redirect, Target, TargetSource},
     finding::Severity,
     gather::{self, Request, Sources},
     host::{DirTree, Hello, Tree as _, on_this_host},
     judge::{self, Inquiry, Judgement},
     path::Verdict,
-    render,
+    plan, render,
     report::Report,
     x509::Purpose,
 };
@@ -236,7 +236,7 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn report(&self, command: &'static str, mut facts: Facts, mut judgement: Judgement) -> Report {
         for remedy in judgement.findings.iter_mut().flat_map(|f| &mut f.remedies) {
-            remedy.command = remedy.command.take().map(|c| self.to_copy(&c, &facts));
+            remedy.command = remedy.command.take().map(|c| self.to_copy(&c, &facts.endpoints));
         }
         for endpoint in facts.endpoints.iter().filter(|e| e.outcome.is_ok() && e.target.host.is_none()) {
             let what = format!("the name in the certificate of {}", endpoint.target);
@@ -264,7 +264,7 @@ impl<'a> Session<'a> {
     }
 
     /// A remedy's command with the options of this run that it needs to mean the same here.
-    fn to_copy(&self, command: &str, facts: &Facts) -> String {
+    fn to_copy(&self, command: &str, endpoints: &[Endpoint]) -> String {
         let Some(arguments) = command.strip_prefix("certdoctor ") else {
             return match &self.global.root {
                 // Packages and the refresh are the root's own; the rest is done where one stands.
@@ -274,8 +274,7 @@ impl<'a> Session<'a> {
                 _ => command.to_owned(),
             };
         };
-        let names_target =
-            facts.endpoints.iter().any(|e| arguments.split(' ').any(|word| word.trim_matches('\'') == e.target.text));
+        let names_target = endpoints.iter().any(|e| arguments.split(' ').any(|word| word.trim_matches('\'') == e.target.text));
         format!("certdoctor {arguments}{}", self.options(names_target, arguments))
     }
 
@@ -293,6 +292,14 @@ impl<'a> Session<'a> {
         ];
         let wanted = options.into_iter().filter(|(name, _, wanted)| *wanted && !has.contains(name));
         wanted.filter_map(|(name, value, _)| Some(format!(" {name} {}", value?))).collect()
+    }
+
+    /// Advice beside a plan, in one line: what has a command is the better way, the rest is worth knowing.
+    pub fn advice(&self, advice: &plan::Advice) -> String {
+        match &advice.command {
+            Some(command) => format!("better: {}: {}", advice.text, self.to_copy(command, &[])),
+            None => format!("note: {}", advice.text),
+        }
     }
 
     /// A failure whose paths count from the root that is looked at.

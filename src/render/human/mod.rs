@@ -25,7 +25,7 @@ pub fn render(report: &Report, color: bool) -> String {
     }
     out.push_str(&verdict(report, style));
     out.push('\n');
-    out
+    style.safe(&out)
 }
 
 fn body(out: &mut String, report: &Report, style: Style) {
