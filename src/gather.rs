@@ -54,7 +54,7 @@ pub struct Request<'a> {
 /// Gathers.
 #[must_use]
 pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
-    let stores: Vec<Store> = store::ALL.iter().filter_map(|kind| (kind.load)(sources.tree)).collect();
+    let stores = store::load_all(sources.tree);
     let given = (request.ca_file.is_some() || request.ca_path.is_some()).then(|| Redirect {
         file: request.ca_file.as_ref().map(|path| file(sources.files, path)),
         directories: request.ca_path.iter().map(|path| directory(sources.files, path)).collect(),

@@ -56,7 +56,14 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
     let mut verdicts = court.verdicts();
     let paths = court.paths();
     court.would_help(&mut verdicts);
-    let case = Case { facts, at: inquiry.at, within: inquiry.within, verdicts: &verdicts, paths: &paths };
+    let case = Case {
+        facts,
+        at: inquiry.at,
+        within: inquiry.within,
+        verdicts: &verdicts,
+        paths: &paths,
+        union: check::Union::default(),
+    };
     let (mut findings, broken) = check::run_all(&case);
     for finding in &mut findings {
         if let Some((_, severity)) =

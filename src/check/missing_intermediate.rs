@@ -30,7 +30,7 @@ const AIA: &str = "1.3.6.1.5.5.7.1.1";
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
-        let Some(issuer_url) = missing(&presented.certificates, &trusted) else { continue };
+        let Some(issuer_url) = missing(&presented.certificates, trusted) else { continue };
         let target = &endpoint.target;
         let leaf = &presented.certificates[0];
         let issuer = leaf.issuer().label();

@@ -245,7 +245,7 @@ fn unread(file: &CertFile) -> String {
 mod tests {
     use super::*;
     use crate::{
-        base::{At, TreePath},
+        base::{At, ContentDigest, TreePath},
         facts::{Clock, Entry, Environment, Override},
     };
 
@@ -262,7 +262,7 @@ mod tests {
             real: path.clone(),
             path,
             links: Vec::new(),
-            state: FileState::Read { digest: Fingerprint::of(b""), len: 0, mode: 0o644, modified: At(0) },
+            state: FileState::Read { digest: ContentDigest::of(Vec::new()), len: 0, mode: 0o644, modified: At(0) },
             entries: contents.into_iter().map(entry).collect(),
             quirks: BTreeSet::new(),
         }
