@@ -102,6 +102,10 @@ impl From<&str> for TreePath {
 
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |text: &&str| !text.bytes().any(|b| b.is_ascii_control()) && text.is_ascii();
+        if let Some(text) = std::str::from_utf8(&self.0).ok().filter(is_plain) {
+            return f.write_str(text);
+        }
         // Control bytes in a name must not reach a terminal.
         for c in String::from_utf8_lossy(&self.0).chars() {
             if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }

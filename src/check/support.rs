@@ -89,7 +89,7 @@ fn union(case: &Case<'_>) -> Vec<Certificate> {
         }
     };
     let mut seen = BTreeSet::new();
-    all.into_iter().filter(|c| seen.insert(c.der())).cloned().collect()
+    all.into_iter().filter(|c| seen.insert(*c)).cloned().collect()
 }
 
 /// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature
@@ -136,7 +136,7 @@ pub(super) fn failures<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Target,
 
 /// What the clients say about one endpoint.
 pub(super) fn verdicts<'a>(case: &Case<'a>, endpoint: usize) -> impl Iterator<Item = &'a ClientVerdict> + use<'a> {
-    case.verdicts.iter().filter(move |v| v.endpoint == endpoint)
+    crate::check::of_endpoint(case.verdicts, endpoint).iter()
 }
 
 /// The clients that refuse an endpoint, and those that accept it, by name.

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    base::Fingerprint,
     facts::{CertFile, Content, Facts, FileState, HashDirectory, Quirk, Redirect},
     path::Anchors,
     x509::Certificate,
@@ -73,8 +72,8 @@ impl Reading {
     }
 
     fn without_duplicates(mut self) -> Reading {
-        let mut seen: BTreeSet<Fingerprint> = BTreeSet::new();
-        self.anchors.file.retain(|c: &Certificate| seen.insert(c.fingerprint()));
+        let mut seen: BTreeSet<Certificate> = BTreeSet::new();
+        self.anchors.file.retain(|c| seen.insert(c.clone()));
         self
     }
 }

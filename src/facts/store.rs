@@ -346,10 +346,10 @@ impl Store {
     }
 
     fn collect<'s>(&'s self) -> Vec<Anchor> {
-        let mut index: BTreeMap<&'s [u8], usize> = BTreeMap::new();
+        let mut index: BTreeMap<&'s Certificate, usize> = BTreeMap::new();
         let mut anchors: Vec<Anchor> = Vec::new();
         let mut see = |certificate: &'s Certificate, origin: Origin| {
-            let at = *index.entry(certificate.der()).or_insert_with(|| {
+            let at = *index.entry(certificate).or_insert_with(|| {
                 anchors.push(Anchor { certificate: certificate.clone(), origins: Vec::new() });
                 anchors.len() - 1
             });

@@ -24,7 +24,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Listed, Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, resolve_by_component};
+use super::{Listed, Listing, Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, resolve_by_component};
 use crate::base::{At, Limits, TreePath};
 
 /// The beginning of the names of files that are not yet in place. A dot, since Alpine's refresh tool takes every other name as a
@@ -210,11 +210,11 @@ impl Tree for DirTree {
         Ok(names)
     }
 
-    fn list_nofollow(&self, path: &TreePath) -> io::Result<Vec<(Vec<u8>, Listed)>> {
+    fn list_nofollow(&self, path: &TreePath) -> io::Result<Listing> {
         let mut names = Vec::new();
         self.each_name(path, |name, listed| names.push((name.to_vec(), listed)))?;
         names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(names)
+        Ok(names.into())
     }
 
     fn link_nofollow(&self, path: &TreePath) -> io::Result<Option<Vec<u8>>> {

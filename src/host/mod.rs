@@ -15,7 +15,7 @@ pub mod processes;
 mod remembered;
 mod scratch;
 
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 
 pub use self::{
     dial::{LiveDial, in_order},
@@ -71,6 +71,9 @@ pub enum Listed {
     /// Something else, or the file system does not say.
     Unsaid,
 }
+
+/// The names in a directory, sorted by bytes, and what it says about each.
+pub type Listing = Arc<[(Vec<u8>, Listed)]>;
 
 /// Why a path could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +139,7 @@ pub trait Tree: Sync {
     ///
     /// # Errors
     /// As [`Tree::names_nofollow`].
-    fn list_nofollow(&self, path: &TreePath) -> io::Result<Vec<(Vec<u8>, Listed)>> {
+    fn list_nofollow(&self, path: &TreePath) -> io::Result<Listing> {
         Ok(self.names_nofollow(path)?.into_iter().map(|name| (name, Listed::Unsaid)).collect())
     }
 

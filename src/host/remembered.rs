@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Listed, Node, ReadError, Resolved, Tree};
+use super::{Listing, Node, ReadError, Resolved, Tree};
 use crate::base::TreePath;
 
 /// Where paths lead and what directories hold is asked once. For a single look: a change made meanwhile is not seen.
@@ -20,7 +20,7 @@ pub struct Remembered<'a> {
 #[derive(Default)]
 struct Memory {
     resolved: BTreeMap<TreePath, Resolved>,
-    listed: BTreeMap<TreePath, Vec<(Vec<u8>, Listed)>>,
+    listed: BTreeMap<TreePath, Listing>,
 }
 
 impl<'a> Remembered<'a> {
@@ -45,14 +45,14 @@ impl Tree for Remembered<'_> {
     }
 
     fn names_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
-        Ok(self.list_nofollow(path)?.into_iter().map(|(name, _)| name).collect())
+        Ok(self.list_nofollow(path)?.iter().map(|(name, _)| name.clone()).collect())
     }
 
     fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
         self.tree.names_unsorted_nofollow(path)
     }
 
-    fn list_nofollow(&self, path: &TreePath) -> io::Result<Vec<(Vec<u8>, Listed)>> {
+    fn list_nofollow(&self, path: &TreePath) -> io::Result<Listing> {
         if let Some(known) = self.with(|m| m.listed.get(path).cloned()) {
             return Ok(known);
         }

@@ -79,9 +79,8 @@ pub fn family(tree: &dyn Tree) -> Option<Family> {
         Some(tool) if tool.starts_with(b"\x7fELF") => return Some(Family::Alpine),
         _ => {}
     }
-    let names =
-        tree.resolve(&TreePath::new(&layout.etc)).ok().and_then(|r| tree.names_nofollow(&r.path).ok()).unwrap_or_default();
-    if names.iter().any(|name| name.starts_with(b"ca-cert-")) || tree.exists(&"/etc/alpine-release".into()) {
+    let names = tree.resolve(&TreePath::new(&layout.etc)).ok().and_then(|r| tree.list_nofollow(&r.path).ok());
+    if names.iter().flat_map(|names| names.iter()).any(|(name, _)| name.starts_with(b"ca-cert-")) || tree.exists(&"/etc/alpine-release".into()) {
         return Some(Family::Alpine);
     }
     let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(|path| text(tree, path)).unwrap_or_default();
@@ -211,7 +210,7 @@ fn local_sources(tree: &dyn Tree, reader: &mut Reader<'_>, layout: &Layout, rule
     let mut paths = reader.files_below(&local);
     // Links that lead nowhere are no files, but the tools stumble over them.
     if let Some(real) = tree.resolve(&local).ok().map(|r| r.path) {
-        for (name, _) in reader.list(&real).as_deref().unwrap_or_default() {
+        for (name, _) in reader.list(&real).iter().flat_map(|names| names.iter()) {
             let path = local.join(name);
             let node = tree.node_nofollow(&real.join(name)).ok().flatten();
             if matches!(node.map(|n| n.kind), Some(NodeKind::Link(_))) && !tree.exists(&path) {

@@ -18,11 +18,11 @@ pub fn load(tree: &dyn Tree, reader: &mut Reader<'_>, path: &TreePath) -> Option
             return Some(directory);
         }
     }
-    match reader.list(&directory.real).as_ref() {
+    match reader.list(&directory.real) {
         Ok(names) => {
             directory.entries = names.iter().map(|(name, _)| entry(tree, reader, &directory, name.clone())).collect();
         }
-        Err(why) => directory.state = Err(why.clone()),
+        Err(why) => directory.state = Err(why),
     }
     Some(directory)
 }

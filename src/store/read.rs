@@ -10,7 +10,7 @@ use crate::{
     base::{ContentDigest, Limits, TreePath},
     facts::{CertFile, Entry, FileState, Quirk},
     format::{Interner, sniff},
-    host::{Listed, NodeKind, ReadError, Resolved, Tree},
+    host::{Listed, Listing, NodeKind, ReadError, Resolved, Tree},
 };
 
 /// The memory of one load.
@@ -27,14 +27,11 @@ pub struct Reader<'a> {
 #[derive(Default)]
 struct Folder {
     /// Its names and what it says about them, once it was listed.
-    listed: Option<Arc<Listing>>,
+    listed: Option<Result<Listing, String>>,
     /// Where each name leads.
     places: BTreeMap<Vec<u8>, Arc<Result<Led, String>>>,
     contents: BTreeMap<Vec<u8>, Content>,
 }
-
-/// The names of a directory, sorted, and what it says about them; or why it can't be listed.
-pub type Listing = Result<Vec<(Vec<u8>, Listed)>, String>;
 
 /// A path after links were followed.
 #[derive(Clone, Debug)]
@@ -92,10 +89,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The names in the real directory at `path`.
-    pub fn list(&mut self, path: &TreePath) -> Arc<Listing> {
+    ///
+    /// # Errors
+    /// Why it can't be listed, in words.
+    pub fn list(&mut self, path: &TreePath) -> Result<Listing, String> {
         let tree = self.tree;
         let folder = self.folders.entry(path.clone()).or_default();
-        folder.listed.get_or_insert_with(|| Arc::new(tree.list_nofollow(path).map_err(|e| e.to_string()))).clone()
+        folder.listed.get_or_insert_with(|| tree.list_nofollow(path).map_err(|e| e.to_string())).clone()
     }
 
     /// Follows the path of a directory; it need not exist.
@@ -225,10 +225,9 @@ impl<'a> Reader<'a> {
         if above.contains(&real) || above.len() > Limits::DEFAULT.links {
             return;
         }
-        let listing = self.list(&real);
-        let Ok(names) = listing.as_ref() else { return };
+        let Ok(names) = self.list(&real) else { return };
         above.push(real.clone());
-        for (name, said) in names {
+        for (name, said) in names.iter() {
             let named = directory.join(name);
             let end = match said {
                 Listed::Directory => Some(End::Directory),
@@ -258,7 +257,7 @@ impl<'a> Reader<'a> {
 
 impl Folder {
     fn said(&self, name: &[u8]) -> Listed {
-        let Some(Ok(names)) = self.listed.as_deref() else { return Listed::Unsaid };
+        let Some(Ok(names)) = &self.listed else { return Listed::Unsaid };
         names.binary_search_by(|(known, _)| known.as_slice().cmp(name)).map_or(Listed::Unsaid, |at| names[at].1)
     }
 }

@@ -1,6 +1,7 @@
 //! One certificate.
 
 use std::{
+    cmp::Ordering,
     fmt,
     ops::Range,
     sync::{Arc, OnceLock},
@@ -360,6 +361,19 @@ impl PartialEq for Certificate {
 }
 
 impl Eq for Certificate {}
+
+/// By the bytes of the DER: an order for sets, which means nothing else.
+impl Ord for Certificate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.der.cmp(&other.0.der) }
+    }
+}
+
+impl PartialOrd for Certificate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
