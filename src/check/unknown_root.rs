@@ -54,8 +54,8 @@ pub(super) fn end<'c>(presented: &'c [Certificate], trusted: &[Certificate]) -> 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
-        let Some(end) = end(&presented.certificates, &trusted) else { continue };
-        if missing_intermediate::missing(&presented.certificates, &trusted) {
+        let Some(end) = end(&presented.certificates, trusted) else { continue };
+        if missing_intermediate::missing(&presented.certificates, trusted) {
             continue;
         }
         if !support::refused_or_unjudged(case, index) || interception::product(&presented.certificates).is_some() {

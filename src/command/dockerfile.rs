@@ -150,7 +150,7 @@ fn decision(decision: Decision) -> &'static str {
 /// The anchors that are asked for; without a name, those that have expired: in the tree of `--root`, else of the known ones.
 fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, Failure> {
     let stores = match session.global.root {
-        Some(_) => store::ALL.iter().filter_map(|kind| (kind.load)(&session.tree)).collect(),
+        Some(_) => store::load_all(&session.tree),
         None => Vec::new(),
     };
     let mut held: Vec<Anchor> = Vec::new();
