@@ -45,8 +45,8 @@ pub struct Judgement {
 /// Codes that can be the cause of a refusal, the most telling first: what redirects or distorts everything comes before what it
 /// makes visible, and a single certificate's fault before the absence of an issuer.
 const CAUSES: &[&str] = &[
-    "CD503", "CD601", "CD501", "CD201", "CD202", "CD203", "CD209", "CD504", "CD204", "CD210", "CD502", "CD505", "CD213", "CD211",
-    "CD205",
+    "CD503", "CD601", "CD501", "CD201", "CD202", "CD203", "CD209", "CD504", "CD204", "CD210", "CD502", "CD505", "CD213", "CD506",
+    "CD211", "CD205",
 ];
 
 /// Judges.
@@ -56,7 +56,14 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
     let mut verdicts = court.verdicts();
     let paths = court.paths();
     court.would_help(&mut verdicts);
-    let case = Case { facts, at: inquiry.at, within: inquiry.within, verdicts: &verdicts, paths: &paths };
+    let case = Case {
+        facts,
+        at: inquiry.at,
+        within: inquiry.within,
+        verdicts: &verdicts,
+        paths: &paths,
+        union: check::Union::default(),
+    };
     let (mut findings, broken) = check::run_all(&case);
     for finding in &mut findings {
         if let Some((_, severity)) =
@@ -72,7 +79,9 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
 }
 
 fn readings(facts: &Facts, inquiry: &Inquiry) -> Vec<Reading> {
-    inquiry.clients.iter().map(|client| client.reads(facts)).collect()
+    // Without an endpoint there is nobody to judge.
+    let clients = if facts.endpoints.is_empty() { &[] } else { &inquiry.clients[..] };
+    clients.iter().map(|client| client.reads(facts)).collect()
 }
 
 /// One sitting: the facts, the clients and what they read, and the signatures already checked.
@@ -153,7 +162,7 @@ impl Court<'_> {
         let mut seen = BTreeSet::new();
         let mut anchors = Anchors::default();
         let mut add = |certificate: &Certificate| {
-            if seen.insert(certificate.fingerprint()) {
+            if seen.insert(certificate.clone()) {
                 anchors.file.push(certificate.clone());
             }
         };
@@ -266,6 +275,9 @@ impl Court<'_> {
                 }
             }
         }
+        // What was tried and helps nobody is no remedy; what was seen to help stands before what can't be tried.
+        finding.remedies.retain(|r| !(r.helps.is_empty() && !r.does_not_help.is_empty()));
+        finding.remedies.sort_by_key(|r| r.helps.is_empty());
     }
 
     /// The one finding that explains why this endpoint fails; `None` when nothing fails.
@@ -275,7 +287,7 @@ impl Court<'_> {
         if self.facts.endpoints[endpoint].outcome.is_err() {
             return findings.iter().position(|f| concerns(f) && f.code.starts_with("CD1"));
         }
-        if verdicts.iter().filter(|v| v.endpoint == endpoint).all(|v| trusted(&v.verdict) != Some(false)) {
+        if check::of_endpoint(verdicts, endpoint).iter().all(|v| trusted(&v.verdict) != Some(false)) {
             return None;
         }
         CAUSES.iter().find_map(|code| findings.iter().position(|f| f.code == *code && concerns(f)))

@@ -29,6 +29,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for (part, file) in support::files(store) {
             let glued = file.quirks.contains(&Quirk::JoinedBlocks);
             let open = file.quirks.contains(&Quirk::NoFinalNewline) && (part == "source" || !generated);
+            if !glued && !open {
+                continue;
+            }
             let shown = support::shell(&file.path.to_string());
             let (message, severity, text, command) = if glued && part == "bundle" {
                 let message = format!("{} has two blocks on one line: OpenSSL refuses the whole file", file.path);
@@ -40,11 +43,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 let split =
                     format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
                 (message, Severity::Warning, "put a newline between the blocks", split)
-            } else if open {
+            } else {
                 let message = format!("{} ends without a newline", file.path);
                 (message, Severity::Note, "add the newline, before somebody appends to it", format!("echo >> {shown}"))
-            } else {
-                continue;
             };
             let mut finding = Finding::new(&CHECK, file.path.to_string(), message);
             finding.severity = severity;
