@@ -240,8 +240,8 @@ impl Run<'_> {
 /// Whether the administrator lets Java's keystore follow: the hook reads `cacerts_updates` of `/etc/default/cacerts`, which comes with it.
 pub(super) fn java_follows(tree: &dyn Tree) -> bool {
     let Ok((settings, _)) = tree.read(&"/etc/default/cacerts".into(), Limits::DEFAULT.file) else { return true };
-    let values = settings.split(|b| *b == b'\n').filter_map(|line| line.trim_ascii().strip_prefix(b"cacerts_updates="));
-    values.last().is_some_and(|value| matches!(value, b"yes" | b"'yes'" | b"\"yes\""))
+    let mut values = settings.split(|b| *b == b'\n').filter_map(|line| line.trim_ascii().strip_prefix(b"cacerts_updates="));
+    values.next_back().is_some_and(|value| matches!(value, b"yes" | b"'yes'" | b"\"yes\""))
 }
 
 /// The alias that the Java hook gives to the certificate of a link.
