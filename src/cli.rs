@@ -252,6 +252,14 @@ pub struct Connection {
     pub tls1_3: bool,
 }
 
+impl Connection {
+    /// The name that `--verify-hostname` gives, if it gives one.
+    #[must_use]
+    pub fn named(&self) -> Option<String> {
+        self.verify_hostname.clone().filter(|name| name != "none")
+    }
+}
+
 /// Flags of `fix`.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Fix")]
@@ -271,7 +279,7 @@ pub struct FixArgs {
     /// Edit the sources only; leave bundle and links to the next refresh
     #[arg(long)]
     pub no_refresh: bool,
-    /// Where to keep the backup
+    /// Where to keep the backup; inside the tree of --root, when that is given [default: /var/lib/certdoctor/backup]
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
     /// List the processes that still hold the old store
@@ -281,7 +289,7 @@ pub struct FixArgs {
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Take out this anchor, by SHA-256 (or its beginning) or name
-    #[arg(long, value_name = "SHA256|NAME")]
+    #[arg(long, value_name = "SHA256|NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub anchor: Vec<String>,
     /// Comment the section out instead of cutting it (cert.pem)
     #[arg(long)]

@@ -54,12 +54,16 @@ pub struct Request<'a> {
 /// Gathers.
 #[must_use]
 pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
-    let stores = store::load_all(sources.tree);
     let given = (request.ca_file.is_some() || request.ca_path.is_some()).then(|| Redirect {
         file: request.ca_file.as_ref().map(|path| file(sources.files, path)),
         directories: request.ca_path.iter().map(|path| directory(sources.files, path)).collect(),
     });
-    let environment = if request.live { environment(sources) } else { Environment::default() };
+    // With --CAfile or --CApath no client reads the host's stores, and no variable leads it elsewhere.
+    let stores: Vec<Store> = match given {
+        Some(_) => Vec::new(),
+        None => store::load_all(sources.tree),
+    };
+    let environment = if request.live && given.is_none() { environment(sources) } else { Environment::default() };
     let endpoints = in_order(request.targets, request.jobs, |target| Endpoint {
         target: target.clone(),
         outcome: look(sources, &for_target(request.hello, target, request.no_proxy), target),

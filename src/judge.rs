@@ -45,8 +45,8 @@ pub struct Judgement {
 /// Codes that can be the cause of a refusal, the most telling first: what redirects or distorts everything comes before what it
 /// makes visible, and a single certificate's fault before the absence of an issuer.
 const CAUSES: &[&str] = &[
-    "CD503", "CD601", "CD501", "CD201", "CD202", "CD203", "CD209", "CD504", "CD204", "CD210", "CD502", "CD505", "CD213", "CD211",
-    "CD205",
+    "CD503", "CD601", "CD501", "CD201", "CD202", "CD203", "CD209", "CD504", "CD204", "CD210", "CD502", "CD505", "CD213", "CD506",
+    "CD211", "CD205",
 ];
 
 /// Judges.
@@ -143,6 +143,9 @@ impl Court<'_> {
     }
 
     fn paths(&self) -> Vec<Vec<Attempt>> {
+        if self.facts.endpoints.is_empty() {
+            return Vec::new();
+        }
         let anchors = self.union();
         self.facts
             .endpoints
@@ -275,6 +278,9 @@ impl Court<'_> {
                 }
             }
         }
+        // What was tried and helps nobody is no remedy; what was seen to help stands before what can't be tried.
+        finding.remedies.retain(|r| !(r.helps.is_empty() && !r.does_not_help.is_empty()));
+        finding.remedies.sort_by_key(|r| r.helps.is_empty());
     }
 
     /// The one finding that explains why this endpoint fails; `None` when nothing fails.

@@ -357,7 +357,7 @@ fn other_causes_are_told_apart() {
         ("self-signed", "U", "CD209"),
         ("expired-int", "U", "CD210"),
         ("nocross", "X1", "CD502"),
-        ("missing-int", "U", "CD502"),
+        ("missing-int", "U", "CD204"),
     ] {
         assert_eq!(codes(&diagnose(chain, store), Severity::Error), [code], "{chain}|{store}");
     }

@@ -13,7 +13,7 @@ use certdoctor::{
     x509::Certificate,
 };
 use support::read_fixture;
-use trees::{apply, text};
+use trees::apply;
 
 const CONF: &str = "/etc/ca-certificates.conf";
 
@@ -266,4 +266,8 @@ fn hostile_trees_are_facts() {
     }
     tree.remove(&"/etc/ca-certificates.conf".into()).expect("removed");
     assert!(load(&debian::KIND, &tree).configuration.is_none());
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

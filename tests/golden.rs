@@ -13,7 +13,7 @@ use certdoctor::{
     x509::Certificate,
 };
 use support::read_fixture;
-use trees::{apply, text};
+use trees::apply;
 
 /// Cases that tell more than a refresh, and what is checked of them.
 const SPECIAL: &[(&str, &str)] = &[
@@ -589,4 +589,8 @@ fn distrust_of_any_root_takes_it_and_nothing_else() {
             assert_eq!(dangling.count(), 0, "{system}: {}", text(name));
         }
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

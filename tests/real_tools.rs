@@ -18,7 +18,7 @@ use certdoctor::{
     store::{alpine, ca_certificates::Layout, debian},
 };
 use support::read_fixture;
-use trees::{apply, text};
+use trees::apply;
 
 /// What would lead the children elsewhere.
 const REDIRECTS: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -422,4 +422,8 @@ fn alpine_program_makes_the_same_tree() {
         apply(&DirTree::new(&root).expect("a tree"), &steps);
         same(seed, &root, &theirs, &whole(&root));
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -13,8 +13,7 @@ rule! {
     ///
     /// **How it is found.** notAfter of the first presented certificate against the instant of judgement.
     ///
-    /// **What to do.** Renew it; if it was renewed, the server still has the old one in memory: reload it. `certdoctor renewal`
-    /// looks for the reason.
+    /// **What to do.** Renew it; if it was renewed, the server still has the old one in memory: reload it.
     ///
     /// **Sources.** RFC 5280, section 4.1.2.5; X509_V_ERR_CERT_HAS_EXPIRED (10).
     "CD201" "leaf-expired" Error "the server's certificate has expired"
@@ -29,9 +28,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let mut finding = support::about(&CHECK, target, message);
         finding.facts = vec![("subject", leaf.subject().to_string()), ("expired", end.to_string())];
         finding.evidence = vec![support::sent(endpoint, presented, 0)];
-        let text = "renew the certificate and reload the server";
-        let command = format!("certdoctor renewal {}", support::shell(target.host.as_deref().unwrap_or(&target.text)));
-        finding.remedies.push(Remedy::new(Intent::Renew, Applicability::Manual, text, Some(command)));
+        let text = "renew the certificate on the server (certbot renew, or your CA's way), and reload what serves it";
+        finding.remedies.push(Remedy::new(Intent::Renew, Applicability::Manual, text, None));
         out.push(finding);
     }
 }

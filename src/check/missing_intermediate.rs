@@ -6,7 +6,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, support};
+use super::{Case, interception, support};
 
 rule! {
     /// **What it means.** The server sends its own certificate without the intermediate that issued it, and no store here has it
@@ -30,7 +30,9 @@ const AIA: &str = "1.3.6.1.5.5.7.1.1";
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
-        let Some(issuer_url) = missing(&presented.certificates, trusted) else { continue };
+        if !missing(&presented.certificates, trusted) || interception::product(&presented.certificates).is_some() {
+            continue;
+        }
         let target = &endpoint.target;
         let leaf = &presented.certificates[0];
         let issuer = leaf.issuer().label();
@@ -39,21 +41,32 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if !support::refused_or_unjudged(case, index) {
             finding.severity = Severity::Warning;
         }
-        finding.facts = vec![("issuer", leaf.issuer().to_string()), ("to be had at", issuer_url.clone())];
+        let issuer_url = ca_issuers(leaf);
+        finding.facts = vec![("issuer", leaf.issuer().to_string())];
+        finding.facts.extend(issuer_url.clone().map(|url| ("to be had at", url)));
         finding.evidence = vec![support::sent(endpoint, presented, 0)];
         let text = format!("have the server send {issuer} after its own certificate (fullchain.pem)");
         // The URL is the certificate's own text: it must not reach a shell unquoted.
-        let command = format!("curl -s {} | openssl x509 -inform DER", support::shell(&issuer_url));
+        let command = match &issuer_url {
+            Some(url) => format!("curl -s {} | openssl x509 -inform DER", support::shell(url)),
+            None => format!("certdoctor inspect {}", support::shell(&target.text)),
+        };
         finding.remedies.push(Remedy::new(Intent::Serve(None), Applicability::Manual, text, Some(command)));
+        if issuer_url.is_none() {
+            let text = format!("or, if {issuer} is a private root that signs servers itself: install it on this host");
+            finding.remedies.push(Remedy::new(Intent::Trust(None), Applicability::Manual, text, None));
+        }
         out.push(finding);
     }
 }
 
-/// The URL of the leaf's issuer, when the issuer is neither presented nor trusted.
-pub(super) fn missing(presented: &[Certificate], trusted: &[Certificate]) -> Option<String> {
-    let leaf = presented.first()?;
+/// Whether the leaf came alone, as far as its issuers go: none is presented, and none trusted. A public CA hardly ever signs servers
+/// with its root, so what is missing is an intermediate.
+pub(super) fn missing(presented: &[Certificate], trusted: &[Certificate]) -> bool {
+    let Some(leaf) = presented.first().filter(|l| !l.is_ca()) else { return false };
     let known = support::is_self_signed(leaf) || presented[1..].iter().chain(trusted).any(|c| support::issued(c, leaf));
-    if known || trusted.contains(leaf) { None } else { ca_issuers(leaf) }
+    // Without any anchor, that is the finding.
+    !known && !trusted.contains(leaf) && !trusted.is_empty()
 }
 
 /// The first URL of caIssuers (RFC 5280, section 4.2.2.1).
@@ -88,10 +101,13 @@ mod tests {
             World::at(LAB).presenting("localhost", &leaf_with_aia()).store(debian(&[("mozilla/U.crt", STORE_U)])).one(&CHECK);
         assert_eq!(finding.message, "localhost does not send Test Issuing CA, which issued its certificate");
         assert_eq!(finding.facts[1].1, "http://ca.example/issuing.der");
+        let alone = World::at(LAB).presenting("localhost", LEAF).store(debian(&[("mozilla/U.crt", STORE_U)])).one(&CHECK);
+        assert_eq!(alone.message, "localhost does not send Lab Sectigo RSA DV, which issued its certificate");
+        assert_eq!(alone.remedies.len(), 2);
     }
 
     #[test]
-    fn is_silent_about_whole_chains_and_private_cas() {
+    fn is_silent_about_whole_chains_and_hosts_without_anchors() {
         World::at(LAB).presenting("localhost", CHAIN_PLAIN).store(debian(&[("mozilla/U.crt", STORE_U)])).silent(&CHECK);
         World::at(LAB).presenting("localhost", LEAF).silent(&CHECK);
     }

@@ -38,6 +38,7 @@ mod anchor_expired;
 mod anchor_expiring;
 mod anchor_not_yet_valid;
 mod certificate_unreadable;
+mod chain_refused;
 mod clock_implausible;
 mod conf_last_line_without_newline;
 mod connection_refused;
@@ -227,6 +228,7 @@ pub static ALL: &[&Check] = &[
     &environment_redirect::CHECK,
     &interception::CHECK,
     &protocol_mismatch::CHECK,
+    &chain_refused::CHECK,
     &clock_implausible::CHECK,
     &model_and_client_disagree::CHECK,
 ];

@@ -33,14 +33,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.evidence = vec![support::sent(endpoint, presented, 0)];
         let text = "have it replaced by a certificate from a CA that the clients trust";
         finding.remedies.push(Remedy::new(Intent::Renew, Applicability::Manual, text, None));
-        let text = "or, after comparing its SHA-256 by another way, trust this one certificate";
-        let (host, port) = support::host_port(target);
-        let command = (!port.is_empty()).then(|| {
-            format!(
-                "openssl s_client -connect {host}:{port} </dev/null | openssl x509 > /usr/local/share/ca-certificates/pinned.crt"
-            )
-        });
-        finding.remedies.push(Remedy::new(Intent::Trust(Some(leaf.clone())), Applicability::Manual, text, command));
+        let text =
+            format!("or, if its owner tells you by another way that its SHA-256 is {}, trust this one", leaf.fingerprint());
+        finding.remedies.push(Remedy::new(Intent::Trust(Some(leaf.clone())), Applicability::Manual, text, None));
         out.push(finding);
     }
 }

@@ -241,7 +241,9 @@ pub(super) fn distrust(store: Option<&Store>, certificate: &Certificate, evidenc
         }
         None => {
             let path = evidence.iter().find_map(|e| e.path.as_ref()).map_or_else(String::new, |p| format!(" from {p}"));
-            Remedy::new(Intent::Manual, Applicability::Manual, format!("remove {label}{path}"), None)
+            // No kind of store: nothing that `fix` edits, yet the judge can try it.
+            let intent = Intent::Distrust(certificate.clone(), "given");
+            Remedy::new(intent, Applicability::Manual, format!("remove {label}{path}"), None)
         }
     }
 }

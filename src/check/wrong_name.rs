@@ -2,6 +2,7 @@
 
 use crate::{
     edit::Applicability,
+    facts::TargetSource,
     finding::{Finding, Intent, Remedy},
     path::host_name,
 };
@@ -47,7 +48,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let text = format!("have the certificate issued with {host} in subjectAltName");
         finding.remedies.push(Remedy::new(Intent::Renew, Applicability::Manual, text, None));
         if let Some(name) = names.iter().find(|n| !n.contains('*')).filter(|_| !by_common_name) {
-            let command = format!("certdoctor inspect --servername {} {}", support::shell(name), support::shell(&target.text));
+            let option = if matches!(target.source, TargetSource::Server { .. }) { "--servername" } else { "--verify-hostname" };
+            let command = format!("certdoctor inspect {option} {} {}", support::shell(name), support::shell(&target.text));
             finding.remedies.push(support::by_hand("or ask by a name that it has", Some(command)));
         }
         out.push(finding);

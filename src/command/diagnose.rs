@@ -7,9 +7,6 @@ use crate::{cli::Format, path::Verdict, render};
 const WITHIN: i64 = 30;
 
 pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String], showcerts: bool) -> Result<Outcome, Failure> {
-    if session.global.format == Format::SClient && command != "inspect" {
-        return Err(Failure("--format s_client is for inspect only; write --format human or json".into()));
-    }
     let targets = session.targets(typed)?;
     let facts = session.gather(&targets)?;
     let judgement = session.judge(&facts, WITHIN)?;

@@ -1,15 +1,19 @@
 //! `fix`: plan, show, apply, gather again, judge again — and roll back when the outcome is not what was meant.
 
+use std::collections::BTreeSet;
+
 use super::{Failure, Outcome, Session, verify};
 use crate::{
-    base::TreePath,
+    base::{Fingerprint, TreePath},
     cli::FixArgs,
+    edit::Applicability,
     facts::{Anchor, Facts, Target, TargetSource},
     finding::{Finding, Intent},
     host::{on_this_host, processes},
     judge::{self, Judgement},
     path::Verdict,
     plan::{self, ApplyOptions, Plan, Wanted},
+    render::words,
     report::{AppliedReport, Holder, PlanReport, Report, Verification},
     store,
 };
@@ -20,8 +24,18 @@ const WITHIN: i64 = 30;
 pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Result<Outcome, Failure> {
     let targets = session.targets(typed)?;
     let facts = session.gather(&targets)?;
+    for endpoint in &facts.endpoints {
+        if let Err(failure) = &endpoint.outcome {
+            let why = words::failure(failure);
+            return Err(Failure(format!("no certificate from {}: {why}; nothing was changed", endpoint.target)));
+        }
+    }
     let judgement = session.judge(&facts, WITHIN)?;
-    let (wanted, unknown) = wanted(&facts, &judgement, args);
+    let (wanted, mut unknown) = wanted(&facts, &judgement, args)?;
+    unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
+        let end = w.certificate.validity().not_after.map_or("ever".to_owned(), |end| end.to_string());
+        format!("{} is valid until {end}: clients will refuse what chains to it alone", w.certificate.label())
+    }));
     let inquiry = session.inquiry(WITHIN)?;
     let plan = plan::solve(&plan::Request {
         tree: &session.tree,
@@ -33,8 +47,9 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         at: session.machine.now,
     });
     if args.diff && !args.apply {
-        let status = if args.check && !plan.is_empty() { 3 } else { 0 };
-        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(&plan, &unknown), status });
+        let undone = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
+        let status = if args.check && !plan.is_empty() { 3 } else { u8::from(undone) };
+        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(session, &plan, &unknown), status });
     }
     let mut shown = plan_report(session, &plan)?;
     shown.notes.extend(unknown);
@@ -74,8 +89,16 @@ fn apply(
         let mut report = session.report("fix", facts, judgement);
         let status = u8::from(unfinished || (!targets.is_empty() && report.is_refused()));
         report.plan = Some(shown);
-        report.applied = Some(AppliedReport::default());
+        report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
+    }
+    let silent = facts.endpoints.iter().find_map(|e| Some((&e.target.text, e.outcome.as_ref().err()?)));
+    if let (Some((target, failure)), false) = (silent, args.force) {
+        return Err(Failure(format!(
+            "{target} can't be looked at ({}), so no handshake could prove the fix, and nothing was changed; leave the target out, or \
+             say --force",
+            words::failure(failure)
+        )));
     }
     let live = session.global.root.is_none();
     let mut options = ApplyOptions::new(session.machine.now, live);
@@ -83,19 +106,29 @@ fn apply(
     if let Some(dir) = &args.backup_dir {
         options.backup_directory = backup_directory(session, dir)?;
     }
+    let mut unrefreshed = false;
     let exec = live.then_some(session.machine.exec);
-    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| Failure(e.to_string()))?;
+    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
-    let after = look_again(session, args, targets, (&facts, &judgement), plan)?;
+    let after = match look_again(session, args, targets, (&facts, &judgement), plan) {
+        Ok(after) => after,
+        Err(Failure(why)) => {
+            let end = plan::roll_back(&session.tree, &applied)
+                .map_or_else(|rest| rest.to_string(), |()| "everything was put back".into());
+            return Err(Failure(format!("can't look at the outcome: {why}; {end}")));
+        }
+    };
     let mut done = AppliedReport {
         backup: Some(applied.id.clone()),
-        changed: summary(plan),
+        changed: summary(plan, args.no_refresh),
         refresh: applied.runs.first().map(|run| {
             let status = run.status.map_or("ended by a signal".to_owned(), |s| format!("exit status {s}"));
             let last = run.output.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no output");
             format!("{} ({status}): {last}", run.argv.join(" "))
         }),
         rolled_back: None,
+        refreshed: true,
+        undo: args.backup_dir.as_ref().map(|d| format!(" --backup-dir {}", d.display())).unwrap_or_default(),
     };
     let (after, failed) = if after.wrong.is_empty() {
         (after, false)
@@ -110,12 +143,21 @@ fn apply(
         (After { facts, judgement, ..after }, true)
     };
     drop(applied);
+    let mut shown = shown;
+    if args.no_refresh && plan.steps.iter().any(|s| s.generated) {
+        let command = plan.refreshes.first().map_or("the refresh".to_owned(), |r| r.argv.join(" "));
+        shown
+            .notes
+            .push(format!("not refreshed, as asked for: bundle and links still trust what was taken out until {command} runs"));
+        unrefreshed = true;
+    }
     let mut report: Report = session.report("fix", after.facts, after.judgement);
     report.plan = Some(shown);
+    done.refreshed = !unrefreshed;
     report.applied = Some(done);
     report.verified = after.verified;
     report.restart = args.restart_list.then(|| holders(session));
-    let still_refused = !targets.is_empty() && report.is_refused();
+    let still_refused = !targets.is_empty() && report.is_refused() || report.verified.iter().any(|v| v.trusted == Some(false));
     let status = u8::from(failed || unfinished || still_refused || report.has_failures());
     Ok(session.finish(&report, status))
 }
@@ -138,6 +180,10 @@ fn look_again(
     }
     let servers: Vec<Target> = targets.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
+    if args.force {
+        // Whoever says so has been told which target loses its path; the handshakes are reported and decide the exit status only.
+        return Ok(After { facts, judgement, verified, wrong });
+    }
     wrong.extend(
         verified
             .iter()
@@ -146,7 +192,7 @@ fn look_again(
     );
     for old in before.1.verdicts.iter().filter(|v| matches!(v.verdict, Verdict::Trusted { .. })) {
         let now = judgement.verdicts.iter().find(|v| v.client == old.client && v.endpoint == old.endpoint);
-        if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) && !args.force {
+        if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) {
             wrong.push(format!("{} trusted {} before and refuses it now", old.client, before.0.endpoints[old.endpoint].target));
         }
     }
@@ -154,7 +200,10 @@ fn look_again(
 }
 
 /// The anchors that are to go, each with the codes that want it; and notes on names that no store knows.
-fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>, Vec<String>) {
+///
+/// # Errors
+/// A name that no store knows, where every anchor that ever was selected is still known.
+fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut want = |certificate: &crate::x509::Certificate, code: &'static str, store: Option<&'static str>| match wanted
         .iter_mut()
@@ -169,17 +218,30 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
         let anchors: Vec<&Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
         for name in &args.anchor {
             let before = anchors.iter().filter(|a| is_called(a, name)).count();
-            for anchor in anchors.iter().copied().filter(|a| is_called(a, name)) {
+            let meant: Vec<&Anchor> = anchors.iter().copied().filter(|a| is_called(a, name)).collect();
+            let prints: BTreeSet<Fingerprint> = meant.iter().map(|a| a.certificate.fingerprint()).collect();
+            if prints.len() > 1 {
+                let list: Vec<String> = prints.iter().map(ToString::to_string).collect();
+                return Err(Failure(format!(
+                    "`{name}` means {} anchors; give the SHA-256 of one: {}",
+                    prints.len(),
+                    list.join(", ")
+                )));
+            }
+            for anchor in meant {
                 let code = judgement.findings.iter().find(|f| concerns(f, anchor)).map_or("asked-for", |f| f.code);
                 want(&anchor.certificate, code, None);
             }
             if before == 0 {
-                unknown.push(format!(
-                    "no store holds an anchor called `{name}`: nothing to do for it (certdoctor scan -v lists them all)"
-                ));
+                if !may_be_gone(facts, name) {
+                    return Err(Failure(format!(
+                        "no store knows an anchor called `{name}`; certdoctor scan --format json lists them all"
+                    )));
+                }
+                unknown.push(format!("no store holds an anchor called `{name}`: nothing to do for it"));
             }
         }
-        return (wanted, unknown);
+        return Ok((wanted, unknown));
     }
     let only = |f: &&Finding| args.only.is_empty() || args.only.iter().any(|c| c.eq_ignore_ascii_case(f.code) || c == f.slug);
     let at_targets = !facts.endpoints.is_empty();
@@ -190,13 +252,27 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> (Vec<Wanted>,
         }
         for remedy in &finding.remedies {
             if let Intent::Distrust(certificate, store) = &remedy.intent
+                && remedy.applicability != Applicability::Manual
                 && (!at_targets || !remedy.helps.is_empty())
             {
                 want(certificate, finding.code, Some(*store).filter(|_| !at_targets));
             }
         }
     }
-    (wanted, unknown)
+    Ok((wanted, unknown))
+}
+
+/// Whether an anchor of this name may have been taken out before: it is a source that is not selected, or a store was seen that forgets
+/// what is cut out of it. A whole SHA-256 is no typing error.
+fn may_be_gone(facts: &Facts, name: &str) -> bool {
+    let print = Fingerprint::parse(name);
+    let is_source = |source: &crate::facts::Source| {
+        source.file.certificates().any(|(_, certificate)| {
+            let anchor = Anchor { certificate: certificate.clone(), origins: Vec::new() };
+            is_called(&anchor, name)
+        }) || file_is_called(&String::from_utf8_lossy(&source.name), name)
+    };
+    print.is_some() || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
 }
 
 /// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.
@@ -209,14 +285,14 @@ fn is_called(anchor: &Anchor, name: &str) -> bool {
     if anchor.certificate.label().eq_ignore_ascii_case(name) {
         return true;
     }
-    anchor.origins.iter().any(|origin| {
-        let file = String::from_utf8_lossy(origin.path.name()).into_owned();
-        let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
-        file == name
-            || stem == name
-            || stem.strip_prefix("ca-cert-") == Some(name)
-            || origin.path.to_string().ends_with(&format!("/{name}"))
-    })
+    anchor.origins.iter().any(|origin| file_is_called(&origin.path.to_string(), name))
+}
+
+/// Whether a person who says `name` means the file at `path`: the path's end, or the file's name with or without its ending.
+fn file_is_called(path: &str, name: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    path == name || path.ends_with(&format!("/{name}")) || stem == name || stem.strip_prefix("ca-cert-") == Some(name)
 }
 
 fn concerns(finding: &Finding, anchor: &Anchor) -> bool {
@@ -233,7 +309,7 @@ fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure
         diff: plan::diff(&session.tree, &plan.steps)?,
         steps: plan.steps.clone(),
         step_diffs,
-        advice: plan.advice.iter().map(|a| a.command.as_ref().map_or(a.text.clone(), |c| format!("{}: {c}", a.text))).collect(),
+        advice: plan.advice.iter().map(|a| session.advice(a)).collect(),
         refusals: plan.refusals.iter().map(|r| (r.subject.clone(), r.why.clone(), r.instead.clone())).collect(),
         needs_yes: plan.needs_yes.iter().map(|n| n.certificate.label()).collect(),
         notes: Vec::new(),
@@ -241,11 +317,10 @@ fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure
 }
 
 /// What `--diff` says beside the diff, on standard error.
-fn said(plan: &Plan, unknown: &[String]) -> String {
+fn said(session: &Session<'_>, plan: &Plan, unknown: &[String]) -> String {
     let mut out = String::new();
     for advice in &plan.advice {
-        let command = advice.command.as_ref().map(|c| format!(": {c}")).unwrap_or_default();
-        out.push_str(&format!("better: {}{command}\n", advice.text));
+        out.push_str(&format!("{}\n", session.advice(advice)));
     }
     for refused in &plan.refusals {
         out.push_str(&format!("not done: {}: {}; {}\n", refused.subject, refused.why, refused.instead));
@@ -261,11 +336,14 @@ fn said(plan: &Plan, unknown: &[String]) -> String {
 }
 
 /// What was done, one line each; generated outputs in one line.
-fn summary(plan: &Plan) -> Vec<String> {
+fn summary(plan: &Plan, no_refresh: bool) -> Vec<String> {
     let mut lines: Vec<String> = plan.steps.iter().filter(|s| !s.generated).map(|s| s.summary.clone()).collect();
     let generated = plan.steps.iter().filter(|s| s.generated).count();
-    if generated > 0 {
-        lines.push(format!("refreshed the generated files ({generated} changes)"));
+    if generated > 0 && !no_refresh {
+        lines.push(match generated {
+            1 => "refreshed the generated files (1 change)".to_owned(),
+            n => format!("refreshed the generated files ({n} changes)"),
+        });
     }
     lines
 }

@@ -9,6 +9,7 @@ use crate::{
     base::TreePath,
     cli::Format,
     plan::{self, ApplyOptions, Backup, Progress},
+    render::json,
 };
 
 /// What is asked for.
@@ -25,8 +26,8 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
         Some(dir) => super::fix::backup_directory(session, dir)?,
         None => options.backup_directory,
     };
-    let backups =
-        plan::list(&session.tree, &directory).map_err(|e| Failure(format!("can't list the backups in {directory}: {e}")))?;
+    let backups = plan::list(&session.tree, &directory)
+        .map_err(|e| session.in_root(format!("can't list the backups in {directory}: {e}")))?;
     if request.list {
         return Ok(Outcome::text(listing(&backups, session.global.format)));
     }
@@ -35,11 +36,11 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
         None => backups
             .iter()
             .rev()
-            .find(|b| !matches!(b.progress, Ok(Progress::Undone)))
+            .find(|b| !matches!(b.progress, Ok(Progress::RolledBack | Progress::Undone)))
             .map(|b| b.id.clone())
-            .ok_or_else(|| Failure(format!("nothing to undo: no backup in {directory}")))?,
+            .ok_or_else(|| session.in_root(format!("nothing to undo: no backup in {directory}")))?,
     };
-    let undone = plan::undo(&session.tree, &directory, &id, &options.lock, request.force).map_err(|e| Failure(e.to_string()))?;
+    let undone = plan::undo(&session.tree, &directory, &id, &options.lock, request.force).map_err(|e| session.in_root(e))?;
     if session.global.format == Format::Json {
         let restored: Vec<String> = undone.restored.iter().map(ToString::to_string).collect();
         return Ok(Outcome::text(format!(
@@ -73,7 +74,7 @@ fn listing(backups: &[Backup], format: Format) -> String {
                 json!({ "id": b.id, "at": b.at.to_string(), "state": word(b), "summary": b.summary, "paths": paths })
             })
             .collect();
-        return format!("{:#}\n", json!(rows));
+        return json::envelope("undo", "backups", json!(rows));
     }
     if backups.is_empty() {
         return "nothing to undo\n".to_owned();

@@ -7,7 +7,7 @@ use super::{Advice, Expectation, NeedsYes, Plan, Refresh, Refused, Removal, advi
 use crate::{
     base::{At, Fingerprint, TreePath},
     edit::{Applicability, Edit, Step},
-    facts::{Anchor, Role, SourceOwner, Store},
+    facts::{Anchor, Content, Origin, Role, SourceOwner, Store},
     host::{Tree, overlay::Overlay},
     store::{Distrust, Kind},
     x509::Certificate,
@@ -253,11 +253,7 @@ fn judge_collateral(request: &Request<'_>, plan: &mut Plan, touched: &[&Store], 
                     store: before.kind,
                     location: before.location.clone(),
                     certificate: Some(anchor.certificate.clone()),
-                    reasons: vec![Refused {
-                        subject: label,
-                        why: format!("it would still be trusted through {}, which no refresh touches", origin.path),
-                        instead: "remove that file by hand, then run this again".to_owned(),
-                    }],
+                    reasons: vec![left_behind(label, origin)],
                 }),
                 None => plan.advice.extend(anchor.origins.first().map(|origin| Advice {
                     text: format!("{} holds {label} too, and only the refresh of a running system changes it", origin.path),
@@ -272,30 +268,94 @@ fn judge_collateral(request: &Request<'_>, plan: &mut Plan, touched: &[&Store], 
             .collect();
         plan.remove.retain(|r| !(r.store == before.kind && only_derived.contains(&r.certificate.fingerprint())));
 
-        let reasons: Vec<Refused> = had
-            .iter()
-            .filter(|a| !leaves(plan, &a.certificate) && !has.iter().any(|h| h.certificate == a.certificate))
-            .filter_map(|anchor| {
-                let origin = anchor.origins.first()?;
-                Some(Refused {
-                    subject: anchor.certificate.label(),
-                    why: format!("the refresh would take it along: it stands in {} and in no source", origin.path),
-                    instead: "install it as a local anchor first, or say --force".to_owned(),
-                })
-            })
-            .collect();
-        if !reasons.is_empty() && !request.options.force {
+        let mut reasons = taken_along(before, after, &|c| leaves(plan, c));
+        reasons.extend(brought_in(before, after));
+        if request.options.force {
+            plan.advice.extend(reasons.drain(..).map(|r| Advice { text: format!("{}: {}", r.subject, r.why), command: None }));
+        }
+        // No --force puts a private key where everybody reads.
+        reasons.extend(leaked_key(before, after));
+        if !reasons.is_empty() {
             barred.push(Barred { store: before.kind, location: before.location.clone(), certificate: None, reasons });
         }
-        plan.advice.extend(has.iter().filter(|h| !had.iter().any(|a| a.certificate == h.certificate)).map(|anchor| {
-            let label = anchor.certificate.label();
-            Advice {
-                text: format!("the refresh will also add {label}, which the sources name and the outputs lack"),
-                command: None,
-            }
-        }));
     }
     barred
+}
+
+/// An anchor that the refresh would leave where it is.
+fn left_behind(subject: String, origin: &Origin) -> Refused {
+    match origin.role {
+        // A bundle is made anew by every refresh that finds its configuration in order.
+        Role::Bundle => Refused {
+            subject,
+            why: format!("the refresh would leave it in {}: its configuration is not in order", origin.path),
+            instead: "certdoctor scan says what is wrong with it; mend that first, then run this again".to_owned(),
+        },
+        _ => Refused {
+            subject,
+            why: format!("it would still be trusted through {}, which no refresh touches", origin.path),
+            instead: "remove that file by hand, then run this again".to_owned(),
+        },
+    }
+}
+
+/// The anchors that the refresh would take out of a part of the store though nobody asked for it: they stand in an output and are
+/// selected by no source. The parts are compared one by one, since clients read one or the other.
+fn taken_along(before: &Store, after: &Store, leaves: &dyn Fn(&Certificate) -> bool) -> Vec<Refused> {
+    let mut refused: Vec<Refused> = Vec::new();
+    for role in [Role::Bundle, Role::HashLink] {
+        let (had, has) = (part(before, role), part(after, role));
+        for (certificate, path) in had.iter().filter(|(c, _)| !leaves(c) && !has.iter().any(|(h, _)| h == c)) {
+            let subject = certificate.label();
+            if refused.iter().all(|r| r.subject != subject) {
+                refused.push(Refused {
+                    subject,
+                    why: format!("the refresh would take it along: it stands in {path}, and no source that is selected holds it"),
+                    instead: "select it in the configuration or install it as a local anchor first, or say --force".to_owned(),
+                });
+            }
+        }
+    }
+    refused
+}
+
+/// The anchors that no part of the store holds yet and the refresh would bring in.
+fn brought_in(before: &Store, after: &Store) -> Vec<Refused> {
+    let outputs = |store: &Store| [part(store, Role::Bundle), part(store, Role::HashLink)].concat();
+    let had = outputs(before);
+    let mut refused: Vec<Refused> = Vec::new();
+    for (certificate, _) in outputs(after).iter().filter(|(c, _)| !had.iter().any(|(h, _)| h == c)) {
+        let subject = certificate.label();
+        if refused.iter().all(|r| r.subject != subject) {
+            refused.push(Refused {
+                subject,
+                why: "the refresh would make it trusted, which it is not now".to_owned(),
+                instead: "run the refresh by itself first if that is wanted, or say --force".to_owned(),
+            });
+        }
+    }
+    refused
+}
+
+/// A private key among the sources that the refresh would copy into the bundle, which everybody may read.
+fn leaked_key(before: &Store, after: &Store) -> Option<Refused> {
+    let holds_key = |store: &Store| store.bundle.iter().flat_map(|b| b.entries.iter()).any(|e| e.content == Content::PrivateKey);
+    if holds_key(before) || !holds_key(after) {
+        return None;
+    }
+    let is_key_file = |s: &&crate::facts::Source| s.file.entries.iter().any(|e| e.content == Content::PrivateKey);
+    let place = before.sources.iter().find(is_key_file).map_or_else(|| before.title.clone(), |s| s.file.path.to_string());
+    Some(Refused {
+        subject: place,
+        why: "it holds a private key, which the refresh would copy into the bundle that everybody may read".to_owned(),
+        instead: "take the key out of that file first; the key is to be replaced if it was ever copied".to_owned(),
+    })
+}
+
+/// The certificates of one part of a store, each with a place.
+fn part(store: &Store, role: Role) -> Vec<(Certificate, TreePath)> {
+    let place = |a: &Anchor| a.origins.iter().find(|o| o.role == role).map(|o| (a.certificate.clone(), o.path.clone()));
+    store.anchors().iter().filter_map(place).collect()
 }
 
 /// Adds a step; a second edit of one path becomes one with the first one's precondition.

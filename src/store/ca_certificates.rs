@@ -80,7 +80,9 @@ pub fn family(tree: &dyn Tree) -> Option<Family> {
         _ => {}
     }
     let names = tree.resolve(&TreePath::new(&layout.etc)).ok().and_then(|r| tree.list_nofollow(&r.path).ok());
-    if names.iter().flat_map(|names| names.iter()).any(|(name, _)| name.starts_with(b"ca-cert-")) || tree.exists(&"/etc/alpine-release".into()) {
+    if names.iter().flat_map(|names| names.iter()).any(|(name, _)| name.starts_with(b"ca-cert-"))
+        || tree.exists(&"/etc/alpine-release".into())
+    {
         return Some(Family::Alpine);
     }
     let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(|path| text(tree, path)).unwrap_or_default();

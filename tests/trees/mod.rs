@@ -55,8 +55,3 @@ pub fn apply(tree: &dyn TreeMut, steps: &[Step]) {
         }
     }
 }
-
-/// The name of a file or link's path, as text.
-pub fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}

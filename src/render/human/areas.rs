@@ -2,8 +2,8 @@
 
 use super::{Style, plural, state};
 use crate::{
-    check::ClientVerdict,
-    facts::Store,
+    check::{ClientVerdict, of_endpoint},
+    facts::{Protocol, Store},
     finding::{Finding, Severity},
     path::Verdict,
     report::Report,
@@ -39,7 +39,13 @@ pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
         let target = &endpoint.target.text;
         let (severity, text) = match &endpoint.outcome {
             Err(_) => (Some(Severity::Error), "no certificate seen".to_owned()),
-            Ok(_) => refusals(report.verdicts.iter().filter(|v| v.endpoint == index)),
+            Ok(presented) => {
+                let (severity, text) = refusals(of_endpoint(&report.verdicts, index).iter());
+                match presented.protocol.filter(|p| *p <= Protocol::Tls11) {
+                    Some(protocol) => (Some(Severity::Error), format!("{} only; the chain alone: {text}", protocol.name())),
+                    None => (severity, text),
+                }
+            }
         };
         rows.push((severity, target.clone(), String::new(), text));
     }

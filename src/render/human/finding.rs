@@ -18,13 +18,14 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
             order.push(index);
         }
     }
-    let mut folded = Vec::new();
+    let (mut folded, mut elsewhere) = (Vec::new(), 0);
     // Who asked about a target, or for a patch, is not told of clutter that has nothing to do with it.
     let asked_for_all = report.command == "scan" || report.verbosity > 0;
     for index in order {
         let Some(finding) = report.findings.get(index) else { continue };
         let is_cause = causes.contains(&index);
-        if finding.severity == Severity::Note && finding.targets.is_empty() && !asked_for_all {
+        if finding.severity < Severity::Error && finding.targets.is_empty() && !asked_for_all {
+            elsewhere += 1;
             continue;
         }
         if !is_cause && report.verbosity < 1 && is_told_by_a_cause(finding, report) {
@@ -41,6 +42,12 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         let head = format!("note[{}]", finding.code);
         out.push_str(&format!("{}: {}\n", style.severity(Severity::Note, &head), finding.message));
     }
+    if elsewhere > 0 {
+        let root = report.root.as_ref().map(|r| format!(" --root {r}")).unwrap_or_default();
+        let words =
+            format!("{} about the stores, not about this: certdoctor scan{root}", super::plural(elsewhere, "more finding"));
+        out.push_str(&format!("\n{}\n", style.dim(&words)));
+    }
     if folded.len() > 5 {
         out.push_str(&format!("{}\n", style.dim(&format!("      and {} more notes: -v shows them", folded.len() - 5))));
     }
@@ -48,7 +55,7 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
 
 /// Whether a cause speaks of the same certificate at the same targets already: the expired anchor as such, beside the refusal that it
 /// leads to.
-fn is_told_by_a_cause(finding: &Finding, report: &Report) -> bool {
+pub(super) fn is_told_by_a_cause(finding: &Finding, report: &Report) -> bool {
     let certificates = |f: &Finding| f.evidence.iter().filter_map(|e| e.fingerprint).collect::<BTreeSet<_>>();
     let mut causes = report.causes.iter().flatten().filter_map(|i| report.findings.get(*i));
     finding.harm.is_some()

@@ -1,7 +1,12 @@
 //! The clients: what each says about each target, and why.
 
 use super::Style;
-use crate::{check::ClientVerdict, path::Verdict, report::Report};
+use crate::{
+    check::{ClientVerdict, of_endpoint},
+    facts::Protocol,
+    path::Verdict,
+    report::Report,
+};
 
 /// Writes the table of each target.
 pub(super) fn all(out: &mut String, report: &Report, style: Style) {
@@ -9,14 +14,19 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         return;
     }
     for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
-        let verdicts: Vec<&ClientVerdict> = report.verdicts.iter().filter(|v| v.endpoint == index).collect();
+        let verdicts: Vec<&ClientVerdict> = of_endpoint(&report.verdicts, index).iter().collect();
         if verdicts.is_empty() {
             continue;
         }
-        out.push_str(&format!(
-            "\n{}\n",
-            style.bold(&format!("what clients with the stores of this host say about {}", endpoint.target))
-        ));
+        let stores = match (&report.facts.given, &report.root) {
+            (Some(_), _) => "the given CA file".to_owned(),
+            (None, Some(root)) => format!("the stores of {root}"),
+            (None, None) => "the stores of this host".to_owned(),
+        };
+        let old = endpoint.outcome.as_ref().is_ok_and(|p| p.protocol.is_some_and(|p| p <= Protocol::Tls11));
+        let but = if old { " (its chain; what they say about its protocol is another matter)" } else { "" };
+        let heading = format!("what clients with {stores} say about {}{but}", endpoint.target);
+        out.push_str(&format!("\n{}\n", style.bold(&heading)));
         // Clients that say the same share a line; a refusal is shown before consent, consent before silence.
         let mut rows: Vec<(u8, String, Vec<String>)> = Vec::new();
         for verdict in verdicts {

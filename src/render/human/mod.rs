@@ -25,7 +25,7 @@ pub fn render(report: &Report, color: bool) -> String {
     }
     out.push_str(&verdict(report, style));
     out.push('\n');
-    out
+    style.safe(&out)
 }
 
 fn body(out: &mut String, report: &Report, style: Style) {
@@ -63,6 +63,8 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
         let text = match (&one.trusted, one.text.is_empty()) {
             (Some(true), true) => "accepts",
             (Some(false), true) => "refuses",
+            // What a client says after a good handshake is about something else: an empty reply, a protocol that is not HTTP.
+            (Some(true), false) if one.verifier == Verifier::Program => "accepts",
             _ => &one.text,
         };
         out.push_str(&format!("{mark} {by:<6}  {:<24}  {text}\n", one.client));
@@ -71,7 +73,9 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
 
 /// The last line: the answer, counts, what was not checked, and the next command.
 fn verdict(report: &Report, style: Style) -> String {
-    let count = |severity| report.findings.iter().filter(|f| f.severity == severity).count();
+    // What a cause tells already is not counted twice.
+    let counted = |f: &&crate::finding::Finding| report.verbosity > 0 || !finding::is_told_by_a_cause(f, report);
+    let count = |severity| report.findings.iter().filter(counted).filter(|f| f.severity == severity).count();
     let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
     let mut parts: Vec<String> = Vec::new();
     for (n, word) in [(errors, "error"), (warnings, "warning"), (notes, "note")] {
@@ -79,14 +83,20 @@ fn verdict(report: &Report, style: Style) -> String {
             parts.push(plural(n, word));
         }
     }
-    let mut line = match parts.is_empty() {
-        true => "nothing to complain about".to_owned(),
-        false => parts.join(", "),
+    let mut line = match (parts.is_empty(), report.is_refused()) {
+        (true, false) => "nothing to complain about".to_owned(),
+        (true, true) => "refused, for a reason that no finding explains".to_owned(),
+        (false, _) => parts.join(", "),
     };
     let anchors: usize = report.facts.stores.iter().map(|s| s.anchors().len()).sum();
     let mut looked = Vec::new();
     if !report.facts.stores.is_empty() {
         looked.push(format!("{} ({})", plural(report.facts.stores.len(), "store"), plural(anchors, "root")));
+    }
+    if let Some(given) = &report.facts.given {
+        let held = given.file.iter().map(|f| f.certificates().count()).sum::<usize>()
+            + given.directories.iter().map(|d| d.reachable().len()).sum::<usize>();
+        looked.push(format!("what was given ({})", plural(held, "root")));
     }
     if !report.facts.endpoints.is_empty() {
         looked.push(plural(report.facts.endpoints.len(), "target"));
@@ -97,7 +107,7 @@ fn verdict(report: &Report, style: Style) -> String {
     if report.facts.clock.injected {
         line.push_str(&format!(", as of {}", report.at));
     }
-    let mut line = if errors > 0 {
+    let mut line = if errors > 0 || report.is_refused() {
         style.bad(&line)
     } else if warnings > 0 {
         style.warn(&line)
@@ -127,9 +137,14 @@ fn answer(report: &Report) -> Option<&'static str> {
         "verify" => Some("not verified"),
         "fix" => match (&report.applied, &report.plan) {
             (Some(applied), _) if applied.rolled_back.is_some() => Some("rolled back, nothing is changed"),
-            (Some(applied), _) if applied.changed.is_empty() => Some("nothing to do"),
+            (_, Some(plan)) if plan.steps.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) => {
+                Some("not fixed")
+            }
+            (Some(applied), _) if applied.changed.is_empty() && !report.is_refused() => Some("nothing to do"),
+            (Some(applied), _) if !applied.refreshed => Some("written, not refreshed yet"),
             (Some(_), _) if report.is_refused() || report.has_failures() => Some("applied, but not well yet"),
             (Some(_), _) => Some("fixed"),
+            (_, Some(plan)) if plan.steps.is_empty() && report.is_refused() => Some("can't be fixed in a store"),
             (None, Some(plan)) if plan.steps.is_empty() => Some("nothing to do"),
             (None, _) => Some("planned, nothing is changed"),
         },
@@ -144,13 +159,17 @@ fn next(report: &Report) -> Option<String> {
         "fix" => match (&report.applied, &report.plan) {
             (None, Some(plan)) if !plan.steps.is_empty() => Some("the same with --apply".into()),
             (Some(applied), _) if applied.rolled_back.is_none() => {
-                applied.backup.as_ref().map(|id| format!("certdoctor undo {id}{root} takes it back"))
+                applied.backup.as_ref().map(|id| format!("certdoctor undo {id}{root}{} takes it back", applied.undo))
             }
+            (_, Some(plan)) if plan.steps.is_empty() => report.causes.iter().flatten().find_map(|i| {
+                let remedy = report.findings.get(*i)?.remedies.first()?;
+                Some(remedy.command.clone().unwrap_or_else(|| remedy.text.clone()))
+            }),
             _ => None,
         },
         "inspect" if report.is_refused() => {
             let target = report.facts.endpoints.first()?;
-            target.outcome.is_ok().then(|| format!("certdoctor diagnose {}{root}", target.target))
+            target.outcome.is_ok().then(|| format!("certdoctor diagnose {}{}", target.target, report.options))
         }
         "verify"
             if report.verified.iter().any(|v| v.trusted == Some(true))
@@ -160,7 +179,7 @@ fn next(report: &Report) -> Option<String> {
         }
         "verify" => {
             let target = report.facts.endpoints.first()?;
-            Some(format!("certdoctor diagnose {}{root}", target.target))
+            Some(format!("certdoctor diagnose {}{}", target.target, report.options))
         }
         _ => report
             .causes
@@ -168,7 +187,7 @@ fn next(report: &Report) -> Option<String> {
             .flatten()
             .filter_map(|i| report.findings.get(*i))
             .chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
-            .find_map(|f| f.remedies.iter().find_map(|r| r.command.clone())),
+            .find_map(|f| f.remedies.first().and_then(|r| r.command.clone())),
     }
 }
 
