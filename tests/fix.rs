@@ -8,7 +8,7 @@ use certdoctor::{
     base::At,
     facts::Store,
     host::{Tree, dir::DirTree},
-    plan::{self, ApplyOptions, Options, Plan, Request, Wanted, apply, compare, diff, solve},
+    plan::{self, ApplyOptions, Expectation, Options, Plan, Request, Wanted, apply, compare, diff, solve},
     store,
     x509::Certificate,
 };
@@ -87,4 +87,36 @@ fn every_expired_anchor_of_real_trees_goes_and_comes_back() {
         plan::undo(&tree, &options.backup_directory, &plan.id, &options.lock, false).expect("undone");
         assert_eq!(listing(dir.path()), was, "{name}");
     }
+}
+
+/// An anchor that only one output has lost is lost to whoever reads that one.
+#[test]
+fn each_output_must_show_what_stays() {
+    let dir = common::tree("debian-12");
+    let tree = DirTree::new(dir.path()).expect("a tree");
+    let expectation = Expectation::of(&load(&tree));
+    assert_eq!(expectation.check(&load(&tree), &[]), Ok(()));
+    let certs = dir.path().join("etc/ssl/certs");
+    let lost = || {
+        let deviations = expectation.check(&load(&tree), &[]).expect_err("something is lost");
+        deviations.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+
+    fs::remove_file(certs.join("4042bcee.0")).expect("removed");
+    assert_eq!(lost(), ["/etc/ssl/certs lost ISRG Root X1 (96bcec06264976f3), which was to stay"]);
+    fs::remove_file(certs.join("ISRG_Root_X1.pem")).expect("removed");
+    assert_eq!(lost(), ["/etc/ssl/certs lost ISRG Root X1 (96bcec06264976f3), which was to stay"]);
+
+    // One for another: the count is right.
+    let bundle = fs::read_to_string(certs.join("ca-certificates.crt")).expect("read");
+    let source = |name: &str| fs::read_to_string(dir.path().join("usr/share/ca-certificates/mozilla").join(name)).expect("read");
+    let swapped = bundle.replace(&source("ISRG_Root_X1.crt"), &source("ISRG_Root_X2.crt"));
+    fs::write(certs.join("ca-certificates.crt"), swapped).expect("written");
+    assert_eq!(
+        lost(),
+        [
+            "/etc/ssl/certs lost ISRG Root X1 (96bcec06264976f3), which was to stay",
+            "/etc/ssl/certs/ca-certificates.crt lost ISRG Root X1 (96bcec06264976f3), which was to stay"
+        ]
+    );
 }

@@ -7,6 +7,8 @@ mod common;
 mod debian;
 #[path = "live/host.rs"]
 mod host;
+#[path = "live/odd.rs"]
+mod odd;
 #[path = "live/pki.rs"]
 mod pki;
 #[path = "live/target.rs"]

@@ -12,7 +12,7 @@ use crate::{
     host::{on_this_host, processes},
     judge::{self, Judgement},
     path::Verdict,
-    plan::{self, ApplyOptions, Plan, Wanted},
+    plan::{self, ApplyOptions, Backup, Plan, Wanted},
     render::words,
     report::{AppliedReport, Holder, PlanReport, Report, Verification},
     store,
@@ -31,7 +31,9 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         }
     }
     let judgement = session.judge(&facts, WITHIN)?;
-    let (wanted, mut unknown) = wanted(&facts, &judgement, args)?;
+    // What an earlier fix took out is no typing error; a backup that can't be read tells nothing.
+    let past = plan::list(&session.tree, &options(session, args)?.backup_directory).unwrap_or_default();
+    let (wanted, mut unknown) = wanted(&facts, &judgement, args, &past)?;
     unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
         let end = w.certificate.validity().not_after.map_or("ever".to_owned(), |end| end.to_string());
         format!("{} is valid until {end}: clients will refuse what chains to it alone", w.certificate.label())
@@ -65,6 +67,15 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         return Ok(session.finish(&report, status));
     }
     apply(session, args, &targets, (facts, judgement), &plan, shown)
+}
+
+fn options(session: &Session<'_>, args: &FixArgs) -> Result<ApplyOptions, Failure> {
+    let mut options = ApplyOptions::new(session.machine.now, session.global.root.is_none());
+    options.no_refresh = args.no_refresh;
+    if let Some(dir) = &args.backup_dir {
+        options.backup_directory = backup_directory(session, dir)?;
+    }
+    Ok(options)
 }
 
 /// The findings of a look before, and the state after.
@@ -101,11 +112,7 @@ fn apply(
         )));
     }
     let live = session.global.root.is_none();
-    let mut options = ApplyOptions::new(session.machine.now, live);
-    options.no_refresh = args.no_refresh;
-    if let Some(dir) = &args.backup_dir {
-        options.backup_directory = backup_directory(session, dir)?;
-    }
+    let options = options(session, args)?;
     let mut unrefreshed = false;
     let exec = live.then_some(session.machine.exec);
     let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
@@ -123,8 +130,12 @@ fn apply(
         changed: summary(plan, args.no_refresh),
         refresh: applied.runs.first().map(|run| {
             let status = run.status.map_or("ended by a signal".to_owned(), |s| format!("exit status {s}"));
-            let last = run.output.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no output");
-            format!("{} ({status}): {last}", run.argv.join(" "))
+            let said = format!("{} ({status})", run.argv.join(" "));
+            // Debian's tool warns of its own bundle each time: its words matter when it complains.
+            match run.output.lines().rev().find(|l| !l.trim().is_empty()) {
+                Some(last) if run.status != Some(0) => format!("{said}: {last}"),
+                _ => said,
+            }
         }),
         rolled_back: None,
         refreshed: true,
@@ -203,7 +214,7 @@ fn look_again(
 ///
 /// # Errors
 /// A name that no store knows, where every anchor that ever was selected is still known.
-fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
+fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs, past: &[Backup]) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut want = |certificate: &crate::x509::Certificate, code: &'static str, store: Option<&'static str>| match wanted
         .iter_mut()
@@ -233,7 +244,7 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<W
                 want(&anchor.certificate, code, None);
             }
             if before == 0 {
-                if !may_be_gone(facts, name) {
+                if !may_be_gone(facts, past, name) {
                     return Err(Failure(format!(
                         "no store knows an anchor called `{name}`; certdoctor scan --format json lists them all"
                     )));
@@ -262,9 +273,9 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<W
     Ok((wanted, unknown))
 }
 
-/// Whether an anchor of this name may have been taken out before: it is a source that is not selected, or a store was seen that forgets
-/// what is cut out of it. A whole SHA-256 is no typing error.
-fn may_be_gone(facts: &Facts, name: &str) -> bool {
+/// Whether an anchor of this name may have been taken out before: it is a source that is not selected, an earlier fix tells of it, or a
+/// store was seen that forgets what is cut out of it. A whole SHA-256 is no typing error.
+fn may_be_gone(facts: &Facts, past: &[Backup], name: &str) -> bool {
     let print = Fingerprint::parse(name);
     let is_source = |source: &crate::facts::Source| {
         source.file.certificates().any(|(_, certificate)| {
@@ -272,7 +283,8 @@ fn may_be_gone(facts: &Facts, name: &str) -> bool {
             is_called(&anchor, name)
         }) || file_is_called(&String::from_utf8_lossy(&source.name), name)
     };
-    print.is_some() || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
+    let is_told = |backup: &Backup| backup.summary.iter().any(|line| line.to_lowercase().contains(&name.to_lowercase()));
+    print.is_some() || past.iter().any(is_told) || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
 }
 
 /// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.

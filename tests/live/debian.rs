@@ -34,7 +34,7 @@ fn the_documented_way_from_diff_to_undo() {
     assert_eq!(host.listing().difference(&before), UNCHANGED);
     assert!(!host.exists("var/lib/certdoctor"), "a look leaves nothing behind");
 
-    host.certdoctor(&FIX).expect(0).says(&["done: deselect Baltimore", "update-ca-certificates (exit status 0)"]);
+    host.certdoctor(&FIX).expect(0).says(&["done: deselect Baltimore", "refresh: update-ca-certificates (exit status 0)\n"]);
     assert_eq!(host.listing().difference(&golden()), UNCHANGED);
     assert_eq!(states(&host), ["complete"]);
 
@@ -66,6 +66,21 @@ fn without_refresh_the_tool_does_the_rest() {
     assert_eq!(host.listing().0[bundle], Listing::base("debian").0[bundle]);
     host.sh("update-ca-certificates").expect(0);
     assert_eq!(host.listing().difference(&golden()), UNCHANGED);
+}
+
+#[test]
+fn backups_lie_where_they_are_wanted() {
+    let Some(host) = Host::debian() else { return };
+    let before = host.listing();
+    for directory in ["/usr/local/backups", "backups"] {
+        let script = |command: &str| format!("cd /usr/local; certdoctor {command} --backup-dir {directory}");
+        host.sh(&script(&format!("fix --anchor '{BALTIMORE}' --apply"))).expect(0);
+        assert!(host.exists("usr/local/backups") && !host.exists("var/lib/certdoctor"));
+        host.certdoctor(&["undo"]).expect(2).says(&["nothing to undo"]);
+        host.sh(&script("undo --list")).expect(0).says(&["complete", "deselect Baltimore"]);
+        host.sh(&script("undo")).expect(0);
+        assert_eq!(host.listing().difference(&before), UNCHANGED);
+    }
 }
 
 /// Containers mount single files: no other file can be renamed over such a one.

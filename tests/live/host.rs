@@ -31,11 +31,12 @@ const ETC: [&str; 12] = [
 ];
 
 /// The copies and where they are mounted. Directories, so that files in them can be replaced by renaming, as on any host.
-const MOUNTS: [(&str, &str); 5] = [
+const MOUNTS: [(&str, &str); 6] = [
     ("etc", "/etc"),
     ("usr/share/ca-certificates", "/usr/share/ca-certificates"),
     ("usr/local", "/usr/local"),
     ("var/lib", "/var/lib"),
+    ("var/log", "/var/log"),
     ("run", "/run"),
 ];
 
@@ -80,7 +81,7 @@ impl Host {
         let directory = tempfile::tempdir().expect("a temporary folder");
         let tree = directory.path().join("tree");
         fs::rename(common::tree("debian-12").keep(), &tree).expect("renamed");
-        for needed in ["usr/local/sbin", "var/lib", "run/lock", "../tmp"] {
+        for needed in ["usr/local/sbin", "var/lib", "var/log", "run/lock", "../tmp"] {
             fs::create_dir_all(tree.join(needed)).expect("a folder");
         }
         fs::write(directory.path().join("certdoctor"), "").expect("a place for the program");
@@ -195,7 +196,7 @@ pub fn may_mount() -> bool {
 
 /// What of this host itself must stay as it is.
 fn own() -> Listing {
-    let scope: Vec<&str> = SCOPE.iter().copied().chain(["/run/lock/certdoctor.lock", "/var/lib/certdoctor"]).collect();
+    let scope: Vec<&str> = SCOPE.iter().copied().chain(["/var/lib/certdoctor"]).collect();
     Listing::of(Path::new("/"), &scope)
 }
 
