@@ -143,6 +143,9 @@ impl Court<'_> {
     }
 
     fn paths(&self) -> Vec<Vec<Attempt>> {
+        if self.facts.endpoints.is_empty() {
+            return Vec::new();
+        }
         let anchors = self.union();
         self.facts
             .endpoints

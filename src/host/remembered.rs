@@ -1,6 +1,6 @@
 //! A tree with a memory, for looks at one state of it by several who ask for the same things.
 //!
-//! Absent on purpose: contents of files. Whoever reads one keeps what it needs.
+//! Contents of files are kept for plans only, which read the same ones many times; whoever loads a store keeps what it needs.
 
 use std::{
     collections::BTreeMap,
@@ -15,19 +15,29 @@ use crate::base::TreePath;
 pub struct Remembered<'a> {
     tree: &'a dyn Tree,
     memory: Mutex<Memory>,
+    /// Whether nodes and contents are kept too.
+    whole: bool,
 }
 
 #[derive(Default)]
 struct Memory {
     resolved: BTreeMap<TreePath, Resolved>,
     listed: BTreeMap<TreePath, Listing>,
+    nodes: BTreeMap<TreePath, Option<Node>>,
+    contents: BTreeMap<TreePath, (Vec<u8>, Node)>,
 }
 
 impl<'a> Remembered<'a> {
     /// Looks at `tree` and remembers.
     #[must_use]
     pub fn new(tree: &'a dyn Tree) -> Self {
-        Remembered { tree, memory: Mutex::default() }
+        Remembered { tree, memory: Mutex::default(), whole: false }
+    }
+
+    /// Looks at `tree` and remembers contents of files too.
+    #[must_use]
+    pub fn whole(tree: &'a dyn Tree) -> Self {
+        Remembered { whole: true, ..Remembered::new(tree) }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
@@ -37,11 +47,25 @@ impl<'a> Remembered<'a> {
 
 impl Tree for Remembered<'_> {
     fn node_nofollow(&self, path: &TreePath) -> io::Result<Option<Node>> {
-        self.tree.node_nofollow(path)
+        if let Some(known) = self.with(|m| m.nodes.get(path).cloned()) {
+            return Ok(known);
+        }
+        let node = self.tree.node_nofollow(path)?;
+        if self.whole {
+            self.with(|m| m.nodes.insert(path.clone(), node.clone()));
+        }
+        Ok(node)
     }
 
     fn read_nofollow(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
-        self.tree.read_nofollow(path, limit)
+        if let Some(known) = self.with(|m| m.contents.get(path).filter(|(bytes, _)| bytes.len() as u64 <= limit).cloned()) {
+            return Ok(known);
+        }
+        let read = self.tree.read_nofollow(path, limit)?;
+        if self.whole {
+            self.with(|m| m.contents.insert(path.clone(), read.clone()));
+        }
+        Ok(read)
     }
 
     fn names_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
@@ -66,7 +90,7 @@ impl Tree for Remembered<'_> {
     }
 
     fn read_listed(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
-        self.tree.read_listed(path, limit)
+        if self.whole { self.read_nofollow(path, limit) } else { self.tree.read_listed(path, limit) }
     }
 
     fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
@@ -91,12 +115,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("f"), "x").expect("written");
         let tree = DirTree::new(dir.path()).expect("a tree");
-        let remembered = Remembered::new(&tree);
+        let (remembered, whole) = (Remembered::new(&tree), Remembered::whole(&tree));
         let (root, file) = (TreePath::root(), TreePath::from("/f"));
+        let read = whole.read_nofollow(&file, 9).expect("read");
         let first = (remembered.names_nofollow(&root).expect("listed"), remembered.resolve(&file).expect("resolved"));
         assert_eq!(first, (tree.names_nofollow(&root).expect("listed"), tree.resolve(&file).expect("resolved")));
         fs::remove_file(dir.path().join("f")).expect("removed");
         assert_eq!(first, (remembered.names_nofollow(&root).expect("listed"), remembered.resolve(&file).expect("resolved")));
         assert!(!tree.exists(&file) && remembered.exists(&file));
+        assert!(remembered.read_nofollow(&file, 9).is_err());
+        assert_eq!(whole.read_nofollow(&file, 9).expect("kept"), read);
+        assert!(whole.read_nofollow(&file, 0).is_err());
     }
 }

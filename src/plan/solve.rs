@@ -8,7 +8,7 @@ use crate::{
     base::{At, Fingerprint, TreePath},
     edit::{Applicability, Edit, Step},
     facts::{Anchor, Content, Origin, Role, SourceOwner, Store},
-    host::{Tree, overlay::Overlay},
+    host::{Remembered, Tree, overlay::Overlay},
     store::{Distrust, Kind},
     x509::Certificate,
 };
@@ -56,6 +56,9 @@ pub struct Options {
 /// Plans. What can't be had without harm is refused for that anchor or that store, and the rest is planned without it.
 #[must_use]
 pub fn solve(request: &Request<'_>) -> Plan {
+    // One look for all rounds: what changes meanwhile fails the steps' preconditions.
+    let tree = Remembered::whole(request.tree);
+    let request = &Request { tree: &tree, options: request.options.clone(), ..*request };
     let mut barred: Vec<Barred> = Vec::new();
     loop {
         let mut plan = Plan { id: identifier(request.at), ..Plan::default() };

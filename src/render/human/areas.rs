@@ -2,7 +2,7 @@
 
 use super::{Style, plural, state};
 use crate::{
-    check::ClientVerdict,
+    check::{ClientVerdict, of_endpoint},
     facts::{Protocol, Store},
     finding::{Finding, Severity},
     path::Verdict,
@@ -40,7 +40,7 @@ pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
         let (severity, text) = match &endpoint.outcome {
             Err(_) => (Some(Severity::Error), "no certificate seen".to_owned()),
             Ok(presented) => {
-                let (severity, text) = refusals(report.verdicts.iter().filter(|v| v.endpoint == index));
+                let (severity, text) = refusals(of_endpoint(&report.verdicts, index).iter());
                 match presented.protocol.filter(|p| *p <= Protocol::Tls11) {
                     Some(protocol) => (Some(Severity::Error), format!("{} only; the chain alone: {text}", protocol.name())),
                     None => (severity, text),

@@ -1,7 +1,12 @@
 //! The clients: what each says about each target, and why.
 
 use super::Style;
-use crate::{check::ClientVerdict, facts::Protocol, path::Verdict, report::Report};
+use crate::{
+    check::{ClientVerdict, of_endpoint},
+    facts::Protocol,
+    path::Verdict,
+    report::Report,
+};
 
 /// Writes the table of each target.
 pub(super) fn all(out: &mut String, report: &Report, style: Style) {
@@ -9,7 +14,7 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         return;
     }
     for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
-        let verdicts: Vec<&ClientVerdict> = report.verdicts.iter().filter(|v| v.endpoint == index).collect();
+        let verdicts: Vec<&ClientVerdict> = of_endpoint(&report.verdicts, index).iter().collect();
         if verdicts.is_empty() {
             continue;
         }
