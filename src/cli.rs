@@ -252,6 +252,14 @@ pub struct Connection {
     pub tls1_3: bool,
 }
 
+impl Connection {
+    /// The name that `--verify-hostname` gives, if it gives one.
+    #[must_use]
+    pub fn named(&self) -> Option<String> {
+        self.verify_hostname.clone().filter(|name| name != "none")
+    }
+}
+
 /// Flags of `fix`.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Fix")]
@@ -271,7 +279,7 @@ pub struct FixArgs {
     /// Edit the sources only; leave bundle and links to the next refresh
     #[arg(long)]
     pub no_refresh: bool,
-    /// Where to keep the backup
+    /// Where to keep the backup; inside the tree of --root, when that is given [default: /var/lib/certdoctor/backup]
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
     /// List the processes that still hold the old store

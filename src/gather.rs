@@ -61,7 +61,7 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
     // With --CAfile or --CApath no client reads the host's stores, and no variable leads it elsewhere.
     let stores: Vec<Store> = match given {
         Some(_) => Vec::new(),
-        None => store::ALL.iter().filter_map(|kind| (kind.load)(sources.tree)).collect(),
+        None => store::load_all(sources.tree),
     };
     let environment = if request.live && given.is_none() { environment(sources) } else { Environment::default() };
     let endpoints = in_order(request.targets, request.jobs, |target| Endpoint {

@@ -56,7 +56,14 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
     let mut verdicts = court.verdicts();
     let paths = court.paths();
     court.would_help(&mut verdicts);
-    let case = Case { facts, at: inquiry.at, within: inquiry.within, verdicts: &verdicts, paths: &paths };
+    let case = Case {
+        facts,
+        at: inquiry.at,
+        within: inquiry.within,
+        verdicts: &verdicts,
+        paths: &paths,
+        union: check::Union::default(),
+    };
     let (mut findings, broken) = check::run_all(&case);
     for finding in &mut findings {
         if let Some((_, severity)) =
@@ -72,7 +79,9 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
 }
 
 fn readings(facts: &Facts, inquiry: &Inquiry) -> Vec<Reading> {
-    inquiry.clients.iter().map(|client| client.reads(facts)).collect()
+    // Without an endpoint there is nobody to judge.
+    let clients = if facts.endpoints.is_empty() { &[] } else { &inquiry.clients[..] };
+    clients.iter().map(|client| client.reads(facts)).collect()
 }
 
 /// One sitting: the facts, the clients and what they read, and the signatures already checked.
@@ -153,7 +162,7 @@ impl Court<'_> {
         let mut seen = BTreeSet::new();
         let mut anchors = Anchors::default();
         let mut add = |certificate: &Certificate| {
-            if seen.insert(certificate.fingerprint()) {
+            if seen.insert(certificate.clone()) {
                 anchors.file.push(certificate.clone());
             }
         };
@@ -278,7 +287,7 @@ impl Court<'_> {
         if self.facts.endpoints[endpoint].outcome.is_err() {
             return findings.iter().position(|f| concerns(f) && f.code.starts_with("CD1"));
         }
-        if verdicts.iter().filter(|v| v.endpoint == endpoint).all(|v| trusted(&v.verdict) != Some(false)) {
+        if check::of_endpoint(verdicts, endpoint).iter().all(|v| trusted(&v.verdict) != Some(false)) {
             return None;
         }
         CAUSES.iter().find_map(|code| findings.iter().position(|f| f.code == *code && concerns(f)))

@@ -20,6 +20,8 @@ pub struct Report {
     pub request: Vec<(&'static str, Vec<String>)>,
     /// The root that was looked at, when it was not this host's.
     pub root: Option<String>,
+    /// Options of this run that a command about the same target needs to mean the same, with a blank before each.
+    pub options: String,
     /// What was gathered.
     pub facts: Facts,
     /// What each client says about each endpoint.
@@ -74,6 +76,10 @@ pub struct AppliedReport {
     pub refresh: Option<String>,
     /// Why the change was taken back; `None` when it holds.
     pub rolled_back: Option<String>,
+    /// Whether bundle and links follow the sources already; false after `--no-refresh`.
+    pub refreshed: bool,
+    /// Options that `undo` needs to find the backup, with a blank before each.
+    pub undo: String,
 }
 
 /// Who made a verifying handshake.

@@ -1,6 +1,9 @@
 //! SHA-256 of some bytes: how certificates and files are told apart.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use ring::digest;
 use serde::{Serialize, Serializer};
@@ -40,9 +43,48 @@ impl Fingerprint {
     }
 }
 
+/// The SHA-256 of a file's content, computed when it is asked for: of the hundreds of files of a store few are ever named by it.
+/// Equality is equality of the content.
+#[derive(Clone)]
+pub struct ContentDigest(Arc<(Vec<u8>, OnceLock<Fingerprint>)>);
+
+impl ContentDigest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: Vec<u8>) -> Self {
+        ContentDigest(Arc::new((bytes, OnceLock::new())))
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn get(&self) -> Fingerprint {
+        let (bytes, digest) = &*self.0;
+        *digest.get_or_init(|| Fingerprint::of(bytes))
+    }
+}
+
+impl PartialEq for ContentDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.0 == other.0.0
+    }
+}
+
+impl Eq for ContentDigest {}
+
+impl fmt::Debug for ContentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.get(), f)
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -61,6 +103,13 @@ impl Serialize for Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_content_has_the_digest_of_its_bytes() {
+        let digest = ContentDigest::of(b"x".to_vec());
+        assert_eq!(digest.get(), Fingerprint::of(b"x"));
+        assert!(digest == ContentDigest::of(b"x".to_vec()) && digest != ContentDigest::of(b"y".to_vec()));
+    }
 
     #[test]
     fn round_trips() {

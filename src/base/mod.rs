@@ -8,6 +8,6 @@ mod limits;
 mod tree_path;
 
 pub use at::{At, AtError};
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{ContentDigest, Fingerprint};
 pub use limits::Limits;
 pub use tree_path::TreePath;

@@ -27,6 +27,9 @@ impl TreePath {
     #[must_use]
     pub fn join(&self, more: impl AsRef<[u8]>) -> Self {
         let more = more.as_ref();
+        if !matches!(more, b"" | b"." | b"..") && memchr::memchr(b'/', more).is_none() {
+            return self.below(more);
+        }
         let mut out = if more.first() == Some(&b'/') { Vec::new() } else { self.0.clone() };
         if out == b"/" {
             out.clear();
@@ -53,13 +56,24 @@ impl TreePath {
     /// The directory that holds this path; the root holds itself.
     #[must_use]
     pub fn parent(&self) -> Self {
-        self.join("..")
+        let end = memchr::memrchr(b'/', &self.0).unwrap_or(0).max(1);
+        TreePath(self.0[..end].to_vec())
+    }
+
+    /// This path and one name below it.
+    fn below(&self, name: &[u8]) -> Self {
+        let above = if self.0 == b"/" { &b""[..] } else { &self.0 };
+        let mut out = Vec::with_capacity(above.len() + 1 + name.len());
+        out.extend_from_slice(above);
+        out.push(b'/');
+        out.extend_from_slice(name);
+        TreePath(out)
     }
 
     /// The last component; empty for the root.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
+        memchr::memrchr(b'/', &self.0).map_or(&self.0, |slash| &self.0[slash + 1..])
     }
 
     /// The components, from the root down.
@@ -88,6 +102,10 @@ impl From<&str> for TreePath {
 
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |text: &&str| !text.bytes().any(|b| b.is_ascii_control()) && text.is_ascii();
+        if let Some(text) = std::str::from_utf8(&self.0).ok().filter(is_plain) {
+            return f.write_str(text);
+        }
         // Control bytes in a name must not reach a terminal.
         for c in String::from_utf8_lossy(&self.0).chars() {
             if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }

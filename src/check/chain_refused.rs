@@ -34,6 +34,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let Verdict::Untrusted { path, errors } = &verdict.verdict else { continue };
             let Some(error) = errors.first().filter(|e| is_fault_of_the_chain(&e.rejection)) else { continue };
             let depth = error.depth.unwrap_or(0);
+            // CD211 tells of weak keys that were presented; the root's is left.
+            let is_presented = path.get(depth).is_some_and(|c| presented.certificates.contains(c));
+            if is_presented && matches!(error.rejection, Rejection::WeakKey { .. }) {
+                continue;
+            }
             let seen = (verdict.client.clone(), error.text.clone(), path.get(depth).cloned());
             faults.entry((depth, error.rejection.clone())).or_default().push(seen);
         }
@@ -69,15 +74,16 @@ fn is_fault_of_the_chain(rejection: &Rejection) -> bool {
         | Rejection::Other(_)
         | Rejection::PathTooLong { .. }
         | Rejection::PurposeMismatch(_)
-        | Rejection::UnsupportedSignature(_)
-        | Rejection::WeakKey { .. }
-        | Rejection::WeakSignature(_) => true,
+        | Rejection::WeakKey { .. } => true,
         Rejection::Expired { .. }
         | Rejection::HostMismatch { .. }
         | Rejection::IssuerMissing(_)
         | Rejection::NotYetValid { .. }
         | Rejection::SelfSignedLeaf
-        | Rejection::SelfSignedRootUntrusted => false,
+        | Rejection::SelfSignedRootUntrusted
+        // CD211 tells of weak signatures, and a root's own is never checked.
+        | Rejection::UnsupportedSignature(_)
+        | Rejection::WeakSignature(_) => false,
     }
 }
 

@@ -44,8 +44,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (index, endpoint, presented) in support::presented(case) {
         let mut groups: Vec<Dead<'_>> = Vec::new();
         for verdict in support::verdicts(case, index) {
-            let Some((certificate, anchor)) = support::dead(case, verdict, &trusted) else { continue };
-            let cross = dead_cross_sign(case, certificate, &presented.certificates, &trusted).is_some();
+            let Some((certificate, anchor)) = support::dead(case, verdict, trusted) else { continue };
+            let cross = dead_cross_sign(case, certificate, &presented.certificates, trusted).is_some();
             let is_anchor = anchor.is_some();
             if !is_anchor && !cross {
                 continue;

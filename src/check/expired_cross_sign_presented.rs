@@ -37,7 +37,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
         for (at, cross) in presented.certificates.iter().enumerate().skip(1) {
-            let Some((why, heir)) = dead_cross_sign(case, cross, &presented.certificates, &trusted) else { continue };
+            let Some((why, heir)) = dead_cross_sign(case, cross, &presented.certificates, trusted) else { continue };
             let target = &endpoint.target;
             let label = cross.label();
             let message =

@@ -90,7 +90,7 @@ pub(super) fn product(presented: &[Certificate]) -> Option<String> {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
-        let Some(end) = unknown_root::end(&presented.certificates, &trusted) else { continue };
+        let Some(end) = unknown_root::end(&presented.certificates, trusted) else { continue };
         let product = product(&presented.certificates);
         let signs = signs(case, &endpoint.target, presented);
         if !support::refused_or_unjudged(case, index) || product.is_none() && signs.len() < 2 {

@@ -26,7 +26,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let certificates = &presented.certificates;
         for (at, dead) in certificates.iter().enumerate().skip(1) {
             let is_root = support::is_self_signed(dead);
-            if is_root || !dead.is_expired(case.at) || dead_cross_sign(case, dead, certificates, &trusted).is_some() {
+            if is_root || !dead.is_expired(case.at) || dead_cross_sign(case, dead, certificates, trusted).is_some() {
                 continue;
             }
             let Some(end) = dead.validity().not_after else { continue };
@@ -34,7 +34,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let label = dead.label();
             let message = format!("{target} sends the intermediate {label}, which expired {}", case.at.relative(end));
             let mut finding = support::about(&CHECK, target, message);
-            let other = certificates.iter().chain(&trusted).find(|c| c.is_same_entity(dead) && !c.is_expired(case.at));
+            let other = certificates.iter().chain(trusted).find(|c| c.is_same_entity(dead) && !c.is_expired(case.at));
             let unused = !certificates.iter().any(|c| c != dead && support::issued(dead, c));
             if unused
                 || other.is_some() && !support::refusing_and_accepting(case, index).1.is_empty()

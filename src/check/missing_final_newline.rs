@@ -32,6 +32,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for (part, file) in support::files(store) {
             let glued = file.quirks.contains(&Quirk::JoinedBlocks);
             let open = file.quirks.contains(&Quirk::NoFinalNewline) && (part == "source" || !generated);
+            if !glued && !open {
+                continue;
+            }
             let shown = support::shell(&file.path.to_string());
             let split =
                 || format!("sed -i 's/-----END CERTIFICATE----------BEGIN/-----END CERTIFICATE-----\\n-----BEGIN/g' {shown}");
@@ -43,14 +46,12 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             } else if glued {
                 let message = format!("{} has two blocks on one line: it spoils every file that it is put into", file.path);
                 (message, Severity::Warning, support::repair(store, &file.path, between, Some(split()), false, &mended))
-            } else if open {
+            } else {
                 let message = format!("{} ends without a newline", file.path);
                 let text = "add the newline, before somebody appends to it";
                 let command = Some(format!("printf '\\n' >> {shown}"));
                 let intent = Intent::Repair(file.path.clone());
                 (message, Severity::Note, Remedy::new(intent, Applicability::Manual, text, command))
-            } else {
-                continue;
             };
             let mut finding = Finding::new(&CHECK, file.path.to_string(), message);
             finding.severity = severity;

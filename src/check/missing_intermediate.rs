@@ -6,7 +6,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, support};
+use super::{Case, interception, support};
 
 rule! {
     /// **What it means.** The server sends its own certificate without the intermediate that issued it, and no store here has it
@@ -30,7 +30,7 @@ const AIA: &str = "1.3.6.1.5.5.7.1.1";
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
-        if !missing(&presented.certificates, &trusted) {
+        if !missing(&presented.certificates, trusted) || interception::product(&presented.certificates).is_some() {
             continue;
         }
         let target = &endpoint.target;

@@ -6,13 +6,17 @@
 //!
 //! Absent on purpose: any reading of files, clocks or the environment, and any opinion of one check on another's findings.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
+};
 
 use crate::{
     base::At,
     facts::Facts,
     finding::{Finding, Severity},
     path::{Attempt, Verdict},
+    x509::Certificate,
 };
 
 /// Defines a file's `CHECK`; the doc comment becomes its rustdoc and its explanation.
@@ -121,10 +125,24 @@ pub struct Case<'a> {
     pub at: At,
     /// Days ahead in which an expiry is worth a word (`--within`).
     pub within: i64,
-    /// What each client says about each endpoint.
+    /// What each client says about each endpoint, in the order of the endpoints.
     pub verdicts: &'a [ClientVerdict],
     /// For each endpoint, every path that exists (against the union of the stores).
     pub paths: &'a [Vec<Attempt>],
+    /// What some client may trust, gathered at the first question.
+    pub union: Union,
+}
+
+/// Everything that some client of this host may trust; checks ask for it through their common support.
+#[derive(Debug, Default)]
+pub struct Union(OnceLock<Vec<Certificate>>);
+
+/// The verdicts about one endpoint: verdicts come endpoint after endpoint, and there may be thousands.
+#[must_use]
+pub fn of_endpoint(verdicts: &[ClientVerdict], endpoint: usize) -> &[ClientVerdict] {
+    let start = verdicts.partition_point(|v| v.endpoint < endpoint);
+    let len = verdicts[start..].partition_point(|v| v.endpoint == endpoint);
+    &verdicts[start..start + len]
 }
 
 /// What one client says about one endpoint.

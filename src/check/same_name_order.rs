@@ -72,9 +72,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 /// Whether OpenSSL takes two subjects for one: their canonical forms are equal. Those end in the same letter, which tells most apart
 /// without making them.
 fn same_name(one: &Certificate, other: &Certificate) -> bool {
-    let (one, other) = (one.subject(), other.subject());
     let last = |name: &Name| name.raw().iter().rev().find(|b| !matches!(b, 0 | b' ')).map(u8::to_ascii_lowercase);
-    one.raw() == other.raw() || last(one) == last(other) && one.canonical() == other.canonical()
+    one.subject().raw() == other.subject().raw()
+        || last(one.subject()) == last(other.subject()) && one.canonical_subject() == other.canonical_subject()
 }
 
 fn finding(store: &Store, dead: &Seen<'_>, alive: &Seen<'_>, whom: &str) -> Finding {

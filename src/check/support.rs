@@ -75,7 +75,11 @@ fn redirected<'a>(kind: &'static str, title: String, redirect: &Redirect) -> Pla
 }
 
 /// Everything that some client of this host may trust; with `--CAfile` or `--CApath` only what they name.
-pub(super) fn trusted(case: &Case<'_>) -> Vec<Certificate> {
+pub(super) fn trusted<'c>(case: &'c Case<'_>) -> &'c [Certificate] {
+    case.union.0.get_or_init(|| union(case))
+}
+
+fn union(case: &Case<'_>) -> Vec<Certificate> {
     fn held(redirect: &Redirect) -> impl Iterator<Item = &Certificate> {
         let linked = redirect.directories.iter().flat_map(|d| &d.entries).map(|e| &e.file);
         redirect.file.iter().chain(linked).flat_map(CertFile::certificates).map(|(_, c)| c)
@@ -89,13 +93,13 @@ pub(super) fn trusted(case: &Case<'_>) -> Vec<Certificate> {
         }
     };
     let mut seen = BTreeSet::new();
-    all.into_iter().filter(|c| seen.insert(c.fingerprint())).cloned().collect()
+    all.into_iter().filter(|c| seen.insert(*c)).cloned().collect()
 }
 
 /// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature
 /// is not looked at.
 pub(super) fn issued(issuer: &Certificate, child: &Certificate) -> bool {
-    if issuer.subject().raw() != child.issuer().raw() && issuer.subject().canonical() != child.issuer().canonical() {
+    if issuer.subject().raw() != child.issuer().raw() && issuer.canonical_subject() != child.canonical_issuer() {
         return false;
     }
     match (child.authority_key_id().and_then(|a| a.key_id.as_deref()), issuer.subject_key_id()) {
@@ -136,7 +140,7 @@ pub(super) fn failures<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Target,
 
 /// What the clients say about one endpoint.
 pub(super) fn verdicts<'a>(case: &Case<'a>, endpoint: usize) -> impl Iterator<Item = &'a ClientVerdict> + use<'a> {
-    case.verdicts.iter().filter(move |v| v.endpoint == endpoint)
+    crate::check::of_endpoint(case.verdicts, endpoint).iter()
 }
 
 /// The clients that refuse an endpoint, and those that accept it, by name.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    base::{At, Fingerprint, TreePath},
+    base::{At, ContentDigest, TreePath},
     client::Profile,
     facts::{
         CertFile, Clock, ConfLine, ConfLineKind, Configuration, ConnectFailure, Content, DirectoryEntry, Endpoint, Entry,
@@ -144,7 +144,14 @@ impl World {
     }
 
     pub(super) fn case(&self) -> Case<'_> {
-        Case { facts: &self.facts, at: self.at, within: 90, verdicts: &self.verdicts, paths: &self.paths }
+        Case {
+            facts: &self.facts,
+            at: self.at,
+            within: 90,
+            verdicts: &self.verdicts,
+            paths: &self.paths,
+            union: Default::default(),
+        }
     }
 
     /// What one check finds; each finding is held to the house's style.
@@ -226,7 +233,7 @@ pub(super) fn cert_file(path: &str, pem: &str) -> CertFile {
         path,
         links: Vec::new(),
         state: FileState::Read {
-            digest: Fingerprint::of(pem.as_bytes()),
+            digest: ContentDigest::of(pem.as_bytes().to_vec()),
             len: pem.len() as u64,
             mode: 0o644,
             modified: At(1_600_000_000),

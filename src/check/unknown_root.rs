@@ -46,9 +46,6 @@ pub(super) fn end<'c>(presented: &'c [Certificate], trusted: &[Certificate]) -> 
     if trusted.is_empty() || climb.iter().any(known) || climb.len() == 1 && support::is_self_signed(&presented[top]) {
         return None;
     }
-    if missing_intermediate::missing(presented, trusted) {
-        return None;
-    }
     let certificate = &presented[top];
     let root = support::is_self_signed(certificate).then_some(certificate);
     Some(End { top: (top, certificate), root, name: certificate.issuer().label() })
@@ -57,7 +54,10 @@ pub(super) fn end<'c>(presented: &'c [Certificate], trusted: &[Certificate]) -> 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
-        let Some(end) = end(&presented.certificates, &trusted) else { continue };
+        let Some(end) = end(&presented.certificates, trusted) else { continue };
+        if missing_intermediate::missing(&presented.certificates, trusted) {
+            continue;
+        }
         if !support::refused_or_unjudged(case, index) || interception::product(&presented.certificates).is_some() {
             continue;
         }

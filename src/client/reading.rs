@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    base::Fingerprint,
     facts::{CertFile, Content, Facts, FileState, HashDirectory, Quirk, Redirect},
     path::Anchors,
     x509::Certificate,
@@ -73,8 +72,8 @@ impl Reading {
     }
 
     fn without_duplicates(mut self) -> Reading {
-        let mut seen: BTreeSet<Fingerprint> = BTreeSet::new();
-        self.anchors.file.retain(|c: &Certificate| seen.insert(c.fingerprint()));
+        let mut seen: BTreeSet<Certificate> = BTreeSet::new();
+        self.anchors.file.retain(|c| seen.insert(c.clone()));
         self
     }
 }
@@ -245,7 +244,7 @@ fn unread(file: &CertFile) -> String {
 mod tests {
     use super::*;
     use crate::{
-        base::{At, TreePath},
+        base::{At, ContentDigest, TreePath},
         facts::{Clock, Entry, Environment, Override},
     };
 
@@ -262,7 +261,7 @@ mod tests {
             real: path.clone(),
             path,
             links: Vec::new(),
-            state: FileState::Read { digest: Fingerprint::of(b""), len: 0, mode: 0o644, modified: At(0) },
+            state: FileState::Read { digest: ContentDigest::of(Vec::new()), len: 0, mode: 0o644, modified: At(0) },
             entries: contents.into_iter().map(entry).collect(),
             quirks: BTreeSet::new(),
         }

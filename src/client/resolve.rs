@@ -4,12 +4,12 @@ use super::{ALL, Client, Engine, Profile};
 
 /// No client of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no client `{asked}` is known; did you mean `{nearest}`? `certdoctor list clients` shows all")]
+#[error("no client `{asked}` is known;{} certdoctor list clients shows all", hint(.nearest.as_deref()))]
 pub struct UnknownClient {
     /// What was asked for.
     pub asked: String,
-    /// The most similar identifier.
-    pub nearest: String,
+    /// The most similar identifier, if one is similar.
+    pub nearest: Option<String>,
 }
 
 /// Finds the client: `openssl-1.0.2n+trusted_first`, any version in between, or a bare family, which is its newest profile.
@@ -104,10 +104,15 @@ impl Version {
     }
 }
 
-/// The identifier with the smallest edit distance; the first of equals.
-fn nearest(asked: &str) -> String {
+/// The identifier with the smallest edit distance, unless that is more than two slips; the first of equals.
+fn nearest(asked: &str) -> Option<String> {
     let ids = ALL.iter().flat_map(|p| [p.id, p.family]);
-    ids.min_by_key(|id| distance(asked, id)).unwrap_or_default().to_owned()
+    let best = ids.map(|id| (distance(asked, id), id)).min_by_key(|(distance, _)| *distance)?;
+    (best.0 <= 2).then(|| best.1.to_owned())
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |id| format!(" did you mean `{id}`?"))
 }
 
 /// Levenshtein's distance; long input is cut, nobody types it.
@@ -164,7 +169,7 @@ mod tests {
 
     #[test]
     fn unknown_names_get_a_suggestion() {
-        assert_eq!(resolve("opensll-3.0").expect_err("is unknown").nearest, "openssl-3.0");
+        assert_eq!(resolve("opensll-3.0").expect_err("is unknown").nearest.as_deref(), Some("openssl-3.0"));
         assert!(resolve("openssl-3.0+fast").is_err());
         assert!(resolve("openssl-new").is_err());
         assert!(resolve("").is_err());

@@ -1,6 +1,10 @@
 //! `dockerfile`: the RUN snippet for an image, or the patch of a Dockerfile.
 
-use std::{collections::BTreeMap, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    os::unix::ffi::OsStrExt as _,
+    path::{Component, Path},
+};
 
 use serde_json::json;
 
@@ -9,12 +13,12 @@ use crate::{
     base::{Fingerprint, TreePath},
     cli::{DockerfileArgs, Format},
     edit::{Applicability, Edit, Precondition, Step},
-    host::{DirTree, Tree as _, TreeMut as _},
+    host::{DirTree, Tree as _, TreeMut as _, memory::MemoryTree},
     plan::{
         self,
         dockerfile::{Anchor, Decision, Family, Patch, Snippet, patch, snippet},
     },
-    store,
+    render, store,
 };
 
 pub(super) fn run(session: &Session<'_>, args: &DockerfileArgs) -> Result<Outcome, Failure> {
@@ -53,7 +57,11 @@ fn print_snippet(
     let request = Snippet { upgrade: args.upgrade, ..Snippet::new(family, anchors) };
     let text = snippet(&request).map_err(|e| Failure(e.to_string()))?;
     Ok(match session.global.format {
-        Format::Json => Outcome::text(format!("{:#}\n", json!({ "family": family.to_string(), "snippet": text }))),
+        Format::Json => Outcome::text(render::json::envelope(
+            "dockerfile",
+            "dockerfile",
+            json!({ "family": family.to_string(), "snippet": text }),
+        )),
         Format::Human | Format::SClient => Outcome::text(text),
     })
 }
@@ -65,13 +73,24 @@ fn patch_file(
     anchors: Vec<Anchor>,
     family: Option<Family>,
 ) -> Result<Outcome, Failure> {
-    // Names in the diff count from where the person stands.
-    let base = if file.is_absolute() { Path::new("/") } else { Path::new(".") };
-    let tree = DirTree::new(base)?;
-    let place = TreePath::new(file.as_os_str().as_bytes());
-    let (text, resolved) = tree
-        .read(&place, crate::base::Limits::DEFAULT.file)
-        .map_err(|e| Failure(format!("can't read {}: {e}", file.display())))?;
+    let is_stdin = file == Path::new("-");
+    if is_stdin && args.write {
+        return Err(Failure("--write needs a file; standard input can only be shown as a diff".into()));
+    }
+    // Names in the diff count from where the person stands; patch takes none that leads elsewhere, so then they count from the file.
+    let leads_elsewhere = file.is_absolute() || file.components().any(|c| c == Component::ParentDir);
+    let directory = file.parent().filter(|_| leads_elsewhere).unwrap_or(Path::new("."));
+    let tree = DirTree::new(directory).map_err(|e| Failure(format!("can't open {}: {e}", directory.display())))?;
+    let named = if leads_elsewhere { Path::new(file.file_name().unwrap_or_default()) } else { file };
+    let place = if is_stdin { TreePath::from("/Dockerfile") } else { TreePath::new(named.as_os_str().as_bytes()) };
+    let (text, resolved) = if is_stdin {
+        ((session.machine.stdin)()?, place.clone())
+    } else {
+        let (text, resolved) = tree
+            .read(&place, crate::base::Limits::DEFAULT.file)
+            .map_err(|e| Failure(format!("can't read {}: {e}", file.display())))?;
+        (text, resolved.path)
+    };
     let mut build_arguments = BTreeMap::new();
     for argument in &args.build_arg {
         let (name, value) =
@@ -82,16 +101,18 @@ fn patch_file(
     let patched = patch(&text, &request).map_err(|e| Failure(format!("{}: {e}", file.display())))?;
     let changes = patched.text != text;
     let step = Step {
-        edit: Edit::Write { path: place, bytes: patched.text.clone(), mode: None },
+        edit: Edit::Write { path: place.clone(), bytes: patched.text.clone(), mode: None },
         precondition: Precondition::Content(Fingerprint::of(&text)),
         because: Vec::new(),
         applicability: Applicability::Auto,
         summary: "put the RUN instruction in".into(),
         generated: false,
     };
-    let diff = if changes { plan::diff(&tree, std::slice::from_ref(&step))? } else { Vec::new() };
+    let before = MemoryTree::new();
+    before.file(place, text.clone());
+    let diff = if changes { plan::diff(&before, std::slice::from_ref(&step))? } else { Vec::new() };
     if args.write && changes {
-        tree.write(&resolved.path, &patched.text, None).map_err(|e| Failure(format!("can't write {}: {e}", file.display())))?;
+        tree.write(&resolved, &patched.text, None).map_err(|e| Failure(format!("can't write {}: {e}", file.display())))?;
     }
     let status = if args.check && changes { 3 } else { 0 };
     if session.global.format == Format::Json {
@@ -99,11 +120,15 @@ fn patch_file(
             "decision": decision(patched.decision), "changed": changes && args.write, "would_change": changes,
             "diff": String::from_utf8_lossy(&diff), "notes": patched.notes, "warnings": patched.warnings,
         });
-        return Ok(Outcome { out: format!("{document:#}\n").into_bytes(), err: String::new(), status });
+        let out = render::json::envelope("dockerfile", "dockerfile", document).into_bytes();
+        return Ok(Outcome { out, err: String::new(), status });
     }
     let mut err = String::new();
     for (word, lines) in [("note", &patched.notes), ("warning", &patched.warnings)] {
         lines.iter().for_each(|line| err.push_str(&format!("{word}: {line}\n")));
+    }
+    if changes && leads_elsewhere && !args.write {
+        err.push_str(&format!("note: the names in the diff count from {0}: patch -p0 -d {0}\n", directory.display()));
     }
     if !changes {
         err.push_str(&format!("{}: nothing to do\n", file.display()));
@@ -125,7 +150,7 @@ fn decision(decision: Decision) -> &'static str {
 /// The anchors that are asked for; without a name, those that have expired: in the tree of `--root`, else of the known ones.
 fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, Failure> {
     let stores = match session.global.root {
-        Some(_) => store::ALL.iter().filter_map(|kind| (kind.load)(&session.tree)).collect(),
+        Some(_) => store::load_all(&session.tree),
         None => Vec::new(),
     };
     let mut held: Vec<Anchor> = Vec::new();

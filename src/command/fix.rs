@@ -1,5 +1,7 @@
 //! `fix`: plan, show, apply, gather again, judge again — and roll back when the outcome is not what was meant.
 
+use std::collections::BTreeSet;
+
 use super::{Failure, Outcome, Session, verify};
 use crate::{
     base::{Fingerprint, TreePath},
@@ -10,7 +12,8 @@ use crate::{
     host::{on_this_host, processes},
     judge::{self, Judgement},
     path::Verdict,
-    plan::{self, ApplyOptions, Plan, Wanted},
+    plan::{self, ApplyOptions, Backup, Plan, Wanted},
+    render::words,
     report::{AppliedReport, Holder, PlanReport, Report, Verification},
     store,
 };
@@ -21,8 +24,16 @@ const WITHIN: i64 = 30;
 pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Result<Outcome, Failure> {
     let targets = session.targets(typed)?;
     let facts = session.gather(&targets)?;
+    for endpoint in &facts.endpoints {
+        if let Err(failure) = &endpoint.outcome {
+            let why = words::failure(failure);
+            return Err(Failure(format!("no certificate from {}: {why}; nothing was changed", endpoint.target)));
+        }
+    }
     let judgement = session.judge(&facts, WITHIN)?;
-    let (wanted, mut unknown) = wanted(&facts, &judgement, args)?;
+    // What an earlier fix took out is no typing error; a backup that can't be read tells nothing.
+    let past = plan::list(&session.tree, &options(session, args)?.backup_directory).unwrap_or_default();
+    let (wanted, mut unknown) = wanted(&facts, &judgement, args, &past)?;
     unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
         let end = w.certificate.validity().not_after.map_or("ever".to_owned(), |end| end.to_string());
         format!("{} is valid until {end}: clients will refuse what chains to it alone", w.certificate.label())
@@ -38,8 +49,9 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         at: session.machine.now,
     });
     if args.diff && !args.apply {
-        let status = if args.check && !plan.is_empty() { 3 } else { 0 };
-        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(&plan, &unknown), status });
+        let undone = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
+        let status = if args.check && !plan.is_empty() { 3 } else { u8::from(undone) };
+        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(session, &plan, &unknown), status });
     }
     let mut shown = plan_report(session, &plan)?;
     shown.notes.extend(unknown);
@@ -55,6 +67,15 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         return Ok(session.finish(&report, status));
     }
     apply(session, args, &targets, (facts, judgement), &plan, shown)
+}
+
+fn options(session: &Session<'_>, args: &FixArgs) -> Result<ApplyOptions, Failure> {
+    let mut options = ApplyOptions::new(session.machine.now, session.global.root.is_none());
+    options.no_refresh = args.no_refresh;
+    if let Some(dir) = &args.backup_dir {
+        options.backup_directory = backup_directory(session, dir)?;
+    }
+    Ok(options)
 }
 
 /// The findings of a look before, and the state after.
@@ -79,28 +100,46 @@ fn apply(
         let mut report = session.report("fix", facts, judgement);
         let status = u8::from(unfinished || (!targets.is_empty() && report.is_refused()));
         report.plan = Some(shown);
-        report.applied = Some(AppliedReport::default());
+        report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
     }
-    let live = session.global.root.is_none();
-    let mut options = ApplyOptions::new(session.machine.now, live);
-    options.no_refresh = args.no_refresh;
-    if let Some(dir) = &args.backup_dir {
-        options.backup_directory = backup_directory(session, dir)?;
+    let silent = facts.endpoints.iter().find_map(|e| Some((&e.target.text, e.outcome.as_ref().err()?)));
+    if let (Some((target, failure)), false) = (silent, args.force) {
+        return Err(Failure(format!(
+            "{target} can't be looked at ({}), so no handshake could prove the fix, and nothing was changed; leave the target out, or \
+             say --force",
+            words::failure(failure)
+        )));
     }
+    let live = session.global.root.is_none();
+    let options = options(session, args)?;
+    let mut unrefreshed = false;
     let exec = live.then_some(session.machine.exec);
     let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
-    let after = look_again(session, args, targets, (&facts, &judgement), plan)?;
+    let after = match look_again(session, args, targets, (&facts, &judgement), plan) {
+        Ok(after) => after,
+        Err(Failure(why)) => {
+            let end = plan::roll_back(&session.tree, &applied)
+                .map_or_else(|rest| rest.to_string(), |()| "everything was put back".into());
+            return Err(Failure(format!("can't look at the outcome: {why}; {end}")));
+        }
+    };
     let mut done = AppliedReport {
         backup: Some(applied.id.clone()),
-        changed: summary(plan),
+        changed: summary(plan, args.no_refresh),
         refresh: applied.runs.first().map(|run| {
             let status = run.status.map_or("ended by a signal".to_owned(), |s| format!("exit status {s}"));
-            let last = run.output.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no output");
-            format!("{} ({status}): {last}", run.argv.join(" "))
+            let said = format!("{} ({status})", run.argv.join(" "));
+            // Debian's tool warns of its own bundle each time: its words matter when it complains.
+            match run.output.lines().rev().find(|l| !l.trim().is_empty()) {
+                Some(last) if run.status != Some(0) => format!("{said}: {last}"),
+                _ => said,
+            }
         }),
         rolled_back: None,
+        refreshed: true,
+        undo: args.backup_dir.as_ref().map(|d| format!(" --backup-dir {}", d.display())).unwrap_or_default(),
     };
     let (after, failed) = if after.wrong.is_empty() {
         (after, false)
@@ -115,12 +154,21 @@ fn apply(
         (After { facts, judgement, ..after }, true)
     };
     drop(applied);
+    let mut shown = shown;
+    if args.no_refresh && plan.steps.iter().any(|s| s.generated) {
+        let command = plan.refreshes.first().map_or("the refresh".to_owned(), |r| r.argv.join(" "));
+        shown
+            .notes
+            .push(format!("not refreshed, as asked for: bundle and links still trust what was taken out until {command} runs"));
+        unrefreshed = true;
+    }
     let mut report: Report = session.report("fix", after.facts, after.judgement);
     report.plan = Some(shown);
+    done.refreshed = !unrefreshed;
     report.applied = Some(done);
     report.verified = after.verified;
     report.restart = args.restart_list.then(|| holders(session));
-    let still_refused = !targets.is_empty() && report.is_refused();
+    let still_refused = !targets.is_empty() && report.is_refused() || report.verified.iter().any(|v| v.trusted == Some(false));
     let status = u8::from(failed || unfinished || still_refused || report.has_failures());
     Ok(session.finish(&report, status))
 }
@@ -143,6 +191,10 @@ fn look_again(
     }
     let servers: Vec<Target> = targets.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
+    if args.force {
+        // Whoever says so has been told which target loses its path; the handshakes are reported and decide the exit status only.
+        return Ok(After { facts, judgement, verified, wrong });
+    }
     wrong.extend(
         verified
             .iter()
@@ -151,7 +203,7 @@ fn look_again(
     );
     for old in before.1.verdicts.iter().filter(|v| matches!(v.verdict, Verdict::Trusted { .. })) {
         let now = judgement.verdicts.iter().find(|v| v.client == old.client && v.endpoint == old.endpoint);
-        if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) && !args.force {
+        if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) {
             wrong.push(format!("{} trusted {} before and refuses it now", old.client, before.0.endpoints[old.endpoint].target));
         }
     }
@@ -162,7 +214,7 @@ fn look_again(
 ///
 /// # Errors
 /// A name that no store knows, where every anchor that ever was selected is still known.
-fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
+fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs, past: &[Backup]) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut want = |certificate: &crate::x509::Certificate, code: &'static str, store: Option<&'static str>| match wanted
         .iter_mut()
@@ -177,12 +229,22 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<W
         let anchors: Vec<&Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
         for name in &args.anchor {
             let before = anchors.iter().filter(|a| is_called(a, name)).count();
-            for anchor in anchors.iter().copied().filter(|a| is_called(a, name)) {
+            let meant: Vec<&Anchor> = anchors.iter().copied().filter(|a| is_called(a, name)).collect();
+            let prints: BTreeSet<Fingerprint> = meant.iter().map(|a| a.certificate.fingerprint()).collect();
+            if prints.len() > 1 {
+                let list: Vec<String> = prints.iter().map(ToString::to_string).collect();
+                return Err(Failure(format!(
+                    "`{name}` means {} anchors; give the SHA-256 of one: {}",
+                    prints.len(),
+                    list.join(", ")
+                )));
+            }
+            for anchor in meant {
                 let code = judgement.findings.iter().find(|f| concerns(f, anchor)).map_or("asked-for", |f| f.code);
                 want(&anchor.certificate, code, None);
             }
             if before == 0 {
-                if !may_be_gone(facts, name) {
+                if !may_be_gone(facts, past, name) {
                     return Err(Failure(format!(
                         "no store knows an anchor called `{name}`; certdoctor scan --format json lists them all"
                     )));
@@ -211,9 +273,9 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs) -> Result<(Vec<W
     Ok((wanted, unknown))
 }
 
-/// Whether an anchor of this name may have been taken out before: it is a source that is not selected, or a store was seen that forgets
-/// what is cut out of it. A whole SHA-256 is no typing error.
-fn may_be_gone(facts: &Facts, name: &str) -> bool {
+/// Whether an anchor of this name may have been taken out before: it is a source that is not selected, an earlier fix tells of it, or a
+/// store was seen that forgets what is cut out of it. A whole SHA-256 is no typing error.
+fn may_be_gone(facts: &Facts, past: &[Backup], name: &str) -> bool {
     let print = Fingerprint::parse(name);
     let is_source = |source: &crate::facts::Source| {
         source.file.certificates().any(|(_, certificate)| {
@@ -221,7 +283,8 @@ fn may_be_gone(facts: &Facts, name: &str) -> bool {
             is_called(&anchor, name)
         }) || file_is_called(&String::from_utf8_lossy(&source.name), name)
     };
-    print.is_some() || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
+    let is_told = |backup: &Backup| backup.summary.iter().any(|line| line.to_lowercase().contains(&name.to_lowercase()));
+    print.is_some() || past.iter().any(is_told) || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
 }
 
 /// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.
@@ -258,7 +321,7 @@ fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure
         diff: plan::diff(&session.tree, &plan.steps)?,
         steps: plan.steps.clone(),
         step_diffs,
-        advice: plan.advice.iter().map(|a| a.command.as_ref().map_or(a.text.clone(), |c| format!("{}: {c}", a.text))).collect(),
+        advice: plan.advice.iter().map(|a| session.advice(a)).collect(),
         refusals: plan.refusals.iter().map(|r| (r.subject.clone(), r.why.clone(), r.instead.clone())).collect(),
         needs_yes: plan.needs_yes.iter().map(|n| n.certificate.label()).collect(),
         notes: Vec::new(),
@@ -266,11 +329,10 @@ fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure
 }
 
 /// What `--diff` says beside the diff, on standard error.
-fn said(plan: &Plan, unknown: &[String]) -> String {
+fn said(session: &Session<'_>, plan: &Plan, unknown: &[String]) -> String {
     let mut out = String::new();
     for advice in &plan.advice {
-        let command = advice.command.as_ref().map(|c| format!(": {c}")).unwrap_or_default();
-        out.push_str(&format!("better: {}{command}\n", advice.text));
+        out.push_str(&format!("{}\n", session.advice(advice)));
     }
     for refused in &plan.refusals {
         out.push_str(&format!("not done: {}: {}; {}\n", refused.subject, refused.why, refused.instead));
@@ -286,11 +348,14 @@ fn said(plan: &Plan, unknown: &[String]) -> String {
 }
 
 /// What was done, one line each; generated outputs in one line.
-fn summary(plan: &Plan) -> Vec<String> {
+fn summary(plan: &Plan, no_refresh: bool) -> Vec<String> {
     let mut lines: Vec<String> = plan.steps.iter().filter(|s| !s.generated).map(|s| s.summary.clone()).collect();
     let generated = plan.steps.iter().filter(|s| s.generated).count();
-    if generated > 0 {
-        lines.push(format!("refreshed the generated files ({generated} changes)"));
+    if generated > 0 && !no_refresh {
+        lines.push(match generated {
+            1 => "refreshed the generated files (1 change)".to_owned(),
+            n => format!("refreshed the generated files ({n} changes)"),
+        });
     }
     lines
 }

@@ -29,7 +29,13 @@ pub(super) fn run(what: Listing, format: Format) -> Outcome {
                 json!(pairs.map(|(k, v)| ((*k).to_owned(), json!(v))).collect::<serde_json::Map<_, _>>())
             })
             .collect();
-        return Outcome::text(format!("{:#}\n", json!(objects)));
+        let key = match what {
+            Listing::Clients => "clients",
+            Listing::Findings => "findings",
+            Listing::Formats => "formats",
+            Listing::Stores => "stores",
+        };
+        return Outcome::text(render::json::envelope("list", key, json!(objects)));
     }
     let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1));

@@ -79,6 +79,11 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
     if global.format == crate::cli::Format::SClient && !has_the_form {
         return Outcome::error("--format s_client is for inspect only; write --format human or json");
     }
+    if global.format == crate::cli::Format::Json
+        && matches!(cli.command, Command::Demo { .. } | Command::Explain { .. } | Command::Generate { .. })
+    {
+        return Outcome::error("this command prints text only: leave --format out");
+    }
     let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);
     let result = match cli.command {
         Command::Inspect { targets, connection, showcerts } => {

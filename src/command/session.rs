@@ -7,13 +7,13 @@ use crate::{
     cli::{Connection, Format, Global},
     client::{self, Client},
     command::{Machine, Outcome, target},
-    facts::{Facts, FileState, Protocol, Redirect, Target},
+    facts::{Endpoint, Facts, FileState, Protocol, Redirect, Target, TargetSource},
     finding::Severity,
     gather::{self, Request, Sources},
     host::{DirTree, Hello, Tree as _, on_this_host},
     judge::{self, Inquiry, Judgement},
     path::Verdict,
-    render,
+    plan, render,
     report::Report,
     x509::Purpose,
 };
@@ -95,6 +95,11 @@ impl<'a> Session<'a> {
         let mut targets = Vec::new();
         for text in &texts {
             let mut target = target::parse(text, &self.connection, &self.cwd).map_err(|e| Failure(e.to_string()))?;
+            // A bare word that is the name of a file here is that file.
+            let place = self.cwd.join(text);
+            if matches!(target.source, TargetSource::Server { .. }) && !text.contains(':') && self.files.exists(&place) {
+                target = Target { text: text.clone(), source: TargetSource::File(place), host: self.connection.named() };
+            }
             // As s_client: no name is checked unless it is asked for.
             if self.global.format == Format::SClient && self.connection.verify_hostname.is_none() {
                 target.host = None;
@@ -231,7 +236,7 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn report(&self, command: &'static str, mut facts: Facts, mut judgement: Judgement) -> Report {
         for remedy in judgement.findings.iter_mut().flat_map(|f| &mut f.remedies) {
-            remedy.command = remedy.command.take().map(|c| self.to_copy(&c, &facts));
+            remedy.command = remedy.command.take().map(|c| self.to_copy(&c, &facts.endpoints));
         }
         for endpoint in facts.endpoints.iter().filter(|e| e.outcome.is_ok() && e.target.host.is_none()) {
             let what = format!("the name in the certificate of {}", endpoint.target);
@@ -243,6 +248,7 @@ impl<'a> Session<'a> {
             at: self.at,
             request: self.request(&facts),
             root: self.root(),
+            options: self.options(true, ""),
             facts,
             verdicts: judgement.verdicts,
             paths: judgement.paths,
@@ -258,39 +264,42 @@ impl<'a> Session<'a> {
     }
 
     /// A remedy's command with the options of this run that it needs to mean the same here.
-    fn to_copy(&self, command: &str, facts: &Facts) -> String {
-        let quoted = |text: &str| match text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b)) {
-            true => text.to_owned(),
-            false => format!("'{}'", text.replace('\'', "'\\''")),
-        };
-        let root = self.global.root.as_ref().map(|r| quoted(&r.display().to_string()));
+    fn to_copy(&self, command: &str, endpoints: &[Endpoint]) -> String {
         let Some(arguments) = command.strip_prefix("certdoctor ") else {
-            return match root {
+            return match &self.global.root {
                 // Packages and the refresh are the root's own; the rest is done where one stands.
                 Some(root) if ["apk ", "apt-get ", "update-ca-certificates"].iter().any(|c| command.starts_with(c)) => {
-                    format!("chroot {root} sh -c {}", quoted(command))
+                    format!("chroot {} sh -c {}", quoted(&root.display().to_string()), quoted(command))
                 }
                 _ => command.to_owned(),
             };
         };
-        let mut out = format!("certdoctor {arguments}");
-        let names_target =
-            facts.endpoints.iter().any(|e| arguments.split(' ').any(|word| word.trim_matches('\'') == e.target.text));
+        let names_target = endpoints.iter().any(|e| arguments.split(' ').any(|word| word.trim_matches('\'') == e.target.text));
+        format!("certdoctor {arguments}{}", self.options(names_target, arguments))
+    }
+
+    /// The options of this run that a command needs to mean the same here, but for those that it has.
+    fn options(&self, about_target: bool, has: &str) -> String {
         let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| quoted(&p.display().to_string()));
         let options = [
-            ("--root", root, true),
-            ("--connect", self.connection.connect.as_deref().map(quoted), names_target),
-            ("--starttls", self.connection.starttls.map(|p| p.name().to_owned()), names_target),
-            ("--servername", self.connection.servername.as_deref().map(quoted), names_target),
-            ("--CAfile", path(&self.connection.ca_file), names_target),
-            ("--CApath", path(&self.connection.ca_path), names_target),
+            ("--root", path(&self.global.root), true),
+            ("--connect", self.connection.connect.as_deref().map(quoted), about_target),
+            ("--starttls", self.connection.starttls.map(|p| p.name().to_owned()), about_target),
+            ("--servername", self.connection.servername.as_deref().map(quoted), about_target),
+            ("--verify-hostname", self.connection.verify_hostname.as_deref().map(quoted), about_target),
+            ("--CAfile", path(&self.connection.ca_file), about_target),
+            ("--CApath", path(&self.connection.ca_path), about_target),
         ];
-        for (name, value, wanted) in options {
-            if let (Some(value), true, false) = (value, wanted, arguments.contains(name)) {
-                out.push_str(&format!(" {name} {value}"));
-            }
+        let wanted = options.into_iter().filter(|(name, _, wanted)| *wanted && !has.contains(name));
+        wanted.filter_map(|(name, value, _)| Some(format!(" {name} {}", value?))).collect()
+    }
+
+    /// Advice beside a plan, in one line: what has a command is the better way, the rest is worth knowing.
+    pub fn advice(&self, advice: &plan::Advice) -> String {
+        match &advice.command {
+            Some(command) => format!("better: {}: {}", advice.text, self.to_copy(command, &[])),
+            None => format!("note: {}", advice.text),
         }
-        out
     }
 
     /// A failure whose paths count from the root that is looked at.
@@ -326,6 +335,14 @@ impl<'a> Session<'a> {
             Format::SClient => render::human::render(report, self.color),
         };
         Outcome { out: out.into_bytes(), err: String::new(), status }
+    }
+}
+
+/// A word that a POSIX shell reads back as it is.
+fn quoted(text: &str) -> String {
+    match text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b)) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     base::TreePath,
     cli::Format,
     plan::{self, ApplyOptions, Backup, Progress},
+    render::json,
 };
 
 /// What is asked for.
@@ -35,7 +36,7 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
         None => backups
             .iter()
             .rev()
-            .find(|b| !matches!(b.progress, Ok(Progress::Undone)))
+            .find(|b| !matches!(b.progress, Ok(Progress::RolledBack | Progress::Undone)))
             .map(|b| b.id.clone())
             .ok_or_else(|| session.in_root(format!("nothing to undo: no backup in {directory}")))?,
     };
@@ -73,7 +74,7 @@ fn listing(backups: &[Backup], format: Format) -> String {
                 json!({ "id": b.id, "at": b.at.to_string(), "state": word(b), "summary": b.summary, "paths": paths })
             })
             .collect();
-        return format!("{:#}\n", json!(rows));
+        return json::envelope("undo", "backups", json!(rows));
     }
     if backups.is_empty() {
         return "nothing to undo\n".to_owned();

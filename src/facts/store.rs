@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    base::{At, Fingerprint, TreePath},
+    base::{At, ContentDigest, TreePath},
     x509::Certificate,
 };
 
@@ -163,8 +163,8 @@ pub enum FileState {
     NotAFile(&'static str),
     /// Read as a whole.
     Read {
-        /// SHA-256 of the content: the precondition of every edit.
-        digest: Fingerprint,
+        /// SHA-256 of the content.
+        digest: ContentDigest,
         /// Size in bytes.
         len: u64,
         /// Permission bits.
@@ -345,11 +345,11 @@ impl Store {
         self.seen.0.get_or_init(|| self.collect())
     }
 
-    fn collect(&self) -> Vec<Anchor> {
-        let mut index: BTreeMap<Fingerprint, usize> = BTreeMap::new();
+    fn collect<'s>(&'s self) -> Vec<Anchor> {
+        let mut index: BTreeMap<&'s Certificate, usize> = BTreeMap::new();
         let mut anchors: Vec<Anchor> = Vec::new();
-        let mut see = |certificate: &Certificate, origin: Origin| {
-            let at = *index.entry(certificate.fingerprint()).or_insert_with(|| {
+        let mut see = |certificate: &'s Certificate, origin: Origin| {
+            let at = *index.entry(certificate).or_insert_with(|| {
                 anchors.push(Anchor { certificate: certificate.clone(), origins: Vec::new() });
                 anchors.len() - 1
             });

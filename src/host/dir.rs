@@ -24,7 +24,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, resolve_by_component};
+use super::{Listed, Listing, Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, resolve_by_component};
 use crate::base::{At, Limits, TreePath};
 
 /// The beginning of the names of files that are not yet in place. A dot, since Alpine's refresh tool takes every other name as a
@@ -104,6 +104,25 @@ impl DirTree {
         rfs::openat(above.as_ref().unwrap_or(&self.base), last, flags, Mode::empty())
     }
 
+    /// Every name in the directory at `path`, in the order of the file system.
+    fn each_name(&self, path: &TreePath, mut see: impl FnMut(&[u8], Listed)) -> io::Result<()> {
+        self.forget();
+        let mut count = 0;
+        for entry in Dir::new(self.directory(path, OFlags::RDONLY)?)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            if count == Limits::DEFAULT.names {
+                return Err(io::Error::other(format!("has more than {} names", Limits::DEFAULT.names)));
+            }
+            count += 1;
+            see(name, listed(entry.file_type()));
+        }
+        Ok(())
+    }
+
     /// Opens the directory above `path` for changes in it.
     fn directory_above(&self, path: &TreePath) -> io::Result<OwnedFd> {
         if path.name().is_empty() {
@@ -161,13 +180,17 @@ impl Tree for DirTree {
     }
 
     fn read_nofollow(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
-        let missing = |e: Errno| if e == Errno::NOENT { ReadError::Missing } else { ReadError::Io(e.into()) };
         if path.name().is_empty() {
             return Err(ReadError::NotAFile("directory"));
         }
         let dir = self.look_into(&path.parent()).map_err(missing)?;
         // Opening a device is an act of its own (a watchdog starts, a tape rewinds), so the kind is asked before and after.
         regular(&rfs::statat(&*dir, path.name(), AtFlags::SYMLINK_NOFOLLOW).map_err(missing)?, limit)?;
+        self.read_listed(path, limit)
+    }
+
+    fn read_listed(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
+        let dir = self.look_into(&path.parent()).map_err(missing)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rfs::openat(&*dir, path.name(), flags, Mode::empty()).map_err(missing)?;
         let stat = rfs::fstat(&file).map_err(missing)?;
@@ -182,29 +205,38 @@ impl Tree for DirTree {
     }
 
     fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
-        self.forget();
         let mut names = Vec::new();
-        for entry in Dir::new(self.directory(path, OFlags::RDONLY)?)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
-            if names.len() == Limits::DEFAULT.names {
-                return Err(io::Error::other(format!("has more than {} names", Limits::DEFAULT.names)));
-            }
-            names.push(name.to_vec());
-        }
+        self.each_name(path, |name, _| names.push(name.to_vec()))?;
         Ok(names)
+    }
+
+    fn list_nofollow(&self, path: &TreePath) -> io::Result<Listing> {
+        let mut names = Vec::new();
+        self.each_name(path, |name, listed| names.push((name.to_vec(), listed)))?;
+        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(names.into())
+    }
+
+    fn link_nofollow(&self, path: &TreePath) -> io::Result<Option<Vec<u8>>> {
+        if path.name().is_empty() {
+            return Ok(None);
+        }
+        match self.look_into(&path.parent()).and_then(|dir| rfs::readlinkat(dir.as_fd(), path.name(), Vec::new())) {
+            Ok(target) => Ok(Some(target.into_bytes())),
+            // EINVAL is the answer for what is no link.
+            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
     }
 
     fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
         let mut links: Vec<(TreePath, Vec<u8>)> = Vec::new();
         let mut at = path.clone();
-        // When a node is found, no directory above it is a link: the whole path is settled by one walk of the kernel.
-        while let Ok(Some(node)) = self.node_nofollow(&at) {
-            let NodeKind::Link(target) = node.kind else {
-                return Ok(Resolved { path: at, links, node: Some(node) });
+        // No directory above what is found, or above what is missing (for a link the answer would be another), is a link: the whole
+        // path is settled by one walk of the kernel.
+        while let Ok(node) = self.node_nofollow(&at) {
+            let Some(Node { kind: NodeKind::Link(target), .. }) = node else {
+                return Ok(Resolved { path: at, links, node });
             };
             if links.len() == Limits::DEFAULT.links {
                 return Err(ReadError::LinkLoop);
@@ -445,6 +477,19 @@ fn read_all(file: &OwnedFd, size: u64, limit: u64) -> Result<Vec<u8>, ReadError>
         if n == 0 || (n < room && size > 0 && bytes.len() as u64 >= size) {
             return Ok(bytes);
         }
+    }
+}
+
+fn missing(e: Errno) -> ReadError {
+    if e == Errno::NOENT { ReadError::Missing } else { ReadError::Io(e.into()) }
+}
+
+fn listed(kind: FileType) -> Listed {
+    match kind {
+        FileType::Directory => Listed::Directory,
+        FileType::RegularFile => Listed::File,
+        FileType::Symlink => Listed::Link,
+        _ => Listed::Unsaid,
     }
 }
 

@@ -12,9 +12,10 @@ mod loopback;
 pub mod memory;
 pub mod overlay;
 pub mod processes;
+mod remembered;
 mod scratch;
 
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 
 pub use self::{
     dial::{LiveDial, in_order},
@@ -22,6 +23,7 @@ pub use self::{
     environment::{Env, TRUST_VARIABLES},
     exec::LiveExec,
     loopback::Loopback,
+    remembered::Remembered,
     scratch::{Scratch, on_this_host},
 };
 use crate::{
@@ -56,6 +58,22 @@ pub enum NodeKind {
     /// A device, FIFO or socket.
     Other(&'static str),
 }
+
+/// What a directory itself says about one of its names, without a look at what lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// Something else, or the file system does not say.
+    Unsaid,
+}
+
+/// The names in a directory, sorted by bytes, and what it says about each.
+pub type Listing = Arc<[(Vec<u8>, Listed)]>;
 
 /// Why a path could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +133,30 @@ pub trait Tree: Sync {
     /// As [`Tree::names_nofollow`].
     fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
         self.names_nofollow(path)
+    }
+
+    /// The names, sorted by bytes, each with what the directory says about it.
+    ///
+    /// # Errors
+    /// As [`Tree::names_nofollow`].
+    fn list_nofollow(&self, path: &TreePath) -> io::Result<Listing> {
+        Ok(self.names_nofollow(path)?.into_iter().map(|name| (name, Listed::Unsaid)).collect())
+    }
+
+    /// The target of the link at `path` itself, as written; `None` when no link lies there.
+    ///
+    /// # Errors
+    /// As [`Tree::node_nofollow`].
+    fn link_nofollow(&self, path: &TreePath) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.node_nofollow(path)?.and_then(|node| if let NodeKind::Link(target) = node.kind { Some(target) } else { None }))
+    }
+
+    /// [`Tree::read_nofollow`] of what was just seen to be a regular file: that is not asked again before it is opened, only after.
+    ///
+    /// # Errors
+    /// As [`Tree::read_nofollow`].
+    fn read_listed(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
+        self.read_nofollow(path, limit)
     }
 
     /// Follows links as the kernel would if the tree's root were `/`: an absolute target restarts there, `..` stops there, and after

@@ -11,7 +11,7 @@ use super::{
     name_constraints::{self, Scope, Violation},
 };
 use crate::{
-    base::{At, Fingerprint},
+    base::At,
     x509::{Certificate, Hash, KeyAlgorithm, Purpose, SignatureCache, SignatureError},
 };
 
@@ -35,9 +35,9 @@ pub fn explore(
     signatures: &SignatureCache,
 ) -> Vec<Attempt> {
     let Some(leaf) = presented.first() else { return Vec::new() };
-    let trusted: BTreeSet<Fingerprint> = anchors.iter().map(Certificate::fingerprint).collect();
+    let trusted: BTreeSet<&Certificate> = anchors.iter().collect();
     let mut seen = BTreeSet::new();
-    let candidates: Vec<&Certificate> = anchors.iter().chain(presented).filter(|c| seen.insert(c.fingerprint())).collect();
+    let candidates: Vec<&Certificate> = anchors.iter().chain(presented).filter(|c| seen.insert(*c)).collect();
     let mut search = Search { trusted, candidates, at, host, signatures, steps: 0, checks: 0, attempts: Vec::new(), spent: None };
     search.extend(&mut vec![leaf.clone()]);
     let mut attempts = search.attempts;
@@ -74,7 +74,7 @@ impl Rejection {
 }
 
 struct Search<'a> {
-    trusted: BTreeSet<Fingerprint>,
+    trusted: BTreeSet<&'a Certificate>,
     /// Anchors in their order, then what was sent; each once.
     candidates: Vec<&'a Certificate>,
     at: At,
@@ -94,7 +94,7 @@ impl Search<'_> {
             return;
         }
         let last = path[path.len() - 1].clone();
-        let anchored = self.trusted.contains(&last.fingerprint());
+        let anchored = self.trusted.contains(&last);
         if anchored {
             self.list(path, true);
         }

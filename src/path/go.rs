@@ -202,7 +202,7 @@ impl Search<'_> {
     /// `isValid`.
     fn check(&self, certificate: &Certificate, kind: Kind, chain: &[Certificate]) -> Result<(), Box<ClientError>> {
         let depth = chain.len();
-        if certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&e.oid.as_str())) {
+        if certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&&*e.oid)) {
             return Err(Box::new(ClientError {
                 code: "x509.UnhandledCriticalExtension".into(),
                 name: "UnhandledCriticalExtension".into(),

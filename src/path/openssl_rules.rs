@@ -310,7 +310,7 @@ pub(super) fn has_unhandled_critical(certificate: &Certificate, dialect: &Dialec
     ];
     // Key identifiers joined the list in 3.0.
     let key_identifier = |oid: &str| dialect.texts != Texts::Before3 && (oid == "2.5.29.14" || oid == "2.5.29.35");
-    certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&e.oid.as_str()) && !key_identifier(&e.oid))
+    certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&&*e.oid) && !key_identifier(&e.oid))
 }
 
 /// RFC 3820 proxy certificates are refused unless an application allows them.
@@ -397,7 +397,7 @@ pub(super) fn signature_security_bits(certificate: &Certificate, texts: Texts) -
         Some(Hash::Sha256) => 128,
         Some(Hash::Sha384) => 192,
         Some(Hash::Sha512) => 256,
-        None => match algorithm.oid.as_str() {
+        None => match &*algorithm.oid {
             "1.3.101.112" => 128,
             "1.3.101.113" => 224,
             _ => return None,

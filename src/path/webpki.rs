@@ -130,7 +130,7 @@ impl Builder<'_> {
         if certificate.version() != 3 {
             return Err(other(130, "UnsupportedCertVersion", depth));
         }
-        if certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&e.oid.as_str())) {
+        if certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&&*e.oid)) {
             return Err(other(130, "UnsupportedCriticalExtension", depth));
         }
         match (certificate.validity().not_before, certificate.validity().not_after) {

@@ -10,7 +10,15 @@ use crate::{
 pub(super) fn advise(stores: &[Store], plan: &mut Plan) {
     let mut first = Vec::new();
     for store in stores.iter().filter(|s| plan.remove.iter().any(|r| r.store == s.kind && r.location == s.location)) {
-        if let Some(command) = package_upgrade(store) {
+        let is_packaged = |r: &&super::Removal| {
+            store
+                .sources
+                .iter()
+                .any(|s| s.name.starts_with(b"mozilla/") && s.file.certificates().any(|(_, c)| *c == r.certificate))
+        };
+        let command =
+            package_upgrade(store).filter(|_| plan.remove.iter().filter(|r| r.store == store.kind).any(|r| is_packaged(&r)));
+        if let Some(command) = command {
             first.push(Advice {
                 text: format!("an upgrade of the package may do the same for {}, and lasts; try it first", store.title),
                 command: Some(command.to_owned()),

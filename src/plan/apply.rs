@@ -13,7 +13,7 @@ use super::{
     backup::{self, Bytes, Entry, Listing, Manifest, Place, State, observe},
 };
 use crate::{
-    base::{At, Fingerprint, TreePath},
+    base::{At, Fingerprint, Limits, TreePath},
     edit::{Edit, Precondition, Step},
     host::{Exec, NodeKind, Tree, TreeMut, Written, environment::TRUST_VARIABLES},
 };
@@ -262,7 +262,8 @@ impl Transaction<'_> {
         Ok(n)
     }
 
-    /// Adds what a refresh command may change: the files, and every link in the directories.
+    /// Adds what a refresh command may change: the files, and every name in the directories. No refresh tool changes a regular file
+    /// that it did not make, but one that goes wrong may.
     fn remember_outputs(&mut self, refresh: &Refresh) -> io::Result<()> {
         let mut paths: Vec<TreePath> = Vec::new();
         for file in refresh.files.iter().chain(&refresh.outputs) {
@@ -273,7 +274,11 @@ impl Transaction<'_> {
             let Ok(names) = self.tree.names_nofollow(&dir) else { continue };
             for name in &names {
                 let path = dir.join(name);
-                if matches!(self.tree.node_nofollow(&path)?, Some(node) if matches!(node.kind, NodeKind::Link(_))) {
+                let kind = self.tree.node_nofollow(&path)?.map(|node| node.kind);
+                // What is too large to be read is no certificate.
+                if matches!(kind, Some(NodeKind::Link(_)))
+                    || matches!(kind, Some(NodeKind::File(size)) if size <= Limits::DEFAULT.file)
+                {
                     paths.push(path);
                 }
             }
@@ -369,7 +374,13 @@ impl Transaction<'_> {
         }
         for listing in &self.manifest.directories {
             let dir = listing.path.path();
-            for name in self.tree.names_nofollow(&dir)? {
+            let names = match self.tree.names_nofollow(&dir) {
+                Ok(names) => names,
+                // The command took the directory away: that is seen in the stores, and put back.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+                Err(e) => return Err(e),
+            };
+            for name in names {
                 let path = dir.join(&name);
                 let known = listing.names.iter().any(|n| n.as_bytes() == name)
                     || self.manifest.entries.iter().any(|e| e.path.path() == path);

@@ -278,6 +278,10 @@ impl Place {
         if now == entry.before {
             return Ok(false);
         }
+        if entry.before != State::Absent {
+            // A refresh tool that went wrong may have taken it away.
+            tree.make_directory(&path.parent(), 0o755)?;
+        }
         match &entry.before {
             State::Absent => tree.remove(path)?,
             State::Link { target } => tree.link(path, target.as_bytes())?,
@@ -298,8 +302,8 @@ impl Place {
         Ok(true)
     }
 
-    /// What a refresh command that was interrupted left and nobody reported: links and `.new` files that were not there before. The
-    /// latter are no clutter: Debian's tool appends to a stale one, and its content enters the next bundle.
+    /// What a refresh command that was interrupted left and nobody reported: links and unfinished bundles that were not there before.
+    /// The latter are no clutter: Debian's tool appends to a stale `.new`, and its content enters the next bundle.
     fn clear_after_command(&self, tree: &dyn TreeMut, manifest: &Manifest) {
         for listing in &manifest.directories {
             let dir = listing.path.path();
@@ -309,12 +313,19 @@ impl Place {
                 }
                 let path = dir.join(&name);
                 let is_link = matches!(tree.node_nofollow(&path), Ok(Some(node)) if matches!(node.kind, NodeKind::Link(_)));
-                if is_link || name.ends_with(b".new") {
+                if is_link || is_unfinished(&name) {
                     let _ = tree.remove(&path);
                 }
             }
         }
     }
+}
+
+/// Whether a refresh tool gives such a name to the bundle that it is making: `.new` behind it is Debian's, `mkstemp("bundleXXXXXX")`
+/// Alpine's (update-ca.c).
+fn is_unfinished(name: &[u8]) -> bool {
+    name.ends_with(b".new")
+        || name.strip_prefix(b"bundle").is_some_and(|rest| rest.len() == 6 && rest.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// Whether `now` is the beginning of `to` followed by the rest of `from`.

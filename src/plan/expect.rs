@@ -25,10 +25,19 @@ struct Expected {
     anchors: BTreeMap<Fingerprint, String>,
     /// Those that only a derived store (Java's) holds: a refresh by hooks may or may not take them along.
     derived: BTreeSet<Fingerprint>,
+    /// What each output shows: an anchor that stays in the sources may be lost to those who read only the bundle, or only the directory.
+    shown: BTreeMap<Role, Shown>,
     /// How many certificates the bundle holds, doubles counted.
     bundle: Option<usize>,
     /// Links that lead nowhere already.
     dangling: BTreeSet<TreePath>,
+}
+
+/// What one output shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shown {
+    location: TreePath,
+    anchors: BTreeMap<Fingerprint, String>,
 }
 
 /// One difference from the expectation.
@@ -59,7 +68,7 @@ pub enum Deviation {
     },
     /// An anchor is gone that was to stay.
     Lost {
-        /// The store's place.
+        /// The store's place, or that of the one output which lost it.
         store: TreePath,
         /// Which.
         fingerprint: Fingerprint,
@@ -116,6 +125,13 @@ impl Expectation {
             for (fingerprint, label) in expected.anchors.iter().filter(|(f, _)| !is.anchors.contains_key(f)) {
                 deviations.insert(Deviation::Lost { store: store.clone(), fingerprint: *fingerprint, label: label.clone() });
             }
+            for (role, shown) in &expected.shown {
+                let still = |f: &Fingerprint| is.shown.get(role).is_some_and(|s| s.anchors.contains_key(f));
+                for (fingerprint, label) in shown.anchors.iter().filter(|(f, _)| is.anchors.contains_key(f) && !still(f)) {
+                    let (store, fingerprint, label) = (shown.location.clone(), *fingerprint, label.clone());
+                    deviations.insert(Deviation::Lost { store, fingerprint, label });
+                }
+            }
             if is.bundle != expected.bundle {
                 deviations.insert(Deviation::Count { store: store.clone(), expected: expected.bundle, found: is.bundle });
             }
@@ -139,6 +155,9 @@ pub fn compare(before: &[Store], after: &[Store], removed: &[Removal]) -> Result
             .map(|r| r.certificate.fingerprint())
             .collect();
         expected.anchors.retain(|fingerprint, _| !gone.contains(fingerprint));
+        for shown in expected.shown.values_mut() {
+            shown.anchors.retain(|fingerprint, _| !gone.contains(fingerprint));
+        }
         expected.bundle = store
             .bundle
             .as_ref()
@@ -159,6 +178,7 @@ impl Expected {
             location: store.location.clone(),
             anchors: pairs(&|a| !is_derived(a)).into_iter().collect(),
             derived: pairs(&is_derived).into_iter().map(|(fingerprint, _)| fingerprint).collect(),
+            shown: shown(store),
             bundle: store.bundle.as_ref().filter(|b| b.is_read()).map(|b| b.certificates().count()),
             dangling: store
                 .directory
@@ -169,6 +189,25 @@ impl Expected {
                 .collect(),
         }
     }
+}
+
+/// The anchors of the bundle, of the names in the directory, and of its hash links.
+fn shown(store: &Store) -> BTreeMap<Role, Shown> {
+    let bundle = store.bundle.as_ref().map(|b| (Role::Bundle, b.path.clone()));
+    let directory = store.directory.iter().flat_map(|d| [Role::Directory, Role::HashLink].map(|role| (role, d.path.clone())));
+    let mut outputs: BTreeMap<Role, Shown> = bundle
+        .into_iter()
+        .chain(directory)
+        .map(|(role, location)| (role, Shown { location, anchors: BTreeMap::new() }))
+        .collect();
+    for anchor in store.anchors() {
+        for origin in &anchor.origins {
+            if let Some(shown) = outputs.get_mut(&origin.role) {
+                shown.anchors.insert(anchor.certificate.fingerprint(), anchor.certificate.label());
+            }
+        }
+    }
+    outputs
 }
 
 fn is_derived(anchor: &Anchor) -> bool {

@@ -429,6 +429,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        base::ContentDigest,
         edit::Precondition,
         facts::{CertFile, Content, DirectoryEntry, Entry, FileState, HashDirectory, Selection, Source, Upkeep},
         host::dir::DirTree,
@@ -490,8 +491,8 @@ mod tests {
             let content = Content::Certificate(certificate);
             entries.push(Entry { line: 1, section: block.clone(), block, label: None, content });
         }
-        let digest = Fingerprint::of(&bytes);
-        let state = FileState::Read { digest, len: bytes.len() as u64, mode: 0o644, modified: At(0) };
+        let len = bytes.len() as u64;
+        let state = FileState::Read { digest: ContentDigest::of(bytes), len, mode: 0o644, modified: At(0) };
         let (links, real) = (resolved.links, resolved.path);
         Ok(CertFile { path: path.clone(), links, real, state, entries: Arc::from(entries), quirks: Default::default() })
     }

@@ -38,6 +38,18 @@ pub fn schema() -> String {
     text
 }
 
+/// A small document of a command that judges nothing: the common keys, and its own answer under `key`.
+#[must_use]
+pub fn envelope(command: &str, key: &str, answer: Value) -> String {
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "tool": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
+        "request": { "command": command },
+        key: answer,
+    });
+    format!("{document:#}\n")
+}
+
 /// The document.
 #[derive(Serialize, JsonSchema)]
 pub struct Document {
@@ -490,7 +502,7 @@ fn store(store: &Store, report: &Report) -> StoreDto {
                 FileState::TooLarge(len) => format!("too large: {len} bytes"),
                 FileState::Unreadable(why) => why.clone(),
             },
-            sha256: if let FileState::Read { digest, .. } = &b.state { Some(digest.to_string()) } else { None },
+            sha256: if let FileState::Read { digest, .. } = &b.state { Some(digest.get().to_string()) } else { None },
             certificates: b.certificates().count(),
         }),
         directory: store.directory.as_ref().map(|d| d.path.to_string()),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     hash_directory,
-    read::{Reader, files_below, text},
+    read::{Reader, text},
 };
 use crate::{
     base::{Limits, TreePath},
@@ -79,9 +79,10 @@ pub fn family(tree: &dyn Tree) -> Option<Family> {
         Some(tool) if tool.starts_with(b"\x7fELF") => return Some(Family::Alpine),
         _ => {}
     }
-    let names =
-        tree.resolve(&TreePath::new(&layout.etc)).ok().and_then(|r| tree.names_nofollow(&r.path).ok()).unwrap_or_default();
-    if names.iter().any(|name| name.starts_with(b"ca-cert-")) || tree.exists(&"/etc/alpine-release".into()) {
+    let names = tree.resolve(&TreePath::new(&layout.etc)).ok().and_then(|r| tree.list_nofollow(&r.path).ok());
+    if names.iter().flat_map(|names| names.iter()).any(|(name, _)| name.starts_with(b"ca-cert-"))
+        || tree.exists(&"/etc/alpine-release".into())
+    {
         return Some(Family::Alpine);
     }
     let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(|path| text(tree, path)).unwrap_or_default();
@@ -111,7 +112,7 @@ pub struct Rules {
 pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
     let mut reader = Reader::new(tree);
     let configuration = configuration(tree, layout, rules);
-    let mut sources = package_sources(tree, &mut reader, layout, configuration.as_ref());
+    let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
     sources.extend(local_sources(tree, &mut reader, layout, rules));
     let etc = TreePath::new(&layout.etc);
     let directory = hash_directory::load(tree, &mut reader, &etc);
@@ -162,14 +163,9 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (std::ops::Range<usize>, bool
 }
 
 /// First what the lines name, in their order, then what lies in the package's directory and no line names.
-fn package_sources(
-    tree: &dyn Tree,
-    reader: &mut Reader<'_>,
-    layout: &Layout,
-    configuration: Option<&Configuration>,
-) -> Vec<Source> {
+fn package_sources(reader: &mut Reader<'_>, layout: &Layout, configuration: Option<&Configuration>) -> Vec<Source> {
     let certs = TreePath::new(&layout.certs);
-    let present: BTreeSet<TreePath> = files_below(tree, &certs).into_iter().collect();
+    let present: BTreeSet<TreePath> = reader.files_below(&certs).into_iter().collect();
     let mut named: BTreeSet<TreePath> = BTreeSet::new();
     let mut sources = Vec::new();
     let lines = configuration.map(|c| c.lines.as_slice()).unwrap_or_default();
@@ -213,11 +209,11 @@ fn package_sources(
 
 fn local_sources(tree: &dyn Tree, reader: &mut Reader<'_>, layout: &Layout, rules: &Rules) -> Vec<Source> {
     let local = TreePath::new(&layout.local);
-    let mut paths = files_below(tree, &local);
+    let mut paths = reader.files_below(&local);
     // What is no file under a name that promises one: somebody wanted it trusted, and Alpine's tool stumbles over it.
     if let Some(real) = tree.resolve(&local).ok().map(|r| r.path) {
-        for name in tree.names_nofollow(&real).unwrap_or_default() {
-            let (path, place) = (local.join(&name), real.join(&name));
+        for (name, _) in reader.list(&real).iter().flat_map(|names| names.iter()) {
+            let (path, place) = (local.join(name), real.join(name));
             let kind = |found: Option<crate::host::Node>| found.map(|n| n.kind);
             let is_odd = match kind(tree.node_nofollow(&place).ok().flatten()) {
                 Some(NodeKind::Link(_)) => {
@@ -225,7 +221,7 @@ fn local_sources(tree: &dyn Tree, reader: &mut Reader<'_>, layout: &Layout, rule
                     end.is_none() || matches!(end, Some(NodeKind::Other(_)))
                 }
                 Some(NodeKind::Other(_)) => true,
-                Some(NodeKind::Directory) => (rules.takes_local)(&name),
+                Some(NodeKind::Directory) => (rules.takes_local)(name),
                 _ => false,
             };
             if is_odd {

@@ -217,6 +217,9 @@ impl Run<'_> {
     /// The hook of ca-certificates-java removes the aliases of the links that are gone.
     fn tell_java(&mut self) {
         let hook = TreePath::new(&self.layout.hooks).join(JAVA_HOOK);
+        if !java_follows(&self.draft) {
+            return;
+        }
         let executable = self.draft.resolve(&hook).ok().and_then(|r| r.node).is_some_and(|n| n.mode & 0o111 != 0);
         let Ok(keystore) = self.draft.resolve(&self.etc.join("java/cacerts")) else { return };
         let Some(bytes) = self.draft.content(&keystore.path).filter(|_| executable) else { return };
@@ -232,6 +235,13 @@ impl Run<'_> {
             self.draft.write(keystore.path, bytes, mode);
         }
     }
+}
+
+/// Whether the administrator lets Java's keystore follow: the hook reads `cacerts_updates` of `/etc/default/cacerts`, which comes with it.
+pub(super) fn java_follows(tree: &dyn Tree) -> bool {
+    let Ok((settings, _)) = tree.read(&"/etc/default/cacerts".into(), Limits::DEFAULT.file) else { return true };
+    let mut values = settings.split(|b| *b == b'\n').filter_map(|line| line.trim_ascii().strip_prefix(b"cacerts_updates="));
+    values.next_back().is_some_and(|value| matches!(value, b"yes" | b"'yes'" | b"\"yes\""))
 }
 
 /// The alias that the Java hook gives to the certificate of a link.
@@ -281,6 +291,18 @@ mod tests {
         assert_eq!(names(b"x.crt\r"), ConfLineKind::Enabled(b"x.crt\r".to_vec()));
         assert_eq!(names(b" \t"), ConfLineKind::Blank);
         assert_eq!(line(b"x.crt", false), ConfLineKind::Unseen(b"x.crt".to_vec()));
+    }
+
+    #[test]
+    fn java_follows_where_it_may() {
+        let tree = crate::host::memory::MemoryTree::new();
+        assert!(java_follows(&tree));
+        for (settings, follows) in
+            [("# cacerts_updates=no\ncacerts_updates=yes\n", true), ("cacerts_updates=no\n", false), ("storepass=x\n", false)]
+        {
+            tree.file("/etc/default/cacerts", settings);
+            assert_eq!(java_follows(&tree), follows, "{settings}");
+        }
     }
 
     #[test]

@@ -154,6 +154,9 @@ impl Work<'_> {
 
     /// The script tells its hooks only of links that it removed itself, so those that we remove must leave Java's keystore too.
     fn java(&self) -> Option<Step> {
+        if !debian::java_follows(self.tree) {
+            return None;
+        }
         let keystore = self.store.derived.iter().find(|d| matches!(d.state, FileState::Read { .. }))?;
         let (bytes, _) = self.tree.read_nofollow(&keystore.real, crate::base::Limits::DEFAULT.file).ok()?;
         let present = jks::entries(&bytes)?;

@@ -3,26 +3,26 @@
 use crate::{
     base::TreePath,
     facts::{DirectoryEntry, HashDirectory},
-    host::{NodeKind, Resolved, Tree},
-    store::read::Reader,
+    host::{NodeKind, Tree},
+    store::read::{Led, Reader},
 };
 
 /// Loads every name of the directory at `path`; `None` when nothing is there.
 pub fn load(tree: &dyn Tree, reader: &mut Reader<'_>, path: &TreePath) -> Option<HashDirectory> {
     let mut directory = HashDirectory { path: path.clone(), real: path.clone(), state: Ok(()), entries: Vec::new() };
     match reader.resolve(path) {
-        Ok(Resolved { node: None, .. }) => return None,
-        Ok(Resolved { path: real, .. }) => directory.real = real,
+        Ok(Led { end: None, .. }) => return None,
+        Ok(Led { path: real, .. }) => directory.real = real,
         Err(why) => {
             directory.state = Err(why);
             return Some(directory);
         }
     }
-    match tree.names_nofollow(&directory.real) {
+    match reader.list(&directory.real) {
         Ok(names) => {
-            directory.entries = names.into_iter().map(|name| entry(tree, reader, &directory, name)).collect();
+            directory.entries = names.iter().map(|(name, _)| entry(tree, reader, &directory, name.clone())).collect();
         }
-        Err(why) => directory.state = Err(why.to_string()),
+        Err(why) => directory.state = Err(why),
     }
     Some(directory)
 }

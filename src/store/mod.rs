@@ -20,10 +20,22 @@ use std::io;
 
 pub use doc::markdown;
 
-use crate::{edit::Step, facts::Store, host::Tree, x509::Certificate};
+use crate::{
+    edit::Step,
+    facts::Store,
+    host::{Remembered, Tree},
+    x509::Certificate,
+};
 
 /// Every kind, sorted by identifier.
 pub const ALL: &[&Kind] = &[&alpine::KIND, &bundle_only::KIND, &cert_pem::KIND, &debian::KIND, &homebrew::KIND];
+
+/// Every store of a tree, in the order of [`ALL`]. The kinds ask for much the same, so what they see is remembered among them.
+#[must_use]
+pub fn load_all(tree: &dyn Tree) -> Vec<Store> {
+    let tree = Remembered::new(tree);
+    ALL.iter().filter_map(|kind| (kind.load)(&tree)).collect()
+}
 
 /// One kind of store.
 pub struct Kind {

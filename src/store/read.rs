@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    base::{Fingerprint, Limits, TreePath},
+    base::{ContentDigest, Limits, TreePath},
     facts::{CertFile, Entry, FileState, Quirk},
     format::{Interner, sniff},
-    host::{NodeKind, ReadError, Resolved, Tree},
+    host::{Listed, Listing, NodeKind, ReadError, Resolved, Tree},
 };
 
 /// The memory of one load.
@@ -18,11 +18,43 @@ pub struct Reader<'a> {
     tree: &'a dyn Tree,
     /// Directories by the path that was asked for.
     directories: BTreeMap<TreePath, Resolved>,
-    /// Files and links by their own path in a real directory.
-    places: BTreeMap<TreePath, Arc<Result<Resolved, String>>>,
-    /// Contents by real path.
-    contents: BTreeMap<TreePath, Content>,
+    /// What was seen in each real directory.
+    folders: BTreeMap<TreePath, Folder>,
     interner: Interner,
+}
+
+/// What was seen in one directory, by name: hundreds of paths differ in nothing but their last names.
+#[derive(Default)]
+struct Folder {
+    /// Its names and what it says about them, once it was listed.
+    listed: Option<Result<Listing, String>>,
+    /// Where each name leads.
+    places: BTreeMap<Vec<u8>, Arc<Result<Led, String>>>,
+    contents: BTreeMap<Vec<u8>, Content>,
+}
+
+/// A path after links were followed.
+#[derive(Clone, Debug)]
+pub struct Led {
+    /// Where it leads; it need not exist.
+    pub path: TreePath,
+    /// The links that were followed, in order, each with its target as written.
+    pub links: Vec<(TreePath, Vec<u8>)>,
+    /// What lies there; `None` when nothing does.
+    pub end: Option<End>,
+}
+
+/// What lies at the end of a path. Of a file no more than that: reading it tells the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A link that could not be followed.
+    Link,
+    /// A device, FIFO or socket.
+    Other(&'static str),
 }
 
 /// A file's content, as it was read.
@@ -37,29 +69,33 @@ impl<'a> Reader<'a> {
     /// Reads from `tree`.
     #[must_use]
     pub fn new(tree: &'a dyn Tree) -> Self {
-        Reader {
-            tree,
-            directories: BTreeMap::new(),
-            places: BTreeMap::new(),
-            contents: BTreeMap::new(),
-            interner: Interner::default(),
-        }
+        Reader { tree, directories: BTreeMap::new(), folders: BTreeMap::new(), interner: Interner::default() }
     }
 
     /// Follows `path` to its end.
     ///
     /// # Errors
     /// Permission, I/O, or a loop of links: in words.
-    pub fn resolve(&mut self, path: &TreePath) -> Result<Resolved, String> {
+    pub fn resolve(&mut self, path: &TreePath) -> Result<Led, String> {
         if path.name().is_empty() {
-            return self.tree.resolve(path).map_err(|e| e.to_string());
+            return self.tree.resolve(path).map(Led::from).map_err(|e| e.to_string());
         }
         let above = self.directory(&path.parent())?;
-        let mut found = self.at(&above.path.join(path.name()), Limits::DEFAULT.links).as_ref().clone()?;
+        let mut found = self.at(&above.path, path.name(), Limits::DEFAULT.links).as_ref().clone()?;
         if !above.links.is_empty() {
             found.links.splice(0..0, above.links);
         }
         Ok(found)
+    }
+
+    /// The names in the real directory at `path`.
+    ///
+    /// # Errors
+    /// Why it can't be listed, in words.
+    pub fn list(&mut self, path: &TreePath) -> Result<Listing, String> {
+        let tree = self.tree;
+        let folder = self.folders.entry(path.clone()).or_default();
+        folder.listed.get_or_insert_with(|| tree.list_nofollow(path).map_err(|e| e.to_string())).clone()
     }
 
     /// Follows the path of a directory; it need not exist.
@@ -72,26 +108,41 @@ impl<'a> Reader<'a> {
         Ok(resolved)
     }
 
-    /// Follows what lies at `place`, whose directory is real.
-    fn at(&mut self, place: &TreePath, hops: usize) -> Arc<Result<Resolved, String>> {
-        if let Some(known) = self.places.get(place) {
+    /// Follows what lies under `name` in the real directory `above`.
+    fn at(&mut self, above: &TreePath, name: &[u8], hops: usize) -> Arc<Result<Led, String>> {
+        let folder = self.folders.get(above);
+        if let Some(known) = folder.and_then(|f| f.places.get(name)) {
             return known.clone();
         }
-        let found = Arc::new(self.follow(place, hops));
-        self.places.insert(place.clone(), found.clone());
+        let said = folder.map_or(Listed::Unsaid, |f| f.said(name));
+        let found = Arc::new(self.follow(above.join(name), said, hops));
+        let folder = match self.folders.get_mut(above) {
+            Some(folder) => folder,
+            None => self.folders.entry(above.clone()).or_default(),
+        };
+        folder.places.insert(name.to_vec(), found.clone());
         found
     }
 
-    fn follow(&mut self, place: &TreePath, hops: usize) -> Result<Resolved, String> {
-        let node = match self.tree.node_nofollow(place) {
-            Ok(node) => node,
-            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => None,
-            Err(e) => return Err(e.to_string()),
+    fn follow(&mut self, place: TreePath, said: Listed, hops: usize) -> Result<Led, String> {
+        let link = match said {
+            Listed::File => return Ok(Led { path: place, links: Vec::new(), end: Some(End::File) }),
+            Listed::Link => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
+            Listed::Directory | Listed::Unsaid => None,
         };
-        let Some(NodeKind::Link(target)) = node.as_ref().map(|n| &n.kind) else {
-            return Ok(Resolved { path: place.clone(), links: Vec::new(), node });
+        let target = match link {
+            Some(target) => target,
+            None => match self.tree.node_nofollow(&place) {
+                Ok(node) => match node.map(|n| n.kind) {
+                    Some(NodeKind::Link(target)) => target,
+                    kind => return Ok(Led { path: place, links: Vec::new(), end: kind.map(End::from) }),
+                },
+                Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
+                    return Ok(Led { path: place, links: Vec::new(), end: None });
+                }
+                Err(e) => return Err(e.to_string()),
+            },
         };
-        let target = target.clone();
         let (above, name) = match target.iter().rposition(|b| *b == b'/') {
             Some(slash) => (&target[..slash], &target[slash + 1..]),
             None => (&b""[..], &target[..]),
@@ -99,7 +150,7 @@ impl<'a> Reader<'a> {
         // `..` behind a name, or a name that demands a directory: rare, so the slow way does it.
         let plain = !matches!(name, b"" | b"." | b"..") && above.split(|b| *b == b'/').all(|part| part != b"..");
         if !plain || hops == 0 {
-            return self.tree.resolve(place).map_err(|e| e.to_string());
+            return self.tree.resolve(&place).map(Led::from).map_err(|e| e.to_string());
         }
         let directory = match above {
             b"" if target.first() == Some(&b'/') => TreePath::root(),
@@ -107,43 +158,47 @@ impl<'a> Reader<'a> {
             above => place.parent().join(above),
         };
         let directory = self.directory(&directory)?;
-        let beyond = self.at(&directory.path.join(name), hops - 1);
-        let mut resolved = beyond.as_ref().clone()?;
-        resolved.links.splice(0..0, std::iter::once((place.clone(), target)).chain(directory.links));
-        Ok(resolved)
+        let beyond = self.at(&directory.path, name, hops - 1);
+        let beyond = beyond.as_ref().as_ref().map_err(String::clone)?;
+        let mut links = Vec::with_capacity(1 + directory.links.len() + beyond.links.len());
+        links.push((place, target));
+        links.extend(directory.links);
+        links.extend_from_slice(&beyond.links);
+        Ok(Led { path: beyond.path.clone(), links, end: beyond.end })
     }
 
     /// Reads the file with certificates at `path`. What can't be read is a state.
     pub fn file(&mut self, path: &TreePath) -> CertFile {
         let (real, links, content) = match self.resolve(path) {
-            Ok(resolved) => {
-                let content = self.content(&resolved);
-                (resolved.path, resolved.links, content)
+            Ok(led) => {
+                let content = self.content(&led);
+                (led.path, led.links, content)
             }
             Err(why) => (path.clone(), Vec::new(), Content::without(FileState::Unreadable(why))),
         };
         CertFile { path: path.clone(), links, real, state: content.state, entries: content.entries, quirks: content.quirks }
     }
 
-    fn content(&mut self, resolved: &Resolved) -> Content {
-        match resolved.node.as_ref().map(|n| &n.kind) {
+    fn content(&mut self, led: &Led) -> Content {
+        match led.end {
             None => Content::without(FileState::Missing),
-            Some(NodeKind::Directory) => Content::without(FileState::NotAFile("directory")),
-            Some(NodeKind::Link(_)) => Content::without(FileState::NotAFile("link")),
-            Some(NodeKind::Other(what)) => Content::without(FileState::NotAFile(what)),
-            Some(NodeKind::File(_)) => {
-                if let Some(known) = self.contents.get(&resolved.path) {
+            Some(End::Directory) => Content::without(FileState::NotAFile("directory")),
+            Some(End::Link) => Content::without(FileState::NotAFile("link")),
+            Some(End::Other(what)) => Content::without(FileState::NotAFile(what)),
+            Some(End::File) => {
+                let above = led.path.parent();
+                if let Some(known) = self.folders.get(&above).and_then(|f| f.contents.get(led.path.name())) {
                     return known.clone();
                 }
-                let content = self.read(&resolved.path);
-                self.contents.insert(resolved.path.clone(), content.clone());
+                let content = self.read(&led.path);
+                self.folders.entry(above).or_default().contents.insert(led.path.name().to_vec(), content.clone());
                 content
             }
         }
     }
 
     fn read(&mut self, real: &TreePath) -> Content {
-        let (bytes, node) = match self.tree.read_nofollow(real, Limits::DEFAULT.file) {
+        let (bytes, node) = match self.tree.read_listed(real, Limits::DEFAULT.file) {
             Ok(read) => read,
             Err(ReadError::Missing) => return Content::without(FileState::Missing),
             Err(ReadError::NotAFile(what)) => return Content::without(FileState::NotAFile(what)),
@@ -151,13 +206,76 @@ impl<'a> Reader<'a> {
             Err(why) => return Content::without(FileState::Unreadable(why.to_string())),
         };
         let scan = sniff::scan(&bytes, &mut self.interner);
-        let state = FileState::Read {
-            digest: Fingerprint::of(&bytes),
-            len: bytes.len() as u64,
-            mode: node.mode,
-            modified: node.modified,
-        };
+        let len = bytes.len() as u64;
+        let state = FileState::Read { digest: ContentDigest::of(bytes), len, mode: node.mode, modified: node.modified };
         Content { state, entries: scan.entries.into(), quirks: scan.quirks }
+    }
+
+    /// Every regular file below `directory`, through links, as `find -L DIRECTORY -type f` lists them: paths as they are named, sorted
+    /// by bytes. A directory that contains itself through a link is entered once.
+    pub fn files_below(&mut self, directory: &TreePath) -> Vec<TreePath> {
+        let mut found = Vec::new();
+        self.walk(directory, &mut Vec::new(), &mut found);
+        found.sort();
+        found
+    }
+
+    fn walk(&mut self, directory: &TreePath, above: &mut Vec<TreePath>, found: &mut Vec<TreePath>) {
+        let Ok(Resolved { path: real, node: Some(_), .. }) = self.tree.resolve(directory) else { return };
+        if above.contains(&real) || above.len() > Limits::DEFAULT.links {
+            return;
+        }
+        let Ok(names) = self.list(&real) else { return };
+        above.push(real.clone());
+        for (name, said) in names.iter() {
+            let named = directory.join(name);
+            let end = match said {
+                Listed::Directory => Some(End::Directory),
+                Listed::File => Some(End::File),
+                Listed::Link => self.end_of_link(&real.join(name)),
+                Listed::Unsaid => {
+                    let place = real.join(name);
+                    match self.tree.node_nofollow(&place).ok().flatten().map(|n| n.kind) {
+                        Some(NodeKind::Link(_)) => self.end_of_link(&place),
+                        other => other.map(End::from),
+                    }
+                }
+            };
+            match end {
+                Some(End::File) if found.len() < Limits::DEFAULT.names => found.push(named),
+                Some(End::Directory) => self.walk(&named, above, found),
+                _ => {}
+            }
+        }
+        above.pop();
+    }
+
+    fn end_of_link(&self, place: &TreePath) -> Option<End> {
+        self.tree.resolve(place).ok().and_then(|r| r.node).map(|n| End::from(n.kind))
+    }
+}
+
+impl Folder {
+    fn said(&self, name: &[u8]) -> Listed {
+        let Some(Ok(names)) = &self.listed else { return Listed::Unsaid };
+        names.binary_search_by(|(known, _)| known.as_slice().cmp(name)).map_or(Listed::Unsaid, |at| names[at].1)
+    }
+}
+
+impl From<Resolved> for Led {
+    fn from(resolved: Resolved) -> Self {
+        Led { path: resolved.path, links: resolved.links, end: resolved.node.map(|n| End::from(n.kind)) }
+    }
+}
+
+impl From<NodeKind> for End {
+    fn from(kind: NodeKind) -> Self {
+        match kind {
+            NodeKind::Directory => End::Directory,
+            NodeKind::File(_) => End::File,
+            NodeKind::Link(_) => End::Link,
+            NodeKind::Other(what) => End::Other(what),
+        }
     }
 }
 
@@ -167,37 +285,10 @@ impl Content {
     }
 }
 
-/// Every regular file below `directory`, through links, as `find -L DIRECTORY -type f` lists them: paths as they are named, sorted by
-/// bytes. A directory that contains itself through a link is entered once.
+/// [`Reader::files_below`] of a tree that nothing is remembered of.
 #[must_use]
 pub fn files_below(tree: &dyn Tree, directory: &TreePath) -> Vec<TreePath> {
-    let mut found = Vec::new();
-    walk(tree, directory, &mut Vec::new(), &mut found);
-    found.sort();
-    found
-}
-
-fn walk(tree: &dyn Tree, directory: &TreePath, above: &mut Vec<TreePath>, found: &mut Vec<TreePath>) {
-    let Ok(Resolved { path: real, node: Some(_), .. }) = tree.resolve(directory) else { return };
-    if above.contains(&real) || above.len() > Limits::DEFAULT.links {
-        return;
-    }
-    let Ok(names) = tree.names_nofollow(&real) else { return };
-    above.push(real.clone());
-    for name in names {
-        let place = real.join(&name);
-        let named = directory.join(&name);
-        let kind = match tree.node_nofollow(&place).ok().flatten().map(|n| n.kind) {
-            Some(NodeKind::Link(_)) => tree.resolve(&place).ok().and_then(|r| r.node).map(|n| n.kind),
-            other => other,
-        };
-        match kind {
-            Some(NodeKind::File(_)) if found.len() < Limits::DEFAULT.names => found.push(named),
-            Some(NodeKind::Directory) => walk(tree, &named, above, found),
-            _ => {}
-        }
-    }
-    above.pop();
+    Reader::new(tree).files_below(directory)
 }
 
 /// Reads a small text file; `None` when it can't be read.

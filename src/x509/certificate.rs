@@ -1,6 +1,7 @@
 //! One certificate.
 
 use std::{
+    cmp::Ordering,
     fmt,
     ops::Range,
     sync::{Arc, OnceLock},
@@ -20,7 +21,7 @@ pub struct Certificate(Arc<Fields>);
 /// What [`Certificate`] found in the DER, as ranges into it.
 struct Fields {
     der: Box<[u8]>,
-    fingerprint: Fingerprint,
+    fingerprint: OnceLock<Fingerprint>,
     version: u8,
     serial: Range<usize>,
     tbs: Range<usize>,
@@ -138,7 +139,7 @@ impl Certificate {
                 let Some(value) = parts.next().filter(|t| t.tag == 0x04) else { continue };
                 let oid = oid_text(oid.value);
                 if extensions.iter().any(|e: &Extension| e.oid == oid) {
-                    defects.push(Defect::DuplicateExtension(oid.clone()));
+                    defects.push(Defect::DuplicateExtension(oid.clone().into_owned()));
                 }
                 extensions.push(Extension { oid, critical, value: at(value.value) });
             }
@@ -149,7 +150,7 @@ impl Certificate {
         let known = extension::Known::read(der, &extensions, &mut defects);
 
         Ok(Certificate(Arc::new(Fields {
-            fingerprint: Fingerprint::of(der),
+            fingerprint: OnceLock::new(),
             version,
             serial: at(serial.value),
             tbs: at(tbs.whole),
@@ -177,10 +178,10 @@ impl Certificate {
         &self.0.der
     }
 
-    /// SHA-256 of [`Self::der`].
+    /// SHA-256 of [`Self::der`]; computed once, when it is asked for: most certificates of a store are never named.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        self.0.fingerprint
+        *self.0.fingerprint.get_or_init(|| Fingerprint::of(self.der()))
     }
 
     /// 1, 2 or 3 (anything else is a [`Defect::Version`]).
@@ -355,11 +356,24 @@ impl Certificate {
 
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.fingerprint == other.0.fingerprint
+        Arc::ptr_eq(&self.0, &other.0) || self.0.der == other.0.der
     }
 }
 
 impl Eq for Certificate {}
+
+/// By the bytes of the DER: an order for sets, which means nothing else.
+impl Ord for Certificate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.der.cmp(&other.0.der) }
+    }
+}
+
+impl PartialOrd for Certificate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,7 @@
 //! Tag, length, value: the least that is needed to find the fields of a certificate.
 
+use std::borrow::Cow;
+
 /// One DER element.
 #[derive(Clone, Copy, Debug)]
 pub struct Tlv<'a> {
@@ -46,7 +48,50 @@ pub(super) fn elements(mut input: &[u8]) -> impl Iterator<Item = Tlv<'_>> {
 }
 
 /// The dotted form of an object identifier's contents.
-pub(super) fn oid_text(value: &[u8]) -> String {
+pub(super) fn oid_text(value: &[u8]) -> Cow<'static, str> {
+    match usual(value) {
+        Some(text) => Cow::Borrowed(text),
+        None => Cow::Owned(dotted(value)),
+    }
+}
+
+/// Those that nearly every certificate of a store has: most of the work of reading one was writing them out.
+fn usual(value: &[u8]) -> Option<&'static str> {
+    Some(match value {
+        [0x55, 0x1d, last] => match last {
+            0x0e => "2.5.29.14",
+            0x0f => "2.5.29.15",
+            0x11 => "2.5.29.17",
+            0x13 => "2.5.29.19",
+            0x1f => "2.5.29.31",
+            0x20 => "2.5.29.32",
+            0x23 => "2.5.29.35",
+            0x25 => "2.5.29.37",
+            _ => return None,
+        },
+        [0x55, 0x04, last] => match last {
+            0x03 => "2.5.4.3",
+            0x06 => "2.5.4.6",
+            0x0a => "2.5.4.10",
+            0x0b => "2.5.4.11",
+            _ => return None,
+        },
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, last] => match last {
+            0x01 => "1.2.840.113549.1.1.1",
+            0x05 => "1.2.840.113549.1.1.5",
+            0x0b => "1.2.840.113549.1.1.11",
+            0x0c => "1.2.840.113549.1.1.12",
+            _ => return None,
+        },
+        [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01] => "1.3.6.1.5.5.7.1.1",
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01] => "1.2.840.10045.2.1",
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02] => "1.2.840.10045.4.3.2",
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03] => "1.2.840.10045.4.3.3",
+        _ => return None,
+    })
+}
+
+fn dotted(value: &[u8]) -> String {
     let mut arcs: Vec<u64> = Vec::new();
     let mut arc = 0u64;
     for byte in value {
@@ -77,6 +122,23 @@ mod tests {
         assert!(read_tlv(&[0x30, 0x80, 0, 0]).is_none());
         assert!(read_tlv(&[0x30, 0x05, 0]).is_none());
         assert!(read_tlv(&[]).is_none());
+    }
+
+    #[test]
+    fn usual_oids_are_what_they_would_be_written_as() {
+        let families: [&[u8]; 4] = [
+            &[0x55, 0x1d],
+            &[0x55, 0x04],
+            &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01],
+            &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03],
+        ];
+        let others: [&[u8]; 2] = [&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01], &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]];
+        let members = families.iter().flat_map(|family| (0..=255).map(move |last| [family, &[last][..]].concat()));
+        let all: Vec<Vec<u8>> = members.chain(others.iter().map(|o| o.to_vec())).collect();
+        assert!(all.iter().filter(|oid| usual(oid).is_some()).count() > 15);
+        for oid in &all {
+            assert_eq!(oid_text(oid), dotted(oid));
+        }
     }
 
     #[test]

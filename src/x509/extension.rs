@@ -1,6 +1,6 @@
 //! The extensions of RFC 5280, section 4.2.1, that decide verdicts.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use x509_parser::{
     extensions as parser,
@@ -13,7 +13,7 @@ use super::{Defect, Name};
 #[derive(Clone, Debug)]
 pub struct Extension {
     /// Dotted OID.
-    pub oid: String,
+    pub oid: Cow<'static, str>,
     /// Whether it is marked critical.
     pub critical: bool,
     /// Where its contents lie in the DER of the certificate.
@@ -130,7 +130,7 @@ impl Known {
         let mut known = Known::default();
         for extension in extensions {
             let value = &der[extension.value.clone()];
-            let read = match extension.oid.as_str() {
+            let read = match &*extension.oid {
                 "2.5.29.14" => known.read_subject_key_id(value),
                 "2.5.29.15" => known.read_key_usage(value),
                 "2.5.29.17" => known.read_subject_alt_name(value),
@@ -140,7 +140,7 @@ impl Known {
                 _ => Some(()),
             };
             if read.is_none() {
-                defects.push(Defect::BadExtension(extension.oid.clone(), "can't be read".into()));
+                defects.push(Defect::BadExtension(extension.oid.clone().into_owned(), "can't be read".into()));
             }
         }
         known
@@ -178,23 +178,32 @@ impl Known {
 
     fn read_extended_key_usage(&mut self, value: &[u8]) -> Option<()> {
         let (tlv, _) = super::read_tlv(value).filter(|(t, _)| t.tag == 0x30)?;
-        let purposes =
-            super::der::elements(tlv.value).filter(|t| t.tag == 0x06).map(|t| match super::der::oid_text(t.value).as_str() {
-                "2.5.29.37.0" => Purpose::Any,
-                "1.3.6.1.5.5.7.3.1" => Purpose::ServerAuth,
-                "1.3.6.1.5.5.7.3.2" => Purpose::ClientAuth,
-                "1.3.6.1.5.5.7.3.3" => Purpose::CodeSigning,
-                "1.3.6.1.5.5.7.3.4" => Purpose::EmailProtection,
-                "1.3.6.1.5.5.7.3.8" => Purpose::TimeStamping,
-                "1.3.6.1.5.5.7.3.9" => Purpose::OcspSigning,
-                other => Purpose::Other(other.to_owned()),
-            });
+        let purposes = super::der::elements(tlv.value).filter(|t| t.tag == 0x06).map(|t| match &*super::der::oid_text(t.value) {
+            "2.5.29.37.0" => Purpose::Any,
+            "1.3.6.1.5.5.7.3.1" => Purpose::ServerAuth,
+            "1.3.6.1.5.5.7.3.2" => Purpose::ClientAuth,
+            "1.3.6.1.5.5.7.3.3" => Purpose::CodeSigning,
+            "1.3.6.1.5.5.7.3.4" => Purpose::EmailProtection,
+            "1.3.6.1.5.5.7.3.8" => Purpose::TimeStamping,
+            "1.3.6.1.5.5.7.3.9" => Purpose::OcspSigning,
+            other => Purpose::Other(other.to_owned()),
+        });
         let purposes = purposes.collect();
         self.extended_key_usage.get_or_insert(purposes);
         Some(())
     }
 
     fn read_authority_key_id(&mut self, value: &[u8]) -> Option<()> {
+        // Nothing but a key identifier: nearly all are so.
+        if let [0x30, outer, 0x80, inner, key_id @ ..] = value
+            && usize::from(*inner) == key_id.len()
+            && usize::from(*outer) == key_id.len() + 2
+            && *outer < 0x80
+        {
+            let plain = || AuthorityKeyId { key_id: Some(key_id.to_vec()), ..AuthorityKeyId::default() };
+            self.authority_key_id.get_or_insert_with(plain);
+            return Some(());
+        }
         let (_, aki) = parser::AuthorityKeyIdentifier::from_der(value).ok()?;
         let names = aki.authority_cert_issuer.unwrap_or_default();
         self.authority_key_id.get_or_insert(AuthorityKeyId {

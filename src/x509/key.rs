@@ -1,6 +1,6 @@
 //! Keys and signature algorithms, as far as verdicts need them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::der::{elements, oid_text, read_tlv};
 
@@ -53,7 +53,7 @@ pub enum Hash {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureAlgorithm {
     /// Dotted OID of the algorithm.
-    pub oid: String,
+    pub oid: Cow<'static, str>,
     /// The digest; `None` for Ed25519 and the like, and for what we don't know.
     pub hash: Option<Hash>,
     /// The whole AlgorithmIdentifier, with parameters.
@@ -74,7 +74,7 @@ impl PublicKey {
         let mut algorithm = elements(algorithm.value);
         let oid = oid_text(algorithm.next().filter(|t| t.tag == 0x06)?.value);
         let parameters = algorithm.next();
-        let (algorithm, bits) = match oid.as_str() {
+        let (algorithm, bits) = match &*oid {
             "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => {
                 let (sequence, _) = read_tlv(key).filter(|(t, _)| t.tag == 0x30)?;
                 let (modulus, _) = read_tlv(sequence.value).filter(|(t, _)| t.tag == 0x02)?;
@@ -82,7 +82,7 @@ impl PublicKey {
             }
             "1.2.840.10045.2.1" => {
                 let curve = oid_text(parameters.filter(|t| t.tag == 0x06)?.value);
-                let (name, bits) = match curve.as_str() {
+                let (name, bits) = match &*curve {
                     "1.2.840.10045.3.1.1" => ("P-192", 192),
                     "1.3.132.0.33" => ("P-224", 224),
                     "1.2.840.10045.3.1.7" => ("P-256", 256),
@@ -100,7 +100,7 @@ impl PublicKey {
                 let prime = parameters.and_then(|p| read_tlv(p.value)).map_or(0, |(p, _)| integer_bits(p.value));
                 (KeyAlgorithm::Dsa, prime)
             }
-            _ => (KeyAlgorithm::Other(oid), 0),
+            _ => (KeyAlgorithm::Other(oid.into_owned()), 0),
         };
         Some(PublicKey { algorithm, bits })
     }
@@ -125,7 +125,7 @@ impl SignatureAlgorithm {
         let parts = read_tlv(identifier).map(|(t, _)| t.value).unwrap_or_default();
         let mut parts = elements(parts);
         let oid = parts.next().filter(|t| t.tag == 0x06).map(|t| oid_text(t.value)).unwrap_or_default();
-        let hash = match oid.as_str() {
+        let hash = match &*oid {
             "1.2.840.113549.1.1.2" => Some(Hash::Md2),
             "1.2.840.113549.1.1.4" => Some(Hash::Md5),
             "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" | "1.2.840.10040.4.3" | "1.2.840.10045.4.1" => Some(Hash::Sha1),
@@ -144,7 +144,7 @@ impl SignatureAlgorithm {
 impl fmt::Display for SignatureAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The names are those that OpenSSL prints.
-        f.write_str(match self.oid.as_str() {
+        f.write_str(match &*self.oid {
             "1.2.840.113549.1.1.2" => "RSA-MD2",
             "1.2.840.113549.1.1.4" => "RSA-MD5",
             "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => "RSA-SHA1",

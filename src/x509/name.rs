@@ -132,7 +132,7 @@ impl fmt::Debug for Name {
 
 /// The short names that OpenSSL prints.
 fn attribute_name(oid: &[u8]) -> String {
-    match oid_text(oid).as_str() {
+    match &*oid_text(oid) {
         "2.5.4.3" => "CN".into(),
         "2.5.4.4" => "SN".into(),
         "2.5.4.5" => "serialNumber".into(),

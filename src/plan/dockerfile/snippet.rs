@@ -130,7 +130,11 @@ fn begin(request: &Snippet) -> String {
     for anchor in &request.anchors {
         let _ = match anchor.not_after {
             Some(at) => {
-                writeln!(out, "# Distrust {} (not valid after {at}): it leads clients into a dead path.", one_line(&anchor.title))
+                writeln!(
+                    out,
+                    "# Distrust {} (not valid after {at}): some clients choose an expired root although a valid path exists.",
+                    one_line(&anchor.title)
+                )
             }
             None => writeln!(out, "# Distrust {}.", one_line(&anchor.title)),
         };

@@ -9,8 +9,11 @@ use crate::{
 /// Writes the plan and what became of it.
 pub(super) fn plan(out: &mut String, report: &Report, style: Style) {
     if let Some(plan) = &report.plan {
+        if !plan.advice.is_empty() {
+            out.push('\n');
+        }
         for advice in &plan.advice {
-            out.push_str(&format!("\n{} {advice}\n", style.bold("better:")));
+            out.push_str(&format!("{advice}\n"));
         }
         if !plan.diff.is_empty() && report.applied.is_none() {
             out.push('\n');

@@ -25,7 +25,7 @@ pub fn render(report: &Report, color: bool) -> String {
     }
     out.push_str(&verdict(report, style));
     out.push('\n');
-    out
+    style.safe(&out)
 }
 
 fn body(out: &mut String, report: &Report, style: Style) {
@@ -63,6 +63,8 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
         let text = match (&one.trusted, one.text.is_empty()) {
             (Some(true), true) => "accepts",
             (Some(false), true) => "refuses",
+            // What a client says after a good handshake is about something else: an empty reply, a protocol that is not HTTP.
+            (Some(true), false) if one.verifier == Verifier::Program => "accepts",
             _ => &one.text,
         };
         out.push_str(&format!("{mark} {by:<6}  {:<24}  {text}\n", one.client));
@@ -138,9 +140,11 @@ fn answer(report: &Report) -> Option<&'static str> {
             (_, Some(plan)) if plan.steps.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) => {
                 Some("not fixed")
             }
-            (Some(applied), _) if applied.changed.is_empty() => Some("nothing to do"),
+            (Some(applied), _) if applied.changed.is_empty() && !report.is_refused() => Some("nothing to do"),
+            (Some(applied), _) if !applied.refreshed => Some("written, not refreshed yet"),
             (Some(_), _) if report.is_refused() || report.has_failures() => Some("applied, but not well yet"),
             (Some(_), _) => Some("fixed"),
+            (_, Some(plan)) if plan.steps.is_empty() && report.is_refused() => Some("can't be fixed in a store"),
             (None, Some(plan)) if plan.steps.is_empty() => Some("nothing to do"),
             (None, _) => Some("planned, nothing is changed"),
         },
@@ -155,13 +159,17 @@ fn next(report: &Report) -> Option<String> {
         "fix" => match (&report.applied, &report.plan) {
             (None, Some(plan)) if !plan.steps.is_empty() => Some("the same with --apply".into()),
             (Some(applied), _) if applied.rolled_back.is_none() => {
-                applied.backup.as_ref().map(|id| format!("certdoctor undo {id}{root} takes it back"))
+                applied.backup.as_ref().map(|id| format!("certdoctor undo {id}{root}{} takes it back", applied.undo))
             }
+            (_, Some(plan)) if plan.steps.is_empty() => report.causes.iter().flatten().find_map(|i| {
+                let remedy = report.findings.get(*i)?.remedies.first()?;
+                Some(remedy.command.clone().unwrap_or_else(|| remedy.text.clone()))
+            }),
             _ => None,
         },
         "inspect" if report.is_refused() => {
             let target = report.facts.endpoints.first()?;
-            target.outcome.is_ok().then(|| format!("certdoctor diagnose {}{root}", target.target))
+            target.outcome.is_ok().then(|| format!("certdoctor diagnose {}{}", target.target, report.options))
         }
         "verify"
             if report.verified.iter().any(|v| v.trusted == Some(true))
@@ -171,7 +179,7 @@ fn next(report: &Report) -> Option<String> {
         }
         "verify" => {
             let target = report.facts.endpoints.first()?;
-            Some(format!("certdoctor diagnose {}{root}", target.target))
+            Some(format!("certdoctor diagnose {}{}", target.target, report.options))
         }
         _ => report
             .causes

@@ -4,6 +4,10 @@ use colored::{ColoredString, Colorize};
 
 use crate::finding::Severity;
 
+/// Stands for the escape character of our own colours until the text is finished: a noncharacter, which no name has (and one that has
+/// it all the same can only colour itself).
+const OURS: &str = "\u{ffff}";
+
 /// Whether to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -22,7 +26,25 @@ impl Style {
     }
 
     fn paint(self, text: &str, with: impl Fn(&str) -> ColoredString) -> String {
-        if self.color { with(text).to_string() } else { text.to_owned() }
+        if self.color { with(text).to_string().replace('\x1b', OURS) } else { text.to_owned() }
+    }
+
+    /// The finished text as it may reach a terminal: names come from servers and files, and an escape sequence or a change of
+    /// direction in one of them must not do what it says.
+    pub(super) fn safe(self, text: &str) -> String {
+        let is_tricky = |c: char| {
+            c.is_control() && c != '\n'
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        let mut out = String::with_capacity(text.len());
+        for c in text.chars() {
+            if is_tricky(c) {
+                out.extend(c.escape_unicode());
+            } else {
+                out.push(c);
+            }
+        }
+        if self.color { out.replace(OURS, "\x1b") } else { out }
     }
 
     pub(super) fn bold(self, text: &str) -> String {
@@ -55,5 +77,19 @@ impl Style {
             Severity::Warning => self.warn(text),
             Severity::Note => self.paint(text, |t| t.cyan().bold()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_reaches_the_terminal_as_a_command() {
+        let hostile = "a\x1b[31mb\rc\u{202e}d";
+        assert_eq!(Style::new(false).safe(hostile), "a\\u{1b}[31mb\\u{d}c\\u{202e}d");
+        let style = Style::new(true);
+        assert_eq!(style.safe(&style.bold("x")), "\x1b[1mx\x1b[0m");
+        assert!(!style.safe(hostile).contains('\x1b'));
     }
 }

@@ -1,0 +1,95 @@
+//! How far a scan in process is from the least that any reader of a bundle must do.
+//!
+//! `floor BUNDLE` prints the median of each in nanoseconds: `floor` (PEM, base64 and the two dates of each certificate), `read` (every
+//! certificate parsed, with its place in the file) and `scan` (the bundle as the store of a host: gathered, every check run).
+#![expect(clippy::disallowed_methods, reason = "measures: reads a file and the clock")]
+#![expect(clippy::disallowed_types, reason = "measures: reads the clock")]
+#![expect(clippy::print_stdout, reason = "a program of its own")]
+
+use std::{error::Error, hint::black_box, time::Instant};
+
+use certdoctor::{
+    base::At,
+    facts::{Clock, Environment, Facts},
+    format::{Interner, sniff},
+    host::memory::MemoryTree,
+    judge::{Inquiry, judge},
+    store,
+    x509::{Purpose, read_tlv},
+};
+use memchr::memmem;
+
+const RUNS: usize = 200;
+/// 22 November 2026.
+const AT: At = At(1_795_305_600);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args_os().nth(1).ok_or("usage: floor BUNDLE")?;
+    let bundle = std::fs::read(path)?;
+    let tree = MemoryTree::new();
+    tree.file("/etc/ssl/certs/ca-certificates.crt", &bundle[..]);
+    let inquiry = Inquiry { at: AT, within: 90, purpose: Purpose::ServerAuth, clients: Vec::new(), regrade: Vec::new() };
+    let scan = || {
+        let clock = Clock { at: AT, injected: true, built: None, newest_file: None, server_dates: Vec::new() };
+        let facts = Facts {
+            stores: store::load_all(&tree),
+            given: None,
+            endpoints: Vec::new(),
+            environment: Environment::default(),
+            clock,
+            not_checked: Vec::new(),
+        };
+        judge(&facts, &inquiry).findings.len()
+    };
+
+    let certificates = dates(&bundle);
+    let read = sniff::scan(&bundle, &mut Interner::default()).entries.len();
+    if certificates == 0 || certificates != read || scan() == 0 {
+        return Err(format!("saw {certificates} dates and {read} certificates").into());
+    }
+    println!("floor {}", median(|| dates(&bundle)));
+    println!("read {}", median(|| sniff::scan(&bundle, &mut Interner::default()).entries.len()));
+    println!("scan {}", median(scan));
+    Ok(())
+}
+
+fn median(mut work: impl FnMut() -> usize) -> u128 {
+    let mut times: Vec<u128> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(work());
+            start.elapsed().as_nanos()
+        })
+        .collect();
+    times.sort_unstable();
+    times[RUNS / 2]
+}
+
+/// The floor: how many certificates have both dates.
+fn dates(bundle: &[u8]) -> usize {
+    let (begin, end) = (memmem::Finder::new(b"-----BEGIN CERTIFICATE-----\n"), memmem::Finder::new(b"-----END"));
+    let (mut at, mut count, mut der) = (0, 0, Vec::new());
+    while let Some(start) = begin.find(&bundle[at..]).map(|n| at + n + 28) {
+        let Some(stop) = end.find(&bundle[start..]).map(|n| start + n) else { break };
+        at = stop;
+        der.clear();
+        bundle[start..stop].split(|b| *b == b'\n').for_each(|line| der.extend_from_slice(line));
+        let Ok(decoded) = base64_simd::STANDARD.decode_inplace(&mut der) else { continue };
+        count += usize::from(black_box(validity(decoded)).is_some());
+    }
+    count
+}
+
+/// notBefore and notAfter, as numbers.
+fn validity(der: &[u8]) -> Option<(u64, u64)> {
+    let mut rest = read_tlv(read_tlv(der)?.0.value)?.0.value;
+    // An explicit version, if there is one; then serial, algorithm and issuer.
+    let skipped = if rest.first() == Some(&0xa0) { 4 } else { 3 };
+    for _ in 0..skipped {
+        rest = read_tlv(rest)?.1;
+    }
+    let (not_before, rest) = read_tlv(read_tlv(rest)?.0.value)?;
+    let (not_after, _) = read_tlv(rest)?;
+    let number = |digits: &[u8]| digits.iter().filter(|b| b.is_ascii_digit()).fold(0, |n, b| n * 10 + u64::from(b - b'0'));
+    Some((number(not_before.value), number(not_after.value)))
+}
