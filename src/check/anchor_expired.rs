@@ -20,13 +20,15 @@ rule! {
     /// GnuTLS before 3.6.14 did so with AddTrust External CA Root on 30 May 2020 and with DST Root CA X3 on 30 September 2021 —
     /// and it is a risk where a client ignores the dates of anchors (Java, rustls). So each is graded by harm: `breaks-chain`
     /// (error) when a client refuses one of the targets because of it, `trusted-despite-expiry` (warning) when a client that
-    /// ignores the date reads it here, else `clutter` (note).
+    /// ignores the date reads it here, else `clutter` (note). Where no target was named, no chain was looked at; AddTrust and DST
+    /// Root CA X3, which are known to break old clients with servers that still send a cross-certificate, are a warning then.
     ///
     /// **How it is found.** notAfter of every certificate that a store's sources, bundle, hash directory or Java keystore hold;
     /// matched by SHA-256 of the DER, with file, line, links and hash aliases. The harm comes from judging the targets as each
     /// client would.
     ///
-    /// **What to do.** Clutter: nothing, or upgrade the distribution's package. Else take the anchor out in the way that survives
+    /// **What to do.** Ask about the servers that matter: `certdoctor diagnose HOST`. Clutter: nothing, or upgrade the
+    /// distribution's package. Else take the anchor out in the way that survives
     /// upgrades (`certdoctor fix --diff`); deleting its line or its file does not. If a client must follow a cross-certificate
     /// that the server sends, see CD208.
     ///
@@ -83,6 +85,17 @@ fn finding(case: &Case<'_>, place: &Place<'_>, anchor: &Anchor, refusals: &[&Cli
     } else {
         (Harm::Clutter, Severity::Note, format!("{label} expired {since}; no client is hurt by it"))
     };
+    // Nobody asked a server: what it would send is not known.
+    let unasked = harm == Harm::Clutter && case.verdicts.is_empty();
+    let message = if unasked { format!("{label} expired {since}; no chain was looked at") } else { message };
+    let historic = HISTORIC.iter().find(|(sha256, _)| Fingerprint::parse(sha256) == Some(certificate.fingerprint()));
+    let (severity, message) = match historic {
+        Some(_) if unasked => {
+            let effect = "old clients refuse servers that still send a cross-certificate under it";
+            (Severity::Warning, format!("{label} expired {since}; {effect}"))
+        }
+        _ => (severity, message),
+    };
     let mut finding = Finding::new(&CHECK, &label, message);
     finding.severity = severity;
     finding.harm = Some(harm);
@@ -95,7 +108,6 @@ fn finding(case: &Case<'_>, place: &Place<'_>, anchor: &Anchor, refusals: &[&Cli
     if let Some(heir) = heir(case, place, certificate) {
         finding.facts.push(("replaced by", heir));
     }
-    let historic = HISTORIC.iter().find(|(sha256, _)| Fingerprint::parse(sha256) == Some(certificate.fingerprint()));
     finding.facts.extend(historic.map(|(_, clients)| ("history", (*clients).to_owned())));
     finding.evidence = support::evidence(anchor);
     let mut targets: Vec<String> = refusals.iter().map(|v| case.facts.endpoints[v.endpoint].target.text.clone()).collect();
@@ -159,8 +171,20 @@ mod tests {
         let world =
             World::at("2026-11-22").store(debian(&[("mozilla/AddTrust.crt", ADDTRUST), ("mozilla/USERTrust.crt", USERTRUST)]));
         let finding = world.one(&CHECK);
-        assert_eq!((finding.severity, finding.harm), (Severity::Note, Some(Harm::Clutter)));
-        assert_eq!(finding.message, "AddTrust External CA Root expired 6 years ago; no client is hurt by it");
+        // No server was asked, and this root has a history.
+        assert_eq!((finding.severity, finding.harm), (Severity::Warning, Some(Harm::Clutter)));
+        assert_eq!(
+            finding.message,
+            "AddTrust External CA Root expired 6 years ago; old clients refuse servers that still send a cross-certificate under it"
+        );
+        let other = World::at("2026-11-22").store(debian(&[("mozilla/Baltimore.crt", BALTIMORE)])).one(&CHECK);
+        assert_eq!(other.severity, Severity::Note);
+        assert!(other.message.ends_with("; no chain was looked at"), "{}", other.message);
+        // A server was, and nobody is hurt.
+        let asked = World::at("2026-11-22").store(debian(&[("mozilla/AddTrust.crt", ADDTRUST)]));
+        let asked = asked.presenting("localhost", CHAIN_PLAIN).accepted(&OPENSSL, certificates(CHAIN_PLAIN)).one(&CHECK);
+        assert_eq!(asked.severity, Severity::Note);
+        assert!(asked.message.ends_with("; no client is hurt by it"), "{}", asked.message);
         let places: Vec<String> = finding.evidence.iter().map(|e| e.path.as_ref().expect("a path").to_string()).collect();
         assert_eq!(
             places,

@@ -79,7 +79,11 @@ fn remedies(case: &Case<'_>, store: &Store, configuration: &Configuration, sourc
     };
     let repair = |text: &str, back: bool| {
         let mended = Mended { lines_back: Some(back), last_line: back, ..Mended::default() };
-        support::repair(store, &configuration.path, text, command(back), true, &mended)
+        match command(back) {
+            Some(command) => support::repair(store, &configuration.path, text, Some(command), true, &mended),
+            // Without the edit the refresh must not stand alone.
+            None => support::by_hand(format!("{text}, then refresh"), None),
+        }
     };
     let mut remedies = vec![repair("put what was taken out back into the list", true)];
     if lost {

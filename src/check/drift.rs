@@ -152,7 +152,7 @@ fn finding(store: &Store, held: Held, whole: Held, cause: Option<Cause>, certifi
     }
     if held.bundle && !held.selected {
         finding.remedies.push(keep(store, certificates));
-        let text = "or let the next refresh take out what nobody wants";
+        let text = "or, if nobody wants it, let the next refresh drop it";
         finding.remedies.push(support::by_hand(text, None));
     } else {
         // Debian's plain run does not make links again whose certificate is no longer wanted.
@@ -168,7 +168,7 @@ fn keep(store: &Store, certificates: &[&Certificate]) -> Remedy {
     let bundle = store.bundle.as_ref();
     let commands: Option<Vec<String>> = certificates.iter().map(|c| bundle.and_then(|b| extract(store, b, c))).collect();
     let commands = commands.filter(|c| c.len() <= 4).map(|c| c.join(" && "));
-    let text = "move what is wanted into a source: what was added to the bundle by hand is lost at the next refresh";
+    let text = "give what was added to the bundle by hand (the next refresh drops it) a source of its own";
     match commands {
         Some(command) => {
             let mended = Mended { sourced: certificates, ..Mended::default() };

@@ -12,9 +12,11 @@ rule! {
     /// x509roots, rustls with webpki-roots, Node, Java) work; everything else refuses every server. Usual in images from scratch
     /// and in minimal images without `ca-certificates`.
     ///
-    /// **How it is found.** None of the known kinds of stores is there, and no option names one.
+    /// **How it is found.** None of the kinds of stores that are read here is there, and no option names one. Stores of other
+    /// systems (RHEL, Fedora, SUSE, Arch) are not read: there this finding says nothing about what clients find.
     ///
-    /// **What to do.** Install `ca-certificates`, copy a bundle into the image, or name one by `--CAfile`.
+    /// **What to do.** Install `ca-certificates`, copy a bundle into the image, or name one by `--CAfile`, which works for every
+    /// bundle, wherever it lies.
     ///
     /// **Sources.** `certdoctor list stores` names the places; GoogleContainerTools/distroless issue 668.
     "CD415" "no-store-found" Error "no trust store was found"
@@ -24,11 +26,16 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     if !case.facts.stores.is_empty() || case.facts.given.is_some() {
         return;
     }
-    let mut finding =
-        Finding::new(&CHECK, "trust store", "no trust store was found: clients without roots of their own refuse everything");
-    let text = "install the package, or copy a bundle into the image";
-    let command = "apt-get install ca-certificates || apk add ca-certificates";
-    finding.remedies.push(Remedy::new(Intent::Trust(None), Applicability::Manual, text, Some(command.into())));
+    let message = "no trust store of a known kind was found: unless there is one of another kind, clients without roots of their \
+                   own refuse everything";
+    let mut finding = Finding::new(&CHECK, "trust store", message);
+    finding
+        .facts
+        .push(("not read", "/etc/pki (RHEL, Fedora), /var/lib/ca-certificates (SUSE), /etc/ca-certificates (Arch)".into()));
+    let text = "install the package ca-certificates, or copy a bundle into the image";
+    finding.remedies.push(Remedy::new(Intent::Trust(None), Applicability::Manual, text, None));
+    let text = "name a bundle that lies elsewhere by --CAfile";
+    finding.remedies.push(super::support::by_hand(text, None));
     out.push(finding);
 }
 
