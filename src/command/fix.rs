@@ -284,7 +284,9 @@ fn may_be_gone(facts: &Facts, past: &[Backup], name: &str) -> bool {
         }) || file_is_called(&String::from_utf8_lossy(&source.name), name)
     };
     let is_told = |backup: &Backup| backup.summary.iter().any(|line| line.to_lowercase().contains(&name.to_lowercase()));
-    print.is_some() || past.iter().any(is_told) || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
+    print.is_some()
+        || past.iter().any(is_told)
+        || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
 }
 
 /// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.
