@@ -6,7 +6,10 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy, Severity},
 };
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** A block of a store file is no certificate, or the file has a form that its readers don't take. In the
@@ -45,19 +48,18 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.facts.push(("store", store.title.clone()));
             finding.evidence = vec![Evidence::file(&file.path, line, part)];
             let shown = support::shell(&file.path.to_string());
-            let (text, command) = if file.quirks.contains(&Quirk::Der) {
+            finding.remedies.push(if file.quirks.contains(&Quirk::Der) {
                 let convert = format!("openssl x509 -inform DER -in {shown} -out {shown}.new && mv {shown}.new {shown}");
-                let refresh = support::refresh(store, true).map(|r| format!(" && {r}")).unwrap_or_default();
-                ("convert it to PEM and refresh", Some(convert + &refresh))
+                let mended = Mended { file: Some(&file.path), ..Mended::default() };
+                support::repair(store, &file.path, "convert it to PEM", Some(convert), true, &mended)
             } else if part == "bundle" {
-                ("make the bundle again from its sources", support::refresh(store, false))
+                let text = "make the bundle again from its sources";
+                support::repair(store, &file.path, text, None, false, &Mended::default())
             } else {
-                (
-                    "put the right certificate in its place, or take the file away",
-                    Some(format!("openssl x509 -noout -subject -in {shown}")),
-                )
-            };
-            finding.remedies.push(Remedy::new(Intent::Repair(file.path.clone()), Applicability::Manual, text, command));
+                let text = "put the right certificate in its place, or take the file away";
+                let command = Some(format!("openssl x509 -noout -subject -in {shown}"));
+                Remedy::new(Intent::Repair(file.path.clone()), Applicability::Manual, text, command)
+            });
             out.push(finding);
         }
     }

@@ -1,12 +1,14 @@
 //! CD407.
 
 use crate::{
-    edit::Applicability,
     facts::ConfLineKind,
-    finding::{Evidence, Finding, Intent, Remedy, Severity},
+    finding::{Evidence, Finding, Severity},
 };
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** A certificate whose file name has a blank, a comma or a parenthesis is deselected by `!`. Debian's tool
@@ -44,9 +46,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.severity = if left.is_some() { Severity::Warning } else { Severity::Note };
             finding.evidence = vec![Evidence::file(&configuration.path, Some(line.number), "deselected here")];
             finding.evidence.extend(left.map(|e| Evidence::file(&e.file.path, None, "link left behind")));
-            let intent = Intent::Repair(store.location.clone());
-            let text = "make all links again; a plain run does not";
-            finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, support::refresh(store, true)));
+            let text = "make all links again (a plain run does not)";
+            finding.remedies.push(support::repair(store, &store.location, text, None, true, &Mended::default()));
             out.push(finding);
         }
     }

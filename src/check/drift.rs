@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    base::Fingerprint,
-    edit::Applicability,
+    base::{Fingerprint, TreePath},
     facts::{CertFile, Store},
-    finding::{Evidence, Finding, Intent, Remedy, Severity},
+    finding::{Evidence, Finding, Remedy, Severity},
     x509::Certificate,
 };
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Cause, Mended},
+};
 
 rule! {
     /// **What it means.** Parts of one store disagree: a certificate is selected but missing from the bundle, is in the bundle
@@ -19,11 +21,12 @@ rule! {
     /// Java its own copy.
     ///
     /// **How it is found.** Sets of SHA-256 fingerprints: enabled sources, bundle, lookups by hash, Java keystore. What a file
-    /// with several certificates explains is CD403 and left out here.
+    /// with several certificates explains is CD403 and left out here. Where another finding tells the cause (the list, a missing
+    /// file, an emptied output …), this one is a note that names it.
     ///
-    /// **What to do.** Run the refresh tool; on Debian with `--fresh`, since a plain run leaves links behind when a line was
-    /// deleted or a local file removed. If the bundle was edited by hand, move the change into a source: it is lost at the next
-    /// run.
+    /// **What to do.** Repair the cause first. Otherwise run the refresh tool; on Debian with `--fresh`, since a plain run leaves
+    /// links behind when a line was deleted or a local file removed. If the bundle was edited by hand, move the change into a
+    /// source: it is lost at the next run. A refresh that would take out what nobody deselected is not offered.
     ///
     /// **Sources.** update-ca-certificates(8) and its script; recorded runs `fixtures/roots/debian` 02, 04, 11, 34 and 45; curl's
     /// `--capath` documentation.
@@ -50,13 +53,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if java.is_none() && all_agree(store, bundle) {
             continue;
         }
-        let mut groups: BTreeMap<Held, Vec<&Certificate>> = BTreeMap::new();
-        for (certificate, held) in held(store, bundle, java).into_values() {
-            groups.entry(held).or_default().push(certificate);
-        }
         let whole = Held { selected: true, bundle: true, directory: store.directory.is_some(), java: java.is_some() };
-        for (held, certificates) in groups.into_iter().filter(|(held, _)| *held != whole) {
-            out.push(finding(store, held, whole, &certificates));
+        let mut groups: BTreeMap<(Held, Option<Cause>), Vec<&Certificate>> = BTreeMap::new();
+        for (certificate, held) in held(store, bundle, java).into_values().filter(|(_, held)| *held != whole) {
+            groups.entry((held, support::cause(store, certificate))).or_default().push(certificate);
+        }
+        for ((held, cause), certificates) in groups {
+            out.push(finding(store, held, whole, cause, &certificates));
         }
     }
 }
@@ -107,7 +110,7 @@ fn held<'s>(
     all
 }
 
-fn finding(store: &Store, held: Held, whole: Held, certificates: &[&Certificate]) -> Finding {
+fn finding(store: &Store, held: Held, whole: Held, cause: Option<Cause>, certificates: &[&Certificate]) -> Finding {
     let mut labels: Vec<String> = certificates.iter().map(|c| c.label()).collect();
     labels.sort();
     let what = match &labels[..] {
@@ -141,16 +144,51 @@ fn finding(store: &Store, held: Held, whole: Held, certificates: &[&Certificate]
         evidence.push(Evidence::file(&store.location, None, "store"));
     }
     finding.evidence = evidence;
-    // Debian's plain run does not make links again whose certificate is no longer wanted.
-    let stale_links = held.directory && !held.selected;
-    let command = support::refresh(store, stale_links || !held.directory);
-    let text = if held.bundle && !held.selected && !held.directory {
-        "move the certificate into a source: what was added to the bundle by hand is lost at the next refresh"
+    if let Some(cause) = cause {
+        finding.severity = Severity::Note;
+        finding.facts.push(("cause", cause.to_string()));
+        finding.remedies.push(support::by_hand(format!("repair the cause: {cause}"), None));
+        return finding;
+    }
+    if held.bundle && !held.selected {
+        finding.remedies.push(keep(store, certificates));
+        let text = "or let the next refresh take out what nobody wants";
+        finding.remedies.push(support::by_hand(text, None));
     } else {
-        "refresh the store, so that all parts hold what is selected"
-    };
-    finding.remedies.push(Remedy::new(Intent::Repair(store.location.clone()), Applicability::Manual, text, command));
+        // Debian's plain run does not make links again whose certificate is no longer wanted.
+        let fresh = held.directory != held.selected || !held.directory;
+        let text = "make all parts from what is selected";
+        finding.remedies.push(support::repair(store, &store.location, text, None, fresh, &Mended::default()));
+    }
     finding
+}
+
+/// Moves what was added to the bundle by hand into sources of its own.
+fn keep(store: &Store, certificates: &[&Certificate]) -> Remedy {
+    let bundle = store.bundle.as_ref();
+    let commands: Option<Vec<String>> = certificates.iter().map(|c| bundle.and_then(|b| extract(store, b, c))).collect();
+    let commands = commands.filter(|c| c.len() <= 4).map(|c| c.join(" && "));
+    let text = "move what is wanted into a source: what was added to the bundle by hand is lost at the next refresh";
+    match commands {
+        Some(command) => {
+            let mended = Mended { sourced: certificates, ..Mended::default() };
+            support::repair(store, &store.location, text, Some(command), true, &mended)
+        }
+        None => support::by_hand(text, None),
+    }
+}
+
+/// Copies one certificate out of the bundle into the folder of local certificates, under a name that is free there.
+fn extract(store: &Store, bundle: &CertFile, certificate: &Certificate) -> Option<String> {
+    let (entry, _) = bundle.certificates().find(|(_, c)| *c == certificate)?;
+    let print = certificate.fingerprint().short();
+    let to = TreePath::from("/usr/local/share/ca-certificates").join(format!("from-bundle-{print}.crt"));
+    if store.sources.iter().any(|s| s.file.path == to) {
+        return None;
+    }
+    let (start, len) = (entry.block.start + 1, entry.block.len());
+    let from = support::shell(&bundle.real.to_string());
+    Some(format!("tail -c +{start} {from} | head -c {len} > {to}"))
 }
 
 fn who(held: Held, whole: Held) -> String {
@@ -180,12 +218,20 @@ mod tests {
         let mut store = two();
         let directory = store.directory.clone();
         store.sources[0].selection = Selection::Unlisted;
+        configure(&mut store, "mozilla/U.crt\n");
         refresh(&mut store);
         store.directory = directory;
-        let finding = World::at(LAB).store(store).one(&CHECK);
+        let finding = World::at(LAB).store(store.clone()).one(&CHECK);
         assert_eq!(finding.message, "AddTrust External CA Root is in the hash directory but not selected nor in the bundle");
-        assert_eq!(finding.remedies[0].command.as_deref(), Some("update-ca-certificates --fresh"));
         assert!(finding.facts[1].1.contains("OpenSSL, curl and Go (file and directory) trust it"));
+        // The deleted line is the cause, and told with its remedies.
+        assert_eq!((finding.severity, &finding.remedies[0].command), (Severity::Note, &None));
+        assert_eq!(finding.remedies[0].text, "repair the cause: CD408 deleted-or-commented-line");
+        // Deselected, it is only left over.
+        store.sources[0].selection = Selection::Deselected;
+        let finding = World::at(LAB).store(store).one(&CHECK);
+        assert_eq!(finding.severity, Severity::Warning);
+        assert_eq!(finding.remedies[0].command.as_deref(), Some("update-ca-certificates --fresh"));
     }
 
     #[test]
@@ -194,6 +240,8 @@ mod tests {
         store.bundle = Some(cert_file("/etc/ssl/certs/ca-certificates.crt", &format!("{ADDTRUST}{USERTRUST}{GLOBALSIGN}")));
         let finding = World::at(LAB).store(store).one(&CHECK);
         assert_eq!(finding.message, "GlobalSign Root CA is in the bundle but not selected nor in the hash directory");
+        let command = finding.remedies[0].command.as_deref().expect("a command");
+        assert!(command.starts_with("tail -c +") && command.ends_with(".crt && update-ca-certificates --fresh"), "{command}");
         let mut store = two();
         store.derived.push(cert_file("/etc/ssl/certs/java/cacerts", USERTRUST));
         let finding = World::at(LAB).store(store).one(&CHECK);

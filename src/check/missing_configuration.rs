@@ -2,11 +2,14 @@
 
 use crate::{
     edit::Applicability,
-    facts::{ConfLineKind, FileState, Upkeep},
+    facts::Upkeep,
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** The list that selects certificates is missing, or names files that are not there. Without the list,
@@ -20,7 +23,7 @@ rule! {
     ///
     /// **Sources.** Measured with update-ca-certificates of Debian 12 and Alpine 3.23; recorded run `fixtures/roots/debian` 36;
     /// k3OS issue 518.
-    "CD418" "missing-configuration" Warning "the configuration, or a file that it names, is missing"
+    "CD418" "missing-configuration" Error "the configuration, or a file that it names, is missing"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
@@ -43,15 +46,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             }
             continue;
         };
-        // Names that end in a carriage return never have a file: that is told by another check.
-        let missing = configuration.lines.iter().filter_map(|line| match &line.kind {
-            ConfLineKind::Enabled(name) if !name.ends_with(b"\r") => {
-                let source = store.sources.iter().find(|s| s.name == *name);
-                source.is_none_or(|s| s.file.state == FileState::Missing).then_some((line, name))
-            }
-            _ => None,
-        });
-        let missing: Vec<_> = missing.collect();
+        let missing = support::listed_in_vain(store);
         if missing.is_empty() {
             continue;
         }
@@ -62,7 +57,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         };
         let mut finding = Finding::new(&CHECK, configuration.path.to_string(), message);
         finding.facts.push(("files", support::list(&names, 8)));
-        let place = |(line, _): &(&crate::facts::ConfLine, &Vec<u8>)| Evidence {
+        let harm = support::refresh_effect(store, false, &Mended::default()).harm();
+        finding.facts.extend(harm.map(|harm| ("the next refresh", harm)));
+        let place = |(line, _): &(&crate::facts::ConfLine, &[u8])| Evidence {
             span: Some(line.span.clone()),
             ..Evidence::file(&configuration.path, Some(line.number), "listed here")
         };

@@ -1,11 +1,11 @@
 //! CD403.
 
-use crate::{
-    edit::Applicability,
-    finding::{Evidence, Finding, Intent, Remedy},
-};
+use crate::finding::{Evidence, Finding};
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** A source holds several certificates. The bundle gets all of them, the hash directory none: `openssl
@@ -43,9 +43,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             // awk, since Alpine's busybox has no csplit; what stands before the first certificate is dropped.
             let program = "/-----BEGIN CERTIFICATE-----/ {n++} n {print > (p n \".crt\")}";
             let split = format!("awk -v p={prefix} '{program}' {from} && rm {from}");
-            let command = support::refresh(store, false).map(|refresh| format!("{split} && {refresh}"));
-            let intent = Intent::Repair(file.path.clone());
-            finding.remedies.push(Remedy::new(intent, Applicability::Manual, "split it into one certificate a file", command));
+            // Whatever stands between the certificates goes along: a key must not.
+            let split = Some(split).filter(|_| !support::has_key(file));
+            let text = "split it into one certificate a file";
+            finding.remedies.push(support::repair(store, &file.path, text, split, false, &Mended::default()));
             out.push(finding);
         }
     }

@@ -2,10 +2,10 @@
 
 use crate::{
     edit::Applicability,
-    finding::{Finding, Intent, Remedy, Severity},
+    finding::{Finding, Intent, Remedy},
 };
 
-use super::{Case, support};
+use super::Case;
 
 rule! {
     /// **What it means.** No trust store was found where one is looked for. Programs that bring their own roots (Go with
@@ -17,7 +17,7 @@ rule! {
     /// **What to do.** Install `ca-certificates`, copy a bundle into the image, or name one by `--CAfile`.
     ///
     /// **Sources.** `certdoctor list stores` names the places; GoogleContainerTools/distroless issue 668.
-    "CD415" "no-store-found" Warning "no trust store was found"
+    "CD415" "no-store-found" Error "no trust store was found"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
@@ -26,9 +26,6 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     }
     let mut finding =
         Finding::new(&CHECK, "trust store", "no trust store was found: clients without roots of their own refuse everything");
-    if (0..case.facts.endpoints.len()).any(|i| support::verdicts(case, i).next().is_some()) {
-        finding.severity = Severity::Error;
-    }
     let text = "install the package, or copy a bundle into the image";
     let command = "apt-get install ca-certificates || apk add ca-certificates";
     finding.remedies.push(Remedy::new(Intent::Trust(None), Applicability::Manual, text, Some(command.into())));
@@ -38,13 +35,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 #[cfg(test)]
 mod tests {
     use super::{super::testing::*, *};
-    use crate::facts::Redirect;
+    use crate::{facts::Redirect, finding::Severity};
 
     #[test]
     fn catches() {
-        assert_eq!(World::at(LAB).one(&CHECK).severity, Severity::Warning);
-        let world = World::at(LAB).presenting("localhost", CHAIN_PLAIN).accepted(&JAVA, Vec::new());
-        assert_eq!(world.one(&CHECK).severity, Severity::Error);
+        assert_eq!(World::at(LAB).one(&CHECK).severity, Severity::Error);
     }
 
     #[test]

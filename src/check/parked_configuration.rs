@@ -1,11 +1,11 @@
 //! CD414.
 
-use crate::{
-    edit::Applicability,
-    finding::{Evidence, Finding, Intent, Remedy},
-};
+use crate::finding::{Evidence, Finding};
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** The configuration was edited, so the package manager left it alone and put its new list beside it
@@ -32,10 +32,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let (old, new) = (support::shell(&old.to_string()), support::shell(&new.to_string()));
         let deselect = format!("grep '^!' {old} | while read -r l; do sed -i \"s|^${{l#!}}$|$l|\" {new}; done");
         let command = format!("{deselect}; mv {new} {old}");
-        let command = support::refresh(store, false).map_or(command.clone(), |refresh| format!("{command} && {refresh}"));
-        let text = "carry the deselected names over into the new list, put it in force and refresh";
-        let intent = Intent::Repair(configuration.path.clone());
-        finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, Some(command)));
+        let text = "carry the deselected names over into the new list, put it in force";
+        // The package's list names all that it brings.
+        let mended = Mended { line_ends: true, last_line: true, lines_back: Some(true), ..Mended::default() };
+        finding.remedies.push(support::repair(store, &configuration.path, text, Some(command), false, &mended));
         out.push(finding);
     }
 }

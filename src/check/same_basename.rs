@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    edit::Applicability,
-    facts::Source,
-    finding::{Evidence, Finding, Intent, Remedy, Severity},
+    facts::{Source, SourceOwner},
+    finding::{Evidence, Finding, Severity},
 };
 
-use super::{Case, deselect_name_mapped::link_name, support};
+use super::{
+    Case,
+    deselect_name_mapped::link_name,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** Two sources have the same file name in different folders. Both get into the bundle, but there is only
@@ -45,13 +48,16 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             }
             finding.evidence =
                 sources.iter().map(|s| Evidence::file(&s.file.path, s.file.entries.first().map(|e| e.line), "source")).collect();
-            let last = &sources[sources.len() - 1].file.path;
-            let name = support::text(last.name());
-            let renamed = last.parent().join(format!("local-{name}"));
-            let rename = format!("mv {} {}", support::shell(&last.to_string()), support::shell(&renamed.to_string()));
-            let command = support::refresh(store, true).map(|refresh| format!("{rename} && {refresh}"));
-            let text = "rename one of them and refresh";
-            finding.remedies.push(Remedy::new(Intent::Repair(last.clone()), Applicability::Manual, text, command));
+            finding.remedies.push(match sources.iter().rev().find(|s| s.owner == SourceOwner::Local) {
+                Some(local) => {
+                    let path = &local.file.path;
+                    let renamed = path.parent().join(format!("local-{}", support::text(path.name())));
+                    let rename = format!("mv {} {}", support::shell(&path.to_string()), support::shell(&renamed.to_string()));
+                    support::repair(store, path, "rename the local one", Some(rename), true, &Mended::default())
+                }
+                // A file of the package keeps its name.
+                None => support::by_hand("deselect one of them by `!`", None),
+            });
             out.push(finding);
         }
     }

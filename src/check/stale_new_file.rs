@@ -1,15 +1,16 @@
 //! CD410.
 
-use crate::{
-    edit::Applicability,
-    finding::{Evidence, Finding, Intent, Remedy},
-};
+use crate::finding::{Evidence, Finding, Severity};
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** An interrupted refresh left its half-written output behind. Debian's tool *appends* to a
-    /// `ca-certificates.crt.new` that is there: its content, whatever it is, gets into the bundle at the next run.
+    /// `ca-certificates.crt.new` that is there: its content, whatever it is, gets into the bundle at the next run. Alpine's tool
+    /// chooses a new name at each run: there it is clutter.
     ///
     /// **How it is found.** The file's name beside the bundle.
     ///
@@ -22,13 +23,17 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in &case.facts.stores {
         for path in &store.leftovers {
-            let message = format!("{path} was left behind by an interrupted refresh and gets into the next bundle");
+            let debian = store.kind == "debian";
+            let effect = if debian { " and gets into the next bundle" } else { "" };
+            let message = format!("{path} was left behind by an interrupted refresh{effect}");
             let mut finding = Finding::new(&CHECK, path.to_string(), message);
+            if !debian {
+                finding.severity = Severity::Note;
+            }
             finding.evidence = vec![Evidence::file(path, None, "left behind")];
             let remove = format!("rm {}", support::shell(&path.to_string()));
-            let command = support::refresh(store, false).map_or(remove.clone(), |refresh| format!("{remove} && {refresh}"));
-            let text = "remove it and refresh";
-            finding.remedies.push(Remedy::new(Intent::Repair(path.clone()), Applicability::Manual, text, Some(command)));
+            let mended = Mended { leftovers: true, ..Mended::default() };
+            finding.remedies.push(support::repair(store, path, "remove it", Some(remove), false, &mended));
             out.push(finding);
         }
     }
@@ -45,6 +50,10 @@ mod tests {
         let finding = World::at(LAB).store(store).one(&CHECK);
         let command = finding.remedies[0].command.as_deref();
         assert_eq!(command, Some("rm /etc/ssl/certs/ca-certificates.crt.new && update-ca-certificates"));
+        let mut store = debian(&[("mozilla/U.crt", STORE_U)]);
+        store.kind = "alpine";
+        store.leftovers.push("/etc/ssl/certs/bundleAbCdEf".into());
+        assert_eq!(World::at(LAB).store(store).one(&CHECK).severity, Severity::Note);
     }
 
     #[test]

@@ -15,6 +15,10 @@ use crate::{
 
 use super::{Case, ClientVerdict};
 
+mod refresh;
+
+pub(super) use refresh::*;
+
 /// Some anchors and where they are kept.
 pub(super) struct Place<'a> {
     /// The store, unless a variable or an option names the place.

@@ -1,12 +1,17 @@
 //! CD406.
 
 use crate::{
+    base::TreePath,
     edit::Applicability,
     facts::{Selection, SourceOwner},
     finding::{Evidence, Finding, Intent, Remedy},
+    x509::Certificate,
 };
 
-use super::{Case, support};
+use super::{
+    Case,
+    support::{self, Mended},
+};
 
 rule! {
     /// **What it means.** A certificate lies in the local folder under a name that the refresh tool does not take: Debian and
@@ -28,8 +33,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for source in store.sources.iter().filter(passed_over) {
             let path = &source.file.path;
             let Some((entry, certificate)) = source.file.certificates().next() else { continue };
-            let rule =
-                if store.kind == "alpine" { "names with a leading dot are passed over" } else { "only names in *.crt are read" };
+            let rule = match store.kind {
+                "alpine" if source.name.contains(&b'/') => "folders are not entered",
+                "alpine" => "names with a leading dot are passed over",
+                _ => "only names in *.crt are read",
+            };
             let message = format!("{path} is not trusted: {rule}");
             let mut finding = Finding::new(&CHECK, path.to_string(), message);
             finding.facts = vec![("certificate", certificate.label()), ("store", store.title.clone())];
@@ -39,12 +47,23 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             }];
             let name = support::text(path.name());
             let stem = name.trim_start_matches('.').rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
-            let right = path.parent().join(format!("{stem}.crt"));
+            let folder = TreePath::from("/usr/local/share/ca-certificates");
+            let folder = if store.kind == "alpine" { folder } else { path.parent() };
+            let right = folder.join(format!("{stem}.crt"));
             let rename = format!("mv {} {}", support::shell(&path.to_string()), support::shell(&right.to_string()));
-            let command = support::refresh(store, false).map_or(rename.clone(), |refresh| format!("{rename} && {refresh}"));
-            let text = "rename it if it is to be trusted, and refresh";
             let intent = Intent::Trust(Some(certificate.clone()));
-            finding.remedies.push(Remedy::new(intent, Applicability::Manual, text, Some(command)));
+            finding.remedies.push(if support::has_key(&source.file) || support::is_broken(&source.file) {
+                let text = "put the certificate alone into a file that ends in .crt, if it is to be trusted";
+                Remedy::new(intent, Applicability::Manual, text, None)
+            } else if store.sources.iter().any(|s| s.file.path == right) {
+                let text = format!("give it another name in .crt if it is to be trusted: {right} is there already");
+                Remedy::new(intent, Applicability::Manual, text, None)
+            } else {
+                let sourced: Vec<&Certificate> = source.file.certificates().map(|(_, c)| c).collect();
+                let mended = Mended { sourced: &sourced, ..Mended::default() };
+                let text = "rename it if it is to be trusted";
+                Remedy { intent, ..support::repair(store, path, text, Some(rename), false, &mended) }
+            });
             out.push(finding);
         }
     }
@@ -63,6 +82,17 @@ mod tests {
         let command = finding.remedies[0].command.as_deref();
         let folder = "/usr/local/share/ca-certificates";
         assert_eq!(command, Some(&*format!("mv {folder}/corp.pem {folder}/corp.crt && update-ca-certificates")));
+    }
+
+    #[test]
+    fn neither_leaks_a_key_nor_overwrites() {
+        let framed = format!("{STORE_U}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+        let mut store = debian(&[]);
+        store.sources.push(source("corp.pem", &framed, Selection::Ignored));
+        assert_eq!(World::at(LAB).store(store).one(&CHECK).remedies[0].command, None);
+        let mut store = debian(&[("corp.crt", STORE_A)]);
+        store.sources.push(source("corp.pem", STORE_U, Selection::Ignored));
+        assert_eq!(World::at(LAB).store(store).one(&CHECK).remedies[0].command, None);
     }
 
     #[test]

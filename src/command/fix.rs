@@ -103,14 +103,6 @@ fn apply(
         report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
     }
-    let silent = facts.endpoints.iter().find_map(|e| Some((&e.target.text, e.outcome.as_ref().err()?)));
-    if let (Some((target, failure)), false) = (silent, args.force) {
-        return Err(Failure(format!(
-            "{target} can't be looked at ({}), so no handshake could prove the fix, and nothing was changed; leave the target out, or \
-             say --force",
-            words::failure(failure)
-        )));
-    }
     let live = session.global.root.is_none();
     let options = options(session, args)?;
     let mut unrefreshed = false;

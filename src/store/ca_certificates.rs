@@ -210,12 +210,21 @@ fn package_sources(reader: &mut Reader<'_>, layout: &Layout, configuration: Opti
 fn local_sources(tree: &dyn Tree, reader: &mut Reader<'_>, layout: &Layout, rules: &Rules) -> Vec<Source> {
     let local = TreePath::new(&layout.local);
     let mut paths = reader.files_below(&local);
-    // Links that lead nowhere are no files, but the tools stumble over them.
+    // What is no file under a name that promises one: somebody wanted it trusted, and Alpine's tool stumbles over it.
     if let Some(real) = tree.resolve(&local).ok().map(|r| r.path) {
         for (name, _) in reader.list(&real).iter().flat_map(|names| names.iter()) {
-            let path = local.join(name);
-            let node = tree.node_nofollow(&real.join(name)).ok().flatten();
-            if matches!(node.map(|n| n.kind), Some(NodeKind::Link(_))) && !tree.exists(&path) {
+            let (path, place) = (local.join(name), real.join(name));
+            let kind = |found: Option<crate::host::Node>| found.map(|n| n.kind);
+            let is_odd = match kind(tree.node_nofollow(&place).ok().flatten()) {
+                Some(NodeKind::Link(_)) => {
+                    let end = tree.resolve(&place).ok().and_then(|r| kind(r.node));
+                    end.is_none() || matches!(end, Some(NodeKind::Other(_)))
+                }
+                Some(NodeKind::Other(_)) => true,
+                Some(NodeKind::Directory) => (rules.takes_local)(name),
+                _ => false,
+            };
+            if is_odd {
                 paths.push(path);
             }
         }
@@ -224,9 +233,11 @@ fn local_sources(tree: &dyn Tree, reader: &mut Reader<'_>, layout: &Layout, rule
     let sources = paths.into_iter().map(|path| {
         let name = below(&local, &path);
         let nested = name.contains(&b'/');
-        let taken = (rules.takes_local)(&name) && (rules.recursive || !nested);
-        let selection = if taken { Selection::Enabled } else { Selection::Ignored };
         let file = reader.file(&path);
+        // `find -L -type f` of Debian's script lists files only.
+        let listed = !rules.recursive || !matches!(file.state, FileState::NotAFile(_));
+        let taken = listed && (rules.takes_local)(&name) && (rules.recursive || !nested);
+        let selection = if taken { Selection::Enabled } else { Selection::Ignored };
         Source { name, owner: SourceOwner::Local, selection, line: None, file }
     });
     sources.collect()

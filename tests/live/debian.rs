@@ -1,5 +1,8 @@
 //! Debian's `update-ca-certificates`, obeying, failing, lying, missing, interrupted.
 
+use certdoctor::base::Fingerprint;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+
 use crate::{
     common::{case::Case, listing::Listing},
     host::Host,
@@ -18,7 +21,7 @@ fn golden() -> Listing {
 /// The states of the backups, oldest first.
 fn states(host: &Host) -> Vec<String> {
     let list = host.certdoctor(&["undo", "--list", "--format", "json"]).expect(0).json();
-    list.as_array().expect("a list").iter().map(|b| b["state"].as_str().expect("a state").to_owned()).collect()
+    list["backups"].as_array().expect("a list").iter().map(|b| b["state"].as_str().expect("a state").to_owned()).collect()
 }
 
 #[test]
@@ -279,7 +282,10 @@ fn a_local_anchor_goes_only_by_name() {
     host.certdoctor(&yes).expect(0).says(&["remove the local file of Example Corp Root"]);
     // Nothing of it is left, and nothing else is gone.
     assert_eq!(host.listing().difference(&Listing::base("debian")), UNCHANGED);
-    host.certdoctor(&yes).expect(0).says(&["nothing to do"]);
+    // Nobody knows the name any more; the fingerprint still says what is meant.
+    host.certdoctor(&yes).expect(2).says(&["no store knows an anchor called"]);
+    let print = Fingerprint::of(&CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")).to_string();
+    host.certdoctor(&["fix", "--anchor", &print, "--apply", "--yes", &print]).expect(0).says(&["nothing to do"]);
 
     host.certdoctor(&["undo"]).expect(0);
     assert_eq!(host.listing().difference(&before), UNCHANGED);
