@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    base::Fingerprint,
     finding::{Evidence, Finding},
+    x509::Certificate,
 };
 
 use super::{Case, support};
@@ -25,18 +25,15 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in &case.facts.stores {
         let Some(bundle) = &store.bundle else { continue };
-        let mut seen: BTreeMap<Fingerprint, Vec<Evidence>> = BTreeMap::new();
+        let mut seen: BTreeMap<&Certificate, Vec<Evidence>> = BTreeMap::new();
         let mut labels: Vec<String> = Vec::new();
         for (entry, certificate) in bundle.certificates() {
-            let places = seen.entry(certificate.fingerprint()).or_default();
+            let places = seen.entry(certificate).or_default();
             if places.len() == 1 {
                 labels.push(certificate.label());
             }
-            places.push(Evidence {
-                span: Some(entry.section.clone()),
-                fingerprint: Some(certificate.fingerprint()),
-                ..Evidence::file(&bundle.path, Some(entry.line), "bundle")
-            });
+            places
+                .push(Evidence { span: Some(entry.section.clone()), ..Evidence::file(&bundle.path, Some(entry.line), "bundle") });
         }
         if labels.is_empty() {
             continue;
@@ -47,7 +44,14 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         };
         let mut finding = Finding::new(&CHECK, bundle.path.to_string(), message);
         finding.facts = vec![("certificates", support::list(&labels, 5)), ("store", store.title.clone())];
-        finding.evidence = seen.into_values().filter(|places| places.len() > 1).flatten().collect();
+        let mut again: Vec<_> = seen.into_iter().filter(|(_, places)| places.len() > 1).collect();
+        again.sort_by_key(|(certificate, _)| certificate.fingerprint());
+        finding.evidence = again
+            .into_iter()
+            .flat_map(|(certificate, places)| {
+                places.into_iter().map(|place| Evidence { fingerprint: Some(certificate.fingerprint()), ..place })
+            })
+            .collect();
         finding.evidence.sort_by_key(|e| e.line);
         let text = "look for a certificate that is listed twice, or is in the local folder too";
         finding.remedies.push(support::by_hand(text, support::refresh(store, true)));
