@@ -279,7 +279,7 @@ impl Court<'_> {
             }
         }
         // What was tried and helps nobody is no remedy; what was seen to help stands before what can't be tried.
-        finding.remedies.retain(|r| !(r.helps.is_empty() && !r.does_not_help.is_empty()));
+        finding.remedies.retain(|r| !r.helps.is_empty() || r.does_not_help.is_empty());
         finding.remedies.sort_by_key(|r| r.helps.is_empty());
     }
 

@@ -106,6 +106,8 @@ pub struct Verification {
     pub trusted: Option<bool>,
     /// Its words.
     pub text: String,
+    /// Whether the answer counts for the exit status: a client that reads none of the stores looked at says nothing about them.
+    pub decides: bool,
 }
 
 /// A process that read the store before it changed.

@@ -47,8 +47,11 @@ fn oracle(program: &str, args: &[&str], dir: &Path, stdin: &[u8]) -> Option<std:
     }
 }
 
+/// A file's name, its old content and its new one; `None` is no file.
+type Case = (&'static [u8], Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Each case: the file's name, its content before and after.
-fn cases() -> Vec<(&'static [u8], Option<Vec<u8>>, Option<Vec<u8>>)> {
+fn cases() -> Vec<Case> {
     let lines = |n: usize| (1..=n).map(|i| format!("line {i}\n")).collect::<String>().into_bytes();
     let with = |at: usize, text: &str| {
         let mut all: Vec<String> = (1..=30).map(|i| format!("line {i}\n")).collect();

@@ -26,10 +26,13 @@ rule! {
     "CD506" "chain-refused" Error "clients refuse the chain for a fault of its own"
 }
 
+/// A client, its words, and the certificate that they are about.
+type Seen = (String, String, Option<Certificate>);
+
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (index, endpoint, presented) in support::presented(case) {
         // One finding for each certificate and each way of being wrong, whatever words a client has for it.
-        let mut faults: BTreeMap<(usize, Rejection), Vec<(String, String, Option<Certificate>)>> = BTreeMap::new();
+        let mut faults: BTreeMap<(usize, Rejection), Vec<Seen>> = BTreeMap::new();
         for verdict in support::verdicts(case, index) {
             let Verdict::Untrusted { path, errors } = &verdict.verdict else { continue };
             let Some(error) = errors.first().filter(|e| is_fault_of_the_chain(&e.rejection)) else { continue };

@@ -43,7 +43,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
     let unreached = report.facts.endpoints.iter().all(|e| e.outcome.is_err());
     let every = |t: &Target| {
         let of_target = || report.verified.iter().filter(|v| v.target == t.text);
-        of_target().all(|v| v.trusted != Some(false))
+        of_target().all(|v| v.trusted != Some(false) || !v.decides)
             && of_target().any(|v| v.trusted == Some(true) && v.verifier != Verifier::Model)
     };
     let status = if unreached { 2 } else { u8::from(!targets.iter().all(every)) };
@@ -67,7 +67,14 @@ pub(super) fn by_rustls(session: &Session<'_>, facts: &Facts, targets: &[Target]
             Err(VerifyFailure::Refused(words)) => (Some(false), words),
             Err(VerifyFailure::Connect(failure)) => (unreached(&failure), words::failure(&failure)),
         };
-        Verification { target: target.text.clone(), verifier: Verifier::Rustls, client: "rustls".into(), trusted, text }
+        Verification {
+            target: target.text.clone(),
+            verifier: Verifier::Rustls,
+            client: "rustls".into(),
+            trusted,
+            text,
+            decides: true,
+        }
     }))
 }
 
@@ -88,7 +95,7 @@ fn by_model(verdict: &ClientVerdict, facts: &Facts) -> Verification {
         Verdict::Unknown(why) => (None, format!("can't say: {why}")),
     };
     let target = facts.endpoints[verdict.endpoint].target.text.clone();
-    Verification { target, verifier: Verifier::Model, client: verdict.client.clone(), trusted, text }
+    Verification { target, verifier: Verifier::Model, client: verdict.client.clone(), trusted, text, decides: true }
 }
 
 /// Asks the real clients of this host, and compares each with the model of its version.
@@ -126,12 +133,17 @@ fn by_programs(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Resu
             if let (Some(real), Some(model)) = (answer.trusted, model) {
                 findings.extend(compare(session, facts, target, model, &client, real, &answer.text));
             }
+            // A list compiled into the client: what it says is true of it, and says nothing about this host's stores.
+            let endpoint = facts.endpoints.iter().position(|e| e.target == *target);
+            let verdict = model.as_ref().zip(endpoint).and_then(|(m, e)| session.ask_one(facts, m, e).ok());
+            let decides = store != StoreChoice::System || !matches!(verdict, Some(Verdict::Unknown(_)));
             verified.push(Verification {
                 target: target.text.clone(),
                 verifier: Verifier::Program,
                 client,
                 trusted: answer.trusted,
                 text: answer.text,
+                decides,
             });
         }
     }

@@ -416,7 +416,7 @@ impl Document {
                 rolled_back: a.rolled_back.clone(),
             }),
             verified: (!report.verified.is_empty()).then(|| VerifiedDto {
-                ok: report.verified.iter().all(|v| v.trusted != Some(false))
+                ok: report.verified.iter().all(|v| v.trusted != Some(false) || !v.decides)
                     && report.verified.iter().any(|v| v.trusted == Some(true)),
                 handshakes: report
                     .verified

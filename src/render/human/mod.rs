@@ -52,7 +52,8 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
         }
         let mark = match one.trusted {
             Some(true) => style.good("[ok]"),
-            Some(false) => style.bad("[x] "),
+            Some(false) if one.decides => style.bad("[x] "),
+            Some(false) => style.warn("[!] "),
             None => style.dim("[-] "),
         };
         let by = match one.verifier {
@@ -67,7 +68,9 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
             (Some(true), false) if one.verifier == Verifier::Program => "accepts",
             _ => &one.text,
         };
-        out.push_str(&format!("{mark} {by:<6}  {:<24}  {text}\n", one.client));
+        let own =
+            if one.trusted == Some(false) && !one.decides { " (it reads none of the stores that were looked at)" } else { "" };
+        out.push_str(&format!("{mark} {by:<6}  {:<24}  {text}{own}\n", one.client));
     }
 }
 
@@ -132,7 +135,7 @@ fn verdict(report: &Report, style: Style) -> String {
 /// The answer in a word or two, where the command asks a question.
 fn answer(report: &Report) -> Option<&'static str> {
     match report.command {
-        "verify" if report.verified.iter().any(|v| v.trusted == Some(false)) => Some("refused"),
+        "verify" if report.verified.iter().any(|v| v.decides && v.trusted == Some(false)) => Some("refused"),
         "verify" if report.verified.iter().any(|v| v.trusted == Some(true)) => Some("verified"),
         "verify" => Some("not verified"),
         "fix" => match (&report.applied, &report.plan) {
@@ -173,7 +176,7 @@ fn next(report: &Report) -> Option<String> {
         }
         "verify"
             if report.verified.iter().any(|v| v.trusted == Some(true))
-                && report.verified.iter().all(|v| v.trusted != Some(false)) =>
+                && report.verified.iter().all(|v| v.trusted != Some(false) || !v.decides) =>
         {
             None
         }
