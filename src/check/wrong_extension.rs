@@ -96,6 +96,14 @@ mod tests {
     }
 
     #[test]
+    fn shows_no_command_that_can_not_be_typed() {
+        let mut store = debian(&[]);
+        store.sources.push(source("co\u{1b}[31mrp.pem", STORE_U, Selection::Ignored));
+        let remedy = World::at(LAB).store(store).one(&CHECK).remedies.remove(0);
+        assert!(remedy.command.is_none() && !remedy.text.contains('\u{1b}'), "{remedy:?}");
+    }
+
+    #[test]
     fn is_silent_about_other_files() {
         let mut store = debian(&[("corp.crt", STORE_U)]);
         store.sources.push(source("README", "read me\n", Selection::Ignored));

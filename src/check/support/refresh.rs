@@ -301,6 +301,11 @@ pub(in crate::check) fn repair(
     fresh: bool,
     mended: &Mended<'_>,
 ) -> Remedy {
+    let can_be_typed = std::str::from_utf8(place.as_bytes()).is_ok_and(|name| !name.chars().any(char::is_control));
+    if command.is_some() && !can_be_typed {
+        let text = format!("{text}; its name has bytes that can't be shown in a command");
+        return Remedy::new(Intent::Repair(place.clone()), Applicability::Manual, text, None);
+    }
     let (text, command) = match (refresh(store, fresh), refresh_effect(store, fresh, mended).harm()) {
         (None, _) => (text.to_owned(), command),
         (Some(_), Some(harm)) => (format!("{text}, but don't refresh yet: that {harm}"), command),
