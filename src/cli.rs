@@ -112,8 +112,12 @@ pub enum Color {
 pub enum Command {
     /// What is presented, every path that exists, and which clients accept it (openssl s_client, and more)
     Inspect {
-        /// host, host:port, https://host/…, smtp://host, [::1]:443, a PEM, DER or PKCS #7 file, - or @FILE (one target a line)
-        #[arg(value_name = "TARGET", required_unless_present = "connect")]
+        /// What to look at
+        #[arg(
+            value_name = "TARGET",
+            required_unless_present = "connect",
+            help = "host, host:port, https://host/…, smtp://host, [::1]:443, a PEM, DER or PKCS #7 file, - or @FILE (one target a line)"
+        )]
         targets: Vec<String>,
         /// How to connect and what to trust
         #[command(flatten)]
@@ -226,8 +230,12 @@ pub struct Connection {
     /// Application protocols to offer, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub alpn: Vec<String>,
-    /// CONNECT through this proxy (http://[user:password@]host:port); none ignores the environment's
-    #[arg(long, value_name = "URL|none")]
+    /// The CONNECT proxy
+    #[arg(
+        long,
+        value_name = "URL|none",
+        help = "CONNECT through this proxy (http://[user:password@]host:port); none ignores the environment's"
+    )]
     pub proxy: Option<String>,
     /// Client certificate, PEM
     #[arg(long, value_name = "FILE", requires = "key")]

@@ -235,8 +235,12 @@ impl<'a> Session<'a> {
     /// The report of facts and judgement.
     #[must_use]
     pub fn report(&self, command: &'static str, mut facts: Facts, mut judgement: Judgement) -> Report {
-        for remedy in judgement.findings.iter_mut().flat_map(|f| &mut f.remedies) {
-            remedy.command = remedy.command.take().map(|c| self.to_copy(&c, &facts.endpoints));
+        for finding in &mut judgement.findings {
+            // What mends a store is done in its root; what looks at a server, where one stands.
+            let of_store = finding.code.starts_with("CD3") || finding.code.starts_with("CD4");
+            for remedy in &mut finding.remedies {
+                remedy.command = remedy.command.take().map(|c| self.to_copy(&c, of_store, &facts.endpoints));
+            }
         }
         for endpoint in facts.endpoints.iter().filter(|e| e.outcome.is_ok() && e.target.host.is_none()) {
             let what = format!("the name in the certificate of {}", endpoint.target);
@@ -264,11 +268,13 @@ impl<'a> Session<'a> {
     }
 
     /// A remedy's command with the options of this run that it needs to mean the same here.
-    fn to_copy(&self, command: &str, endpoints: &[Endpoint]) -> String {
+    fn to_copy(&self, command: &str, of_store: bool, endpoints: &[Endpoint]) -> String {
         let Some(arguments) = command.strip_prefix("certdoctor ") else {
             return match &self.global.root {
-                // Packages and the refresh are the root's own; the rest is done where one stands.
-                Some(root) if ["apk ", "apt-get ", "update-ca-certificates"].iter().any(|c| command.starts_with(c)) => {
+                Some(root)
+                    if of_store
+                        || ["apk ", "apt-get ", "cp ", "update-ca-certificates"].iter().any(|c| command.starts_with(c)) =>
+                {
                     format!("chroot {} sh -c {}", quoted(&root.display().to_string()), quoted(command))
                 }
                 _ => command.to_owned(),
@@ -297,7 +303,7 @@ impl<'a> Session<'a> {
     /// Advice beside a plan, in one line: what has a command is the better way, the rest is worth knowing.
     pub fn advice(&self, advice: &plan::Advice) -> String {
         match &advice.command {
-            Some(command) => format!("better: {}: {}", advice.text, self.to_copy(command, &[])),
+            Some(command) => format!("better: {}: {}", advice.text, self.to_copy(command, true, &[])),
             None => format!("note: {}", advice.text),
         }
     }

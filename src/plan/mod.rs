@@ -1,6 +1,6 @@
 //! From findings to steps, and from steps to a changed tree and back.
 //!
-//! [`solve`], [`diff`] and [`expect`] read and compute only; [`apply`] and [`undo`] change a tree through
+//! [`solve()`], [`diff()`] and [`expect`] read and compute only; [`apply()`] and [`undo()`] change a tree through
 //! [`crate::host::TreeMut`], and leave a backup from which the former state can be had at any moment, even after a kill.
 
 mod advice;

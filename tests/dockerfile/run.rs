@@ -14,12 +14,15 @@ use certdoctor::{
 
 use crate::{fixtures, known, pem_blocks};
 
+/// What a person did to the configuration before, given the entry's name.
+type Edit = fn(String, &str) -> String;
+
 /// Everything that an image may hold of the anchor, in the ways of a Debian configuration; each ends as the real tool ends after `!`.
 #[test]
 fn debian_ends_as_after_the_documented_edit() {
     let baltimore = known("Baltimore CyberTrust Root");
     let entry = "mozilla/Baltimore_CyberTrust_Root.crt";
-    let edits: [(&str, fn(String, &str) -> String); 7] = [
+    let edits: [(&str, Edit); 7] = [
         ("enabled", |conf, _| conf),
         ("deselected", |conf, entry| conf.replace(entry, &format!("!{entry}"))),
         ("absent", |conf, entry| conf.replace(&format!("{entry}\n"), "")),
@@ -177,7 +180,7 @@ fn alpine_ends_as_after_the_documented_edit() {
     let alpine = oracles.join("alpine");
     let entry = "mozilla/AddTrust_External_Root.crt";
     let script = shell_script(&Snippet::new(Family::Alpine, vec![known("AddTrust External CA Root")])).unwrap();
-    let edits: [(&str, fn(String, &str) -> String); 4] = [
+    let edits: [(&str, Edit); 4] = [
         ("enabled", |conf, _| conf),
         ("deselected", |conf, entry| conf.replace(entry, &format!("!{entry}"))),
         ("absent", |conf, entry| conf.replace(&format!("{entry}\n"), "")),
