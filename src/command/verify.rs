@@ -9,7 +9,7 @@ use crate::{
     client::{self, Client},
     facts::{ConnectFailure, Facts, Target, TargetSource},
     finding::Finding,
-    host::{VerifyFailure, in_order},
+    host::{VerifyFailure, in_order, native::native},
     path::Verdict,
     program::{self, Ask, StoreChoice},
     render::words,
@@ -30,6 +30,9 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
     let facts = session.gather(&targets)?;
     let judgement = session.judge(&facts, WITHIN)?;
     let mut verified = by_rustls(session, &facts, &targets)?;
+    if session.global.root.is_none() && facts.given.is_none() {
+        verified.extend(by_application(session, &targets)?);
+    }
     verified.extend(judgement.verdicts.iter().map(|v| by_model(v, &facts)));
     let (asked, disagreements) = by_programs(session, &facts, &targets)?;
     verified.extend(asked);
@@ -55,22 +58,43 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
 /// # Errors
 /// Options that can't be used.
 pub(super) fn by_rustls(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Result<Vec<Verification>, Failure> {
-    let hello = session.hello()?;
     let client = client::resolve("rustls-webpki").map_err(|e| Failure(e.to_string()))?;
     let reading = client.reads(facts);
     let anchors: Vec<&[u8]> = reading.anchors.file.iter().chain(&reading.anchors.directory).map(|c| c.der()).collect();
+    handshakes(session, targets, "rustls", &anchors, &reading.from.join(" and "))
+}
+
+/// The same with what an application that uses rustls-native-certs loads on this host: a check of our own reading.
+fn by_application(session: &Session<'_>, targets: &[Target]) -> Result<Vec<Verification>, Failure> {
+    let native = native();
+    let anchors: Vec<&[u8]> = native.anchors.iter().map(Vec::as_slice).collect();
+    let mut from = format!("what rustls-native-certs loads; openssl-probe finds {}", native.places.join(" and "));
+    if let Some(first) = native.errors.first() {
+        from.push_str(&format!("; not loaded: {first}"));
+    }
+    handshakes(session, targets, "rustls-native-certs", &anchors, &from)
+}
+
+fn handshakes(
+    session: &Session<'_>,
+    targets: &[Target],
+    client: &str,
+    anchors: &[&[u8]],
+    from: &str,
+) -> Result<Vec<Verification>, Failure> {
+    let hello = session.hello()?;
     let jobs = usize::from(session.global.jobs);
     Ok(in_order(targets, jobs, |target| {
         let hello = crate::gather::for_target(&hello, target, session.no_proxy());
-        let (trusted, text) = match session.machine.dial.verify(target, &hello, &anchors, session.at) {
-            Ok(()) => (Some(true), format!("verified with {} roots from {}", anchors.len(), reading.from.join(" and "))),
+        let (trusted, text) = match session.machine.dial.verify(target, &hello, anchors, session.at) {
+            Ok(()) => (Some(true), format!("verified with {} roots from {from}", anchors.len())),
             Err(VerifyFailure::Refused(words)) => (Some(false), words),
             Err(VerifyFailure::Connect(failure)) => (unreached(&failure), words::failure(&failure)),
         };
         Verification {
             target: target.text.clone(),
             verifier: Verifier::Rustls,
-            client: "rustls".into(),
+            client: client.to_owned(),
             trusted,
             text,
             decides: true,

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod exec;
 mod loopback;
 pub mod memory;
+pub mod native;
 pub mod overlay;
 pub mod processes;
 mod remembered;

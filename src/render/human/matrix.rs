@@ -61,7 +61,7 @@ fn say(verdict: &ClientVerdict, verbosity: i8) -> (u8, String) {
                         let who = path.get(d).map(|c| format!(", {}", c.label())).unwrap_or_default();
                         format!(" at depth {d}{who}")
                     });
-                    let code = if first.code.chars().all(|c| c.is_ascii_digit()) {
+                    let code = if !first.code.is_empty() && first.code.bytes().all(|c| c.is_ascii_digit()) {
                         format!("error {}: ", first.code)
                     } else {
                         String::new()
