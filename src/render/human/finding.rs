@@ -86,7 +86,7 @@ fn one(out: &mut String, finding: &Finding, is_cause: bool, report: &Report, sty
     }
     for remedy in &finding.remedies {
         let hand = if remedy.applicability == Applicability::Manual && remedy.command.is_none() { " (by hand)" } else { "" };
-        out.push_str(&format!("   {bar} {:<width$}  {}{hand}\n", style.bold("help"), remedy.text));
+        out.push_str(&format!("   {bar} {}  {}{hand}\n", style.bold(&format!("{:<width$}", "help")), remedy.text));
         if let Some(command) = &remedy.command {
             out.push_str(&format!("     {:<width$}  {}\n", "", style.bold(&format!("$ {command}"))));
         }
