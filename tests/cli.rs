@@ -95,6 +95,29 @@ fn a_fix_is_shown_then_made_then_nothing_is_left_to_do_then_undone() {
 }
 
 #[test]
+fn fixes_are_undone_in_the_order_of_time() {
+    let tree = tree("debian-12");
+    let root = tree.path().to_str().expect("UTF-8");
+    for anchor in ["Baltimore CyberTrust Root", "Hongkong Post Root CA 1"] {
+        assert_eq!(run(&["fix", "--root", root, "--anchor", anchor, "--apply"]).status, 0, "{anchor}");
+    }
+    let ids = json_list(root);
+    assert_eq!(ids.len(), 2);
+    let older = run(&["undo", &ids[0], "--root", root]);
+    assert_eq!(older.status, 2);
+    assert!(older.err.contains(&format!("undo that one first: certdoctor undo {} --root {root}", ids[1])), "{}", older.err);
+    assert_eq!(run(&["undo", &ids[1], "--root", root]).status, 0);
+    assert_eq!(run(&["undo", &ids[0], "--root", root]).status, 0);
+}
+
+/// The identifiers of the backups, oldest first.
+fn json_list(root: &str) -> Vec<String> {
+    let document: Value = serde_json::from_str(&run(&["undo", "--list", "--root", root, "--format", "json"]).out).expect("JSON");
+    let backups = document["backups"].as_array().expect("backups");
+    backups.iter().map(|b| b["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
 fn the_night_is_diagnosed_with_cause_and_remedies() {
     let (chain, store) = (chain("addtrust"), store("A_U"));
     let (status, document) = json(&case("diagnose", &chain, &store));

@@ -8,7 +8,7 @@ use super::{Failure, Outcome, Session};
 use crate::{
     base::TreePath,
     cli::Format,
-    plan::{self, ApplyOptions, Backup, Progress},
+    plan::{self, ApplyOptions, Backup, Progress, UndoError},
     render::json,
 };
 
@@ -40,7 +40,21 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
             .map(|b| b.id.clone())
             .ok_or_else(|| session.in_root(format!("nothing to undo: no backup in {directory}")))?,
     };
-    let undone = plan::undo(&session.tree, &directory, &id, &options.lock, request.force).map_err(|e| session.in_root(e))?;
+    let undone = plan::undo(&session.tree, &directory, &id, &options.lock, request.force).map_err(|error| {
+        let later = match &error {
+            UndoError::ChangedSince(paths) => later(&backups, &id, paths),
+            _ => None,
+        };
+        match later {
+            Some(later) => {
+                let root = session.root().map(|r| format!(" --root {r}")).unwrap_or_default();
+                session.in_root(format!(
+                    "the later fix {later} changed the same; undo that one first: certdoctor undo {later}{root}"
+                ))
+            }
+            None => session.in_root(error),
+        }
+    })?;
     if session.global.format == Format::Json {
         let restored: Vec<String> = undone.restored.iter().map(ToString::to_string).collect();
         return Ok(Outcome::text(format!(
@@ -59,6 +73,13 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
         n => format!("undone: {id}, {n} paths are as they were before\n"),
     });
     Ok(Outcome::text(out))
+}
+
+/// A later fix, still in force, that changed one of these paths.
+fn later<'a>(backups: &'a [Backup], id: &str, paths: &[TreePath]) -> Option<&'a str> {
+    let after = backups.iter().skip_while(|b| b.id != id).skip(1);
+    let in_force = after.filter(|b| !matches!(b.progress, Ok(Progress::RolledBack | Progress::Undone)));
+    in_force.filter(|b| b.paths.iter().any(|p| paths.contains(p))).last().map(|b| b.id.as_str())
 }
 
 fn listing(backups: &[Backup], format: Format) -> String {
