@@ -183,6 +183,22 @@ fn usage_and_missing_things_are_2_and_say_what_to_do() {
 }
 
 #[test]
+fn a_client_certificate_with_another_key_is_told_before_any_connection() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pair = rcgen::generate_simple_self_signed(["client".to_owned()]).expect("a certificate");
+    let other = rcgen::KeyPair::generate().expect("a key");
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (cert, key) = (write("cert.pem", pair.cert.pem()), write("key.pem", other.serialize_pem()));
+    let ran = run(&["inspect", "127.0.0.1:1", "--cert", &cert, "--key", &key]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.out.contains("it is not the certificate's"), "{}", ran.out);
+}
+
+#[test]
 fn a_closed_pipe_is_success() {
     let mut child = command(env!("CARGO_BIN_EXE_certdoctor"))
         .args(["generate", "schema"])

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConnection, Error, SupportedProtocolVersion,
+    ClientConnection, Error, InconsistentKeys, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
@@ -83,5 +83,10 @@ pub(super) fn identity(pem: &(Vec<u8>, Vec<u8>)) -> Result<Arc<CertifiedKey>, Co
     }
     let key = PrivateKeyDer::from_pem_slice(&pem.1).map_err(|e| wrong("key", &e))?;
     let key = provider().key_provider.load_private_key(key).map_err(|e| wrong("key", &e))?;
-    Ok(Arc::new(CertifiedKey::new(chain, key)))
+    let pair = CertifiedKey::new(chain, key);
+    // A key whose public half can't be had is let through: the server will tell.
+    if let Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) = pair.keys_match() {
+        return Err(wrong("key", &"it is not the certificate's"));
+    }
+    Ok(Arc::new(pair))
 }
