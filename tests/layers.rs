@@ -78,6 +78,21 @@ fn every_room_is_in_the_table() {
 }
 
 #[test]
+fn the_document_has_the_same_table() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ARCHITECTURE.md")).expect("the document");
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in text.lines().filter(|l| l.starts_with("| `")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let room = cells[1].trim_matches('`').trim_end_matches('/').trim_end_matches(".rs");
+        told.insert(room.to_owned(), cells[3].split_whitespace().filter(|w| *w != "–").map(str::to_owned).collect());
+    }
+    for (room, may_use) in TABLE.iter().filter(|(_, may_use)| *may_use != ["*"]) {
+        let kept: BTreeSet<String> = may_use.iter().map(|r| (*r).to_owned()).collect();
+        assert_eq!(told.get(*room), Some(&kept), "{room}");
+    }
+}
+
+#[test]
 fn a_planted_violation_is_caught() {
     let faults = |text: &str| layer_faults("src/path/mod.rs", text).join("\n");
     assert_eq!(faults("use crate::host::Tree;\n"), "src/path/mod.rs names crate::host");

@@ -405,7 +405,7 @@ impl Exec for TestExec {
     fn run(&self, argv: &[&str], stdin: &[u8], env: &[(&str, Option<&str>)], seconds: u64) -> io::Result<Output> {
         let mut command = Command::new(argv[0]);
         command.args(&argv[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for name in program::TRUST_VARIABLES {
+        for name in certdoctor::host::TRUST_VARIABLES {
             command.env_remove(name);
         }
         command.envs(self.extra.iter().map(|(name, value)| (name, value)));

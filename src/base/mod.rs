@@ -5,9 +5,11 @@
 mod at;
 mod fingerprint;
 mod limits;
+mod shell;
 mod tree_path;
 
 pub use at::{At, AtError};
 pub use fingerprint::{ContentDigest, Fingerprint};
 pub use limits::Limits;
+pub use shell::shell;
 pub use tree_path::TreePath;

@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{Case, ClientVerdict};
+pub(super) use crate::base::shell;
 
 mod refresh;
 
@@ -317,12 +318,6 @@ pub(super) fn text(name: &[u8]) -> String {
         .chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()
-}
-
-/// A word that a POSIX shell reads back as it is.
-pub(super) fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

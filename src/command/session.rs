@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use crate::{
-    base::{At, TreePath},
+    base::{At, TreePath, shell},
     cli::{Connection, Format, Global},
     client::{self, Client},
     command::{Machine, Outcome, target},
@@ -275,7 +275,7 @@ impl<'a> Session<'a> {
                     if of_store
                         || ["apk ", "apt-get ", "cp ", "update-ca-certificates"].iter().any(|c| command.starts_with(c)) =>
                 {
-                    format!("chroot {} sh -c {}", quoted(&root.display().to_string()), quoted(command))
+                    format!("chroot {} sh -c {}", shell(&root.display().to_string()), shell(command))
                 }
                 _ => command.to_owned(),
             };
@@ -286,13 +286,13 @@ impl<'a> Session<'a> {
 
     /// The options of this run that a command needs to mean the same here, but for those that it has.
     fn options(&self, about_target: bool, has: &str) -> String {
-        let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| quoted(&p.display().to_string()));
+        let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| shell(&p.display().to_string()));
         let options = [
             ("--root", path(&self.global.root), true),
-            ("--connect", self.connection.connect.as_deref().map(quoted), about_target),
+            ("--connect", self.connection.connect.as_deref().map(shell), about_target),
             ("--starttls", self.connection.starttls.map(|p| p.name().to_owned()), about_target),
-            ("--servername", self.connection.servername.as_deref().map(quoted), about_target),
-            ("--verify-hostname", self.connection.verify_hostname.as_deref().map(quoted), about_target),
+            ("--servername", self.connection.servername.as_deref().map(shell), about_target),
+            ("--verify-hostname", self.connection.verify_hostname.as_deref().map(shell), about_target),
             ("--CAfile", path(&self.connection.ca_file), about_target),
             ("--CApath", path(&self.connection.ca_path), about_target),
         ];
@@ -341,14 +341,6 @@ impl<'a> Session<'a> {
             Format::SClient => render::human::render(report, self.color),
         };
         Outcome { out: out.into_bytes(), err: String::new(), status }
-    }
-}
-
-/// A word that a POSIX shell reads back as it is.
-fn quoted(text: &str) -> String {
-    match text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b)) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 

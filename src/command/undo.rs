@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Failure, Outcome, Session};
 use crate::{
-    base::TreePath,
+    base::{TreePath, shell},
     cli::Format,
     plan::{self, ApplyOptions, Backup, Progress, UndoError},
     render::json,
@@ -47,7 +47,7 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
         };
         match later {
             Some(later) => {
-                let root = session.root().map(|r| format!(" --root {r}")).unwrap_or_default();
+                let root = session.root().map(|r| format!(" --root {}", shell(&r))).unwrap_or_default();
                 session.in_root(format!(
                     "the later fix {later} changed the same; undo that one first: certdoctor undo {later}{root}"
                 ))

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     facts::StartTls,
-    host::{Exec, Output},
+    host::{Exec, Output, TRUST_VARIABLES},
 };
 
 mod curl;
@@ -36,28 +36,15 @@ pub static ALL: &[&Program] = &[
     &wget::PROGRAM,
 ];
 
-/// Variables that redirect or switch off a program's trust. [`StoreChoice::Files`] removes them from the program's environment.
-/// `OPENSSL_CONF` is not among them: it sets the policy, not the store.
-pub const TRUST_VARIABLES: &[&str] = &[
-    "AWS_CA_BUNDLE",
-    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
+/// Variables that switch a program's verification off, or lead it elsewhere by other means than those of
+/// [`crate::host::TRUST_VARIABLES`]. [`StoreChoice::Files`] removes both kinds from the program's environment; `OPENSSL_CONF` stays: it
+/// sets the policy, not the store.
+const OVERRIDING_VARIABLES: &[&str] = &[
     "GIT_SSL_CAPATH",
     "GIT_SSL_NO_VERIFY",
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-    "HTTPLIB2_CA_CERTS",
-    "JAVA_TOOL_OPTIONS",
     "JDK_JAVA_OPTIONS",
-    "NIX_SSL_CERT_FILE",
-    "NODE_EXTRA_CA_CERTS",
-    "NODE_OPTIONS",
     "NODE_TLS_REJECT_UNAUTHORIZED",
     "NODE_USE_SYSTEM_CA",
-    "PIP_CERT",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
     "_JAVA_OPTIONS",
 ];
 
@@ -190,7 +177,7 @@ impl Ask {
     fn run(&self, exec: &dyn Exec, argv: &[&str], stdin: &str, variables: &[(&str, Option<&str>)]) -> Result<Output, Answer> {
         let mut environment = plain_environment();
         if self.store != StoreChoice::System {
-            environment.extend(TRUST_VARIABLES.iter().map(|name| (*name, None)));
+            environment.extend(TRUST_VARIABLES.iter().chain(OVERRIDING_VARIABLES).map(|name| (*name, None)));
         }
         environment.extend_from_slice(variables);
         let seconds = self.seconds.saturating_add(GRACE_SECONDS);
@@ -403,6 +390,7 @@ mod tests {
     #[test]
     fn is_sorted() {
         assert!(ALL.is_sorted_by_key(|program| program.id));
-        assert!(TRUST_VARIABLES.is_sorted());
+        assert!(OVERRIDING_VARIABLES.is_sorted());
+        assert!(OVERRIDING_VARIABLES.iter().all(|name| !TRUST_VARIABLES.contains(name)));
     }
 }

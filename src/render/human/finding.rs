@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Style;
 use crate::{
+    base::shell,
     edit::Applicability,
     finding::{Evidence, Finding, Severity},
     report::Report,
@@ -43,7 +44,7 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         out.push_str(&format!("{}: {}\n", style.severity(Severity::Note, &head), finding.message));
     }
     if elsewhere > 0 {
-        let root = report.root.as_ref().map(|r| format!(" --root {r}")).unwrap_or_default();
+        let root = report.root.as_ref().map(|r| format!(" --root {}", shell(r))).unwrap_or_default();
         let words =
             format!("{} about the stores, not about this: certdoctor scan{root}", super::plural(elsewhere, "more finding"));
         out.push_str(&format!("\n{}\n", style.dim(&words)));

@@ -8,6 +8,7 @@ mod matrix;
 mod style;
 
 use crate::{
+    base::shell,
     facts::FileState,
     finding::Severity,
     report::{Report, Verification, Verifier},
@@ -157,7 +158,7 @@ fn answer(report: &Report) -> Option<&'static str> {
 
 /// The command to type next.
 fn next(report: &Report) -> Option<String> {
-    let root = report.root.as_ref().map(|r| format!(" --root {r}")).unwrap_or_default();
+    let root = report.root.as_ref().map(|r| format!(" --root {}", shell(r))).unwrap_or_default();
     match report.command {
         "fix" => match (&report.applied, &report.plan) {
             (None, Some(plan)) if !plan.steps.is_empty() => Some("the same with --apply".into()),
