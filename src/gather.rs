@@ -66,6 +66,7 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
     let environment = if request.live && given.is_none() { environment(sources) } else { Environment::default() };
     let endpoints = in_order(request.targets, request.jobs, |target| Endpoint {
         target: target.clone(),
+        only: request.hello.only,
         outcome: look(sources, &for_target(request.hello, target, request.no_proxy), target),
     });
     let not_checked = not_checked(&stores);
@@ -159,7 +160,7 @@ fn look(sources: &Sources<'_>, hello: &Hello, target: &Target) -> Result<Present
 fn not_checked(stores: &[Store]) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for store in stores {
-        let files = store.sources.iter().map(|s| &s.file).chain(&store.bundle).chain(&store.derived);
+        let files = store.sources.iter().map(|s| &s.file).chain(&store.bundle).chain(&store.derived).chain(&store.unread);
         for file in files {
             if let FileState::Unreadable(why) = &file.state {
                 out.push((file.path.to_string(), why.clone()));

@@ -2,13 +2,13 @@
 //!
 //! Absent on purpose: I/O. The same facts, clients and instant give the same judgement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     base::At,
     check::{self, Case, ClientVerdict},
     client::{self, Client, Reading},
-    facts::Facts,
+    facts::{Endpoint, Facts},
     finding::{Finding, Intent, Severity},
     path::{self, Anchors, Attempt, Question, Verdict},
     x509::{Certificate, Purpose, SignatureCache},
@@ -52,7 +52,7 @@ const CAUSES: &[&str] = &[
 /// Judges.
 #[must_use]
 pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
-    let court = Court { facts, inquiry, signatures: SignatureCache::default(), readings: readings(facts, inquiry) };
+    let court = Court::new(facts, inquiry, readings(facts, inquiry));
     let mut verdicts = court.verdicts();
     let paths = court.paths();
     court.would_help(&mut verdicts);
@@ -90,6 +90,8 @@ struct Court<'a> {
     inquiry: &'a Inquiry,
     signatures: SignatureCache,
     readings: Vec<Reading>,
+    /// For each endpoint the first one that is the same to every client: what it presents, and the name asked for.
+    alike: Vec<usize>,
 }
 
 /// A world that differs in one thing.
@@ -101,11 +103,27 @@ enum Change<'a> {
     NewestClient,
 }
 
-impl Court<'_> {
+impl<'a> Court<'a> {
+    fn new(facts: &'a Facts, inquiry: &'a Inquiry, readings: Vec<Reading>) -> Self {
+        let mut first: BTreeMap<(Option<&str>, &[Certificate]), usize> = BTreeMap::new();
+        let seen = |(index, endpoint): (usize, &'a Endpoint)| {
+            let presented = endpoint.outcome.as_ref().map(|p| p.certificates.as_slice()).unwrap_or_default();
+            *first.entry((endpoint.target.host.as_deref(), presented)).or_insert(index)
+        };
+        let alike = facts.endpoints.iter().enumerate().map(seen).collect();
+        Court { facts, inquiry, signatures: SignatureCache::default(), readings, alike }
+    }
+
     fn verdicts(&self) -> Vec<ClientVerdict> {
-        let mut verdicts = Vec::new();
+        let mut verdicts: Vec<ClientVerdict> = Vec::new();
         for endpoint in 0..self.facts.endpoints.len() {
             if self.presented(endpoint).is_empty() {
+                continue;
+            }
+            if self.alike[endpoint] != endpoint {
+                let again = check::of_endpoint(&verdicts, self.alike[endpoint]).iter();
+                let again: Vec<ClientVerdict> = again.map(|v| ClientVerdict { endpoint, ..v.clone() }).collect();
+                verdicts.extend(again);
                 continue;
             }
             for (client, reading) in self.inquiry.clients.iter().zip(&self.readings) {
@@ -147,17 +165,16 @@ impl Court<'_> {
             return Vec::new();
         }
         let anchors = self.union();
-        self.facts
-            .endpoints
-            .iter()
-            .enumerate()
-            .map(|(index, endpoint)| match self.presented(index) {
-                [] => Vec::new(),
-                presented => {
-                    path::explore(presented, &anchors.file, self.inquiry.at, endpoint.target.host.as_deref(), &self.signatures)
-                }
-            })
-            .collect()
+        let mut paths: Vec<Vec<Attempt>> = Vec::new();
+        for (index, endpoint) in self.facts.endpoints.iter().enumerate() {
+            let presented = self.presented(index);
+            paths.push(match self.alike[index] {
+                first if first != index => paths[first].clone(),
+                _ if presented.is_empty() => Vec::new(),
+                _ => path::explore(presented, &anchors.file, self.inquiry.at, endpoint.target.host.as_deref(), &self.signatures),
+            });
+        }
+        paths
     }
 
     /// Every anchor of every store that is in force, once.
@@ -213,8 +230,15 @@ impl Court<'_> {
 
     /// For each refusal: every remedy that one person can carry out alone, tried.
     fn would_help(&self, verdicts: &mut [ClientVerdict]) {
-        for verdict in verdicts {
+        for at in 0..verdicts.len() {
+            let verdict = &verdicts[at];
             let Verdict::Untrusted { path, .. } = &verdict.verdict else { continue };
+            if self.alike[verdict.endpoint] != verdict.endpoint {
+                let first = check::of_endpoint(verdicts, self.alike[verdict.endpoint]);
+                let known = first.iter().find(|v| v.client == verdict.client).map(|v| v.would_help.clone());
+                verdicts[at].would_help = known.unwrap_or_default();
+                continue;
+            }
             let sent = self.presented(verdict.endpoint);
             let position = self.inquiry.clients.iter().position(|c| c.id == verdict.client);
             let (client, Some(reading)) = (position.map(|i| &self.inquiry.clients[i]), position.map(|i| &self.readings[i]))
@@ -242,7 +266,7 @@ impl Court<'_> {
             if let Some(newest) = client.and_then(newest) {
                 attempt(format!("upgrade the client to {}", newest.profile.title), Change::NewestClient);
             }
-            verdict.would_help = tried;
+            verdicts[at].would_help = tried;
         }
     }
 
@@ -300,7 +324,7 @@ impl Court<'_> {
 /// The targets that some client reaches now and would refuse without the anchors `gone`: their only valid path would go.
 #[must_use]
 pub fn endangered(facts: &Facts, inquiry: &Inquiry, gone: &[Certificate]) -> Vec<String> {
-    let court = Court { facts, inquiry, signatures: SignatureCache::default(), readings: readings(facts, inquiry) };
+    let court = Court::new(facts, inquiry, readings(facts, inquiry));
     let mut targets: Vec<String> = Vec::new();
     for verdict in court.verdicts().iter().filter(|v| v.verdict.is_trusted()) {
         let target = &facts.endpoints[verdict.endpoint].target.text;
@@ -314,7 +338,7 @@ pub fn endangered(facts: &Facts, inquiry: &Inquiry, gone: &[Certificate]) -> Vec
 /// What one client says about one endpoint.
 #[must_use]
 pub fn one(facts: &Facts, inquiry: &Inquiry, client: &Client, endpoint: usize) -> Verdict {
-    let court = Court { facts, inquiry, signatures: SignatureCache::default(), readings: Vec::new() };
+    let court = Court::new(facts, inquiry, Vec::new());
     let reading = client.reads(facts);
     court.ask(client, &reading, &reading.anchors, endpoint, court.presented(endpoint))
 }

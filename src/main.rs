@@ -8,7 +8,7 @@ use std::{
 
 use certdoctor::{
     command::{self, Machine},
-    host::{Env, LiveDial, LiveExec, clock},
+    host::{Env, LiveDial, LiveExec, clock, terminal},
 };
 
 fn main() -> ExitCode {
@@ -18,7 +18,14 @@ fn main() -> ExitCode {
         io::stdin().lock().take(certdoctor::base::Limits::DEFAULT.file).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let machine = Machine { now: clock::now(), env: Env::snapshot(), exec: &LiveExec, dial: &LiveDial::default(), stdin: &stdin };
+    let machine = Machine {
+        now: clock::now(),
+        env: Env::snapshot(),
+        exec: &LiveExec,
+        dial: &LiveDial::default(),
+        stdin: &stdin,
+        width: terminal::width(),
+    };
     // https://no-color.org: any value that is not empty.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let outcome = command::run_line(&machine, &line, io::stdout().is_terminal() && !no_color);

@@ -549,6 +549,7 @@ fn diagnose(chain: &str, anchors: &str) -> Vec<Finding> {
             source: TargetSource::Server { host: "localhost".into(), port: 443, starttls: None },
             host: Some("localhost".into()),
         },
+        only: None,
         outcome: Ok(Presented { certificates: presented.clone(), handshake_completed: true, ..Presented::default() }),
     });
     let anchors = Anchors { file: certificates(&format!("stores/{anchors}")), directory: Vec::new() };

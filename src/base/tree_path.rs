@@ -1,6 +1,6 @@
 //! A path inside a tree.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
@@ -9,13 +9,13 @@ use serde::{Serialize, Serializer};
 /// It is not a `PathBuf`, so that it can't be handed to `std::fs` by mistake: only [`crate::host`] knows where a tree
 /// begins. Bytes, because a file name need not be UTF-8. It never holds `.`, `..` or a repeated slash.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TreePath(Vec<u8>);
+pub struct TreePath(Arc<[u8]>);
 
 impl TreePath {
     /// The root of the tree.
     #[must_use]
     pub fn root() -> Self {
-        TreePath(b"/".to_vec())
+        TreePath(Arc::from(*b"/"))
     }
 
     /// Normalises `path`; `..` stops at the root, and a relative path counts from the root.
@@ -30,7 +30,7 @@ impl TreePath {
         if !matches!(more, b"" | b"." | b"..") && memchr::memchr(b'/', more).is_none() {
             return self.below(more);
         }
-        let mut out = if more.first() == Some(&b'/') { Vec::new() } else { self.0.clone() };
+        let mut out = if more.first() == Some(&b'/') { Vec::new() } else { self.0.to_vec() };
         if out == b"/" {
             out.clear();
         }
@@ -50,24 +50,31 @@ impl TreePath {
         if out.is_empty() {
             out.push(b'/');
         }
-        TreePath(out)
+        TreePath(out.into())
     }
 
     /// The directory that holds this path; the root holds itself.
     #[must_use]
     pub fn parent(&self) -> Self {
         let end = memchr::memrchr(b'/', &self.0).unwrap_or(0).max(1);
-        TreePath(self.0[..end].to_vec())
+        TreePath(Arc::from(&self.0[..end]))
     }
 
     /// This path and one name below it.
     fn below(&self, name: &[u8]) -> Self {
-        let above = if self.0 == b"/" { &b""[..] } else { &self.0 };
-        let mut out = Vec::with_capacity(above.len() + 1 + name.len());
-        out.extend_from_slice(above);
-        out.push(b'/');
-        out.extend_from_slice(name);
-        TreePath(out)
+        let above = if *self.0 == *b"/" { &b""[..] } else { &self.0 };
+        let len = above.len() + 1 + name.len();
+        // Nearly every path is short: it is put together without a buffer of its own on the heap.
+        let mut short = [0; 192];
+        match short.get_mut(..len) {
+            Some(short) => {
+                short[..above.len()].copy_from_slice(above);
+                short[above.len()] = b'/';
+                short[above.len() + 1..].copy_from_slice(name);
+                TreePath(Arc::from(&*short))
+            }
+            None => TreePath([above, b"/", name].concat().into()),
+        }
     }
 
     /// The last component; empty for the root.
@@ -84,7 +91,7 @@ impl TreePath {
     /// Whether this path is `dir` or lies below it.
     #[must_use]
     pub fn starts_with(&self, dir: &TreePath) -> bool {
-        dir.0 == b"/" || self == dir || (self.0.starts_with(&dir.0) && self.0.get(dir.0.len()) == Some(&b'/'))
+        *dir.0 == *b"/" || self == dir || (self.0.starts_with(&dir.0) && self.0.get(dir.0.len()) == Some(&b'/'))
     }
 
     /// The bytes, beginning with a slash.
@@ -147,5 +154,14 @@ mod tests {
         assert!(path.starts_with(&"/etc/ssl".into()));
         assert!(!TreePath::new("/etc/ssl2").starts_with(&"/etc/ssl".into()));
         assert_eq!(TreePath::root().name(), b"");
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_joined() {
+        for len in [1, 190, 191, 192, 255] {
+            let name = "n".repeat(len);
+            assert_eq!(TreePath::root().join(&name).to_string(), format!("/{name}"));
+            assert_eq!(TreePath::from("/a/b").join(&name).to_string(), format!("/a/b/{name}"));
+        }
     }
 }

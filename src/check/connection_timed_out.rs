@@ -1,6 +1,9 @@
 //! CD102.
 
-use crate::{facts::ConnectFailure, finding::Finding};
+use crate::{
+    facts::{ConnectFailure, TargetSource},
+    finding::Finding,
+};
 
 use super::{Case, support};
 
@@ -27,6 +30,18 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             .facts
             .push(("usually", "a firewall or security group drops the packets, or the server waits for another protocol".into()));
         let (host, port) = support::host_port(target);
+        if let TargetSource::Server { starttls: Some(protocol), .. } = &target.source
+            && *step == ConnectFailure::SILENT
+        {
+            let name = protocol.name();
+            finding.facts[0].1 = format!(
+                "the port speaks TLS from the first byte (465, 993, 995 …) and waits for us, or no {name} server is behind it"
+            );
+            let text = format!("ask again without {name}, with TLS from the first byte");
+            finding.remedies.push(support::by_hand(text, Some(format!("certdoctor inspect {host}:{port}"))));
+            out.push(finding);
+            continue;
+        }
         let text = "see how far packets come, and ask for the port to be opened";
         finding.remedies.push(support::by_hand(text, Some(format!("traceroute -T -p {port} {host}"))));
         out.push(finding);
@@ -41,6 +56,16 @@ mod tests {
     fn catches() {
         let finding = World::at(LAB).failing(ConnectFailure::TimedOut("connecting")).one(&CHECK);
         assert_eq!(finding.message, "example.com does not answer in time (connecting)");
+    }
+
+    #[test]
+    fn knows_a_port_without_a_greeting() {
+        let mut world = World::at(LAB).failing(ConnectFailure::TimedOut(ConnectFailure::SILENT));
+        world.facts.endpoints[0].target.source =
+            TargetSource::Server { host: "mail.example".into(), port: 465, starttls: Some(crate::facts::StartTls::Smtp) };
+        let finding = world.one(&CHECK);
+        assert_eq!(finding.remedies[0].command.as_deref(), Some("certdoctor inspect mail.example:465"));
+        assert!(finding.facts[0].1.starts_with("the port speaks TLS from the first byte"), "{finding:?}");
     }
 
     #[test]

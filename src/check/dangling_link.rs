@@ -93,7 +93,7 @@ mod tests {
         let mut store = debian(&[("mozilla/U.crt", STORE_U)]);
         let mut link = source("evil.crt", "", crate::facts::Selection::Enabled);
         link.file = missing("/usr/local/share/ca-certificates/evil.crt");
-        link.file.links = vec![(link.file.path.clone(), b"/etc/passwd".to_vec())];
+        link.file.links = [(link.file.path.clone(), b"/etc/passwd".to_vec())].into();
         link.file.real = "/etc/passwd".into();
         store.sources.push(link);
         let finding = World::at(LAB).store(store).one(&CHECK);

@@ -66,12 +66,12 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 
 /// The usual case, told quickly: the same certificates everywhere.
 fn all_agree(store: &Store, bundle: &CertFile) -> bool {
-    let sorted = |certificates: &mut dyn Iterator<Item = &Certificate>| {
-        let mut prints: Vec<Fingerprint> = certificates.map(Certificate::fingerprint).collect();
-        prints.sort_unstable();
-        prints.dedup();
-        prints
-    };
+    fn sorted<'c>(certificates: &mut dyn Iterator<Item = &'c Certificate>) -> Vec<&'c Certificate> {
+        let mut all: Vec<&Certificate> = certificates.collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
     let selected = sorted(&mut support::enabled(store).flat_map(|s| s.file.certificates()).map(|(_, c)| c));
     let by_hash = |d| sorted(&mut support::by_hash(store, d).into_iter());
     selected == sorted(&mut bundle.certificates().map(|(_, c)| c))

@@ -29,7 +29,11 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in &case.facts.stores {
         let Some(configuration) = &store.configuration else {
-            if matches!(store.upkeep, Upkeep::Generated { .. }) && matches!(store.kind, "debian" | "alpine") {
+            // One that can't be read is CD411.
+            if store.unread.is_none()
+                && matches!(store.upkeep, Upkeep::Generated { .. })
+                && matches!(store.kind, "debian" | "alpine")
+            {
                 let effect = if store.kind == "alpine" { "writes an empty bundle" } else { "deletes every link" };
                 let message = format!("/etc/ca-certificates.conf is missing: the next refresh {effect}");
                 let mut finding = Finding::new(&CHECK, "/etc/ca-certificates.conf", message);
@@ -87,6 +91,14 @@ mod tests {
         assert!(World::at(LAB).store(store.clone()).one(&CHECK).message.ends_with("deletes every link"));
         store.kind = "alpine";
         assert!(World::at(LAB).store(store).one(&CHECK).message.ends_with("writes an empty bundle"));
+    }
+
+    #[test]
+    fn leaves_an_unreadable_list_to_another() {
+        let mut store = debian(&[("mozilla/U.crt", STORE_U)]);
+        store.configuration = None;
+        store.unread = Some(missing("/etc/ca-certificates.conf"));
+        World::at(LAB).store(store).silent(&CHECK);
     }
 
     #[test]

@@ -28,8 +28,8 @@ rule! {
 const AIA: &str = "1.3.6.1.5.5.7.1.1";
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
+        let trusted = support::trusted(case);
         if !missing(&presented.certificates, trusted) || interception::product(&presented.certificates).is_some() {
             continue;
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     edit::Applicability,
-    facts::ConnectFailure,
+    facts::{ConnectFailure, Protocol, Target},
     finding::{Finding, Intent, Remedy},
 };
 
@@ -27,9 +27,13 @@ pub(super) fn is_mismatch(alert: u8) -> bool {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for (target, failure) in support::failures(case) {
-        let ConnectFailure::Alert { number, name } = failure else { continue };
+    for endpoint in &case.facts.endpoints {
+        let (target, Err(ConnectFailure::Alert { number, name })) = (&endpoint.target, &endpoint.outcome) else { continue };
         if !is_mismatch(*number) {
+            continue;
+        }
+        if let Some(only) = endpoint.only {
+            out.push(restricted(target, only, *number, name));
             continue;
         }
         let message =
@@ -43,6 +47,15 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// The user offered one version and no other: that is no fault of the server.
+fn restricted(target: &Target, only: Protocol, number: u8, name: &str) -> Finding {
+    let message = format!("{target} does not speak {}, and nothing else was offered (alert {number}, {name})", only.name());
+    let mut finding = support::about(&CHECK, target, message);
+    let command = format!("certdoctor inspect {}", support::shell(&target.text));
+    finding.remedies.push(support::by_hand("ask again with every version that this tool speaks", Some(command)));
+    finding
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::testing::*, *};
@@ -51,6 +64,14 @@ mod tests {
     fn catches() {
         let finding = World::at(LAB).failing(ConnectFailure::Alert { number: 70, name: "protocol_version" }).one(&CHECK);
         assert!(finding.message.ends_with("(alert 70, protocol_version)"), "{}", finding.message);
+    }
+
+    #[test]
+    fn does_not_blame_the_server_for_what_was_asked() {
+        let mut world = World::at(LAB).failing(ConnectFailure::Alert { number: 70, name: "protocol_version" });
+        world.facts.endpoints[0].only = Some(Protocol::Tls12);
+        let finding = world.one(&CHECK);
+        assert!(finding.message.contains("does not speak TLSv1.2, and nothing else was offered"), "{}", finding.message);
     }
 
     #[test]

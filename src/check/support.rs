@@ -201,6 +201,7 @@ pub(super) fn files(store: &Store) -> impl Iterator<Item = (&'static str, &CertF
         .map(|s| ("source", &s.file))
         .chain(store.bundle.iter().map(|b| ("bundle", b)))
         .chain(store.derived.iter().map(|d| ("derived store", d)))
+        .chain(store.unread.iter().map(|f| ("configuration", f)))
         .chain(plain.filter(move |e| Some(&e.file.real) != bundle).map(|e| ("file in the hash directory", &e.file)))
 }
 

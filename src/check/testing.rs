@@ -85,13 +85,13 @@ impl World {
     }
 
     pub(super) fn failing(mut self, failure: ConnectFailure) -> World {
-        self.facts.endpoints.push(Endpoint { target: target("example.com"), outcome: Err(failure) });
+        self.facts.endpoints.push(Endpoint { target: target("example.com"), only: None, outcome: Err(failure) });
         self.paths.push(Vec::new());
         self
     }
 
     pub(super) fn presented(mut self, host: &str, presented: Presented) -> World {
-        self.facts.endpoints.push(Endpoint { target: target(host), outcome: Ok(presented) });
+        self.facts.endpoints.push(Endpoint { target: target(host), only: None, outcome: Ok(presented) });
         self.paths.push(Vec::new());
         self
     }
@@ -231,7 +231,7 @@ pub(super) fn cert_file(path: &str, pem: &str) -> CertFile {
     CertFile {
         real: path.clone(),
         path,
-        links: Vec::new(),
+        links: Default::default(),
         state: FileState::Read {
             digest: ContentDigest::of(pem.as_bytes().to_vec()),
             len: pem.len() as u64,
@@ -260,6 +260,7 @@ pub(super) fn debian(sources: &[(&str, &str)]) -> Store {
         bundle: None,
         directory: None,
         derived: Vec::new(),
+        unread: None,
         leftovers: Vec::new(),
         seen: Default::default(),
     };

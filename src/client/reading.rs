@@ -260,7 +260,7 @@ mod tests {
         CertFile {
             real: path.clone(),
             path,
-            links: Vec::new(),
+            links: Default::default(),
             state: FileState::Read { digest: ContentDigest::of(Vec::new()), len: 0, mode: 0o644, modified: At(0) },
             entries: contents.into_iter().map(entry).collect(),
             quirks: BTreeSet::new(),

@@ -220,7 +220,6 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs, past: &[Backup])
     if !args.anchor.is_empty() {
         let anchors: Vec<&Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
         for name in &args.anchor {
-            let before = anchors.iter().filter(|a| is_called(a, name)).count();
             let meant: Vec<&Anchor> = anchors.iter().copied().filter(|a| is_called(a, name)).collect();
             let prints: BTreeSet<Fingerprint> = meant.iter().map(|a| a.certificate.fingerprint()).collect();
             if prints.len() > 1 {
@@ -231,11 +230,12 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs, past: &[Backup])
                     list.join(", ")
                 )));
             }
+            let is_known = !meant.is_empty();
             for anchor in meant {
                 let code = judgement.findings.iter().find(|f| concerns(f, anchor)).map_or("asked-for", |f| f.code);
                 want(&anchor.certificate, code, None);
             }
-            if before == 0 {
+            if !is_known {
                 if !may_be_gone(facts, past, name) {
                     return Err(Failure(format!(
                         "no store knows an anchor called `{name}`; certdoctor scan --format json lists them all"
@@ -284,9 +284,8 @@ fn may_be_gone(facts: &Facts, past: &[Backup], name: &str) -> bool {
 /// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.
 fn is_called(anchor: &Anchor, name: &str) -> bool {
     let hex: String = name.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
-    let print = anchor.certificate.fingerprint().to_string();
     if hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return print.starts_with(&hex);
+        return anchor.certificate.fingerprint().to_string().starts_with(&hex);
     }
     if anchor.certificate.label().eq_ignore_ascii_case(name) {
         return true;

@@ -39,6 +39,8 @@ pub struct Machine<'a> {
     pub dial: &'a dyn Dial,
     /// What standard input holds, for the commands that read it; asked for at most once.
     pub stdin: &'a (dyn Fn() -> std::io::Result<Vec<u8>> + Sync),
+    /// The columns of the terminal that the report goes to; `None` when it goes to none, and then no line is broken.
+    pub width: Option<usize>,
 }
 
 /// What a command has to say.

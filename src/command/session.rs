@@ -335,10 +335,11 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn finish(&self, report: &Report, status: u8) -> Outcome {
         let out = match self.global.format {
-            Format::Human => render::human::render(report, self.color),
             Format::Json => render::json::render(report),
-            // Only inspect has this form, and it renders it itself.
-            Format::SClient => render::human::render(report, self.color),
+            // s_client's form is inspect's alone, which renders it itself.
+            Format::Human | Format::SClient => {
+                render::human::render(report, render::human::Style::new(self.color, self.machine.width))
+            }
         };
         Outcome { out: out.into_bytes(), err: String::new(), status }
     }

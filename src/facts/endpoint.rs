@@ -70,6 +70,8 @@ pub enum Protocol {
 pub struct Endpoint {
     /// What was asked for.
     pub target: Target,
+    /// The one protocol version that was offered, where the user allowed no other.
+    pub only: Option<Protocol>,
     /// What was presented, or why nothing was.
     pub outcome: Result<Presented, ConnectFailure>,
 }
@@ -157,6 +159,11 @@ pub enum ConnectFailure {
     TimedOut(&'static str),
     /// The certificates could not be read from a file: why.
     Unreadable(String),
+}
+
+impl ConnectFailure {
+    /// The step of [`ConnectFailure::TimedOut`] at which the server said nothing at all.
+    pub const SILENT: &'static str = "waiting for its first word before STARTTLS";
 }
 
 impl StartTls {

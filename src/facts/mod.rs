@@ -10,8 +10,8 @@ mod store;
 pub use endpoint::{ConnectFailure, Endpoint, Presented, Protocol, Staple, StartTls, Target, TargetSource};
 pub use environment::{Clock, Environment, Override, Redirect};
 pub use store::{
-    Anchor, CertFile, ConfLine, ConfLineKind, Configuration, Content, DirectoryEntry, Entry, FileState, HashDirectory, Origin,
-    Quirk, Role, Seen, Selection, Source, SourceOwner, Store, Upkeep,
+    Anchor, CertFile, ConfLine, ConfLineKind, Configuration, Content, DirectoryEntry, Entry, FileState, HashDirectory, Links,
+    Origin, Quirk, Role, Seen, Selection, Source, SourceOwner, Store, Upkeep,
 };
 
 /// Everything that one run gathered.

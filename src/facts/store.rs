@@ -32,6 +32,8 @@ pub struct Store {
     pub directory: Option<HashDirectory>,
     /// Other generated outputs (Java's cacerts), loaded as far as the format is known.
     pub derived: Vec<CertFile>,
+    /// A configuration that is there and could not be read.
+    pub unread: Option<CertFile>,
     /// Files left behind by an interrupted refresh: the stale `ca-certificates.crt.new`.
     pub leftovers: Vec<TreePath>,
     /// What [`Store::anchors`] found, once somebody asked.
@@ -137,13 +139,16 @@ pub enum Selection {
     Unlisted,
 }
 
+/// Links that were followed, in order: where each lies, and its target as written.
+pub type Links = Arc<[(TreePath, Vec<u8>)]>;
+
 /// A file with certificates, as it was read.
 #[derive(Clone, Debug)]
 pub struct CertFile {
     /// As it was named.
     pub path: TreePath,
     /// The links that were followed, from `path` on; each with its target as written.
-    pub links: Vec<(TreePath, Vec<u8>)>,
+    pub links: Links,
     /// Where the content lies; equal to `path` without links.
     pub real: TreePath,
     /// Whether and how it could be read.

@@ -34,6 +34,14 @@ pub struct Block<'a> {
     pub joined: bool,
 }
 
+impl Block<'_> {
+    /// Whether its label says that it holds a certificate, by any of the names that OpenSSL knows.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        matches!(self.label, b"CERTIFICATE" | b"X509 CERTIFICATE" | b"TRUSTED CERTIFICATE")
+    }
+}
+
 /// Every block, in file order.
 pub fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
     let mut from = 0;
@@ -183,7 +191,7 @@ pub fn scan(bytes: &[u8], interner: &mut Interner) -> Scan {
 fn content(block: &Block<'_>, der: &mut Vec<u8>, interner: &mut Interner) -> Content {
     let decoded = block.body.and_then(|body| decode(body, der));
     match block.label {
-        b"CERTIFICATE" | b"X509 CERTIFICATE" | b"TRUSTED CERTIFICATE" => {
+        _ if block.is_certificate() => {
             if let Err(why) = decoded {
                 return Content::Opaque(format!("the block {why}"));
             }

@@ -24,7 +24,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Listed, Listing, Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, resolve_by_component};
+use super::{Listed, Listing, Look, Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, is_plain, resolve_by_component};
 use crate::base::{At, Limits, TreePath};
 
 /// The beginning of the names of files that are not yet in place. A dot, since Alpine's refresh tool takes every other name as a
@@ -190,12 +190,18 @@ impl Tree for DirTree {
     }
 
     fn read_listed(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
-        let dir = self.look_into(&path.parent()).map_err(missing)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rfs::openat(&*dir, path.name(), flags, Mode::empty()).map_err(missing)?;
-        let stat = rfs::fstat(&file).map_err(missing)?;
-        let size = regular(&stat, limit)?;
-        Ok((read_all(&file, size, limit)?, node_of(&stat, Vec::new())))
+        read_in(&*self.look_into(&path.parent()).map_err(missing)?, path.name(), limit)
+    }
+
+    fn look_at_each(&self, path: &TreePath, names: &[(Vec<u8>, Listed)], limit: u64) -> Vec<Look> {
+        // A descriptor of its own: several threads look at once.
+        let Ok(dir) = self.directory(path, PASS) else { return names.iter().map(|_| Look::None).collect() };
+        let look = |(name, listed): &(Vec<u8>, Listed)| match listed {
+            Listed::File => Look::File(read_in(&dir, name, limit)),
+            Listed::Link => Look::Link(link_in(&dir, name)),
+            Listed::Directory | Listed::Unsaid => Look::None,
+        };
+        names.iter().map(look).collect()
     }
 
     fn names_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
@@ -221,10 +227,9 @@ impl Tree for DirTree {
         if path.name().is_empty() {
             return Ok(None);
         }
-        match self.look_into(&path.parent()).and_then(|dir| rfs::readlinkat(dir.as_fd(), path.name(), Vec::new())) {
-            Ok(target) => Ok(Some(target.into_bytes())),
-            // EINVAL is the answer for what is no link.
-            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+        match self.look_into(&path.parent()) {
+            Ok(dir) => link_in(&dir, path.name()),
+            Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
@@ -458,6 +463,25 @@ fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 /// At most `limit` bytes; `size` is what the file said it has.
+/// [`Tree::read_listed`] in an open directory.
+fn read_in(dir: &OwnedFd, name: &[u8], limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rfs::openat(dir, name, flags, Mode::empty()).map_err(missing)?;
+    let stat = rfs::fstat(&file).map_err(missing)?;
+    let size = regular(&stat, limit)?;
+    Ok((read_all(&file, size, limit)?, node_of(&stat, Vec::new())))
+}
+
+/// [`Tree::link_nofollow`] in an open directory.
+fn link_in(dir: &OwnedFd, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    match rfs::readlinkat(dir.as_fd(), name, Vec::new()) {
+        Ok(target) => Ok(Some(target.into_bytes())),
+        // EINVAL is the answer for what is no link.
+        Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
 fn read_all(file: &OwnedFd, size: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
     loop {
@@ -531,13 +555,6 @@ fn node_of(stat: &Stat, target: Vec<u8>) -> Node {
 
 fn permissions(mode: u32) -> Mode {
     Mode::from_raw_mode((mode & 0o7777) as rfs::RawMode)
-}
-
-/// Whether a link's target can be joined to its directory by its text alone: `..` only at the beginning, since after a name it
-/// depends on where that name leads; and no slash at the end, which demands a directory.
-fn is_plain(target: &[u8]) -> bool {
-    let mut parts = target.split(|b| *b == b'/').skip_while(|part| matches!(*part, b"" | b"." | b".."));
-    !matches!(target.last(), None | Some(b'/')) && !target.ends_with(b"/.") && parts.all(|part| part != b"..")
 }
 
 /// A name that nobody can have prepared a trap at.

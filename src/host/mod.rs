@@ -15,6 +15,7 @@ pub mod overlay;
 pub mod processes;
 mod remembered;
 mod scratch;
+pub mod terminal;
 
 use std::{fmt, io, sync::Arc};
 
@@ -160,13 +161,24 @@ pub trait Tree: Sync {
         self.read_nofollow(path, limit)
     }
 
+    /// What each of these names of the directory at `path` itself holds, as its listing told: a link's target
+    /// ([`Tree::link_nofollow`]), a file's content ([`Tree::read_listed`]); of others nothing.
+    fn look_at_each(&self, path: &TreePath, names: &[(Vec<u8>, Listed)], limit: u64) -> Vec<Look> {
+        let look = |(name, listed): &(Vec<u8>, Listed)| match listed {
+            Listed::File => Look::File(self.read_listed(&path.join(name), limit)),
+            Listed::Link => Look::Link(self.link_nofollow(&path.join(name))),
+            Listed::Directory | Listed::Unsaid => Look::None,
+        };
+        names.iter().map(look).collect()
+    }
+
     /// Follows links as the kernel would if the tree's root were `/`: an absolute target restarts there, `..` stops there, and after
     /// [`Limits::links`] hops it is a loop.
     ///
     /// # Errors
     /// [`ReadError::LinkLoop`], or the operating system's.
     fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
-        resolve_by_component(self, path)
+        resolve_straight(self, path).map_or_else(|| resolve_by_component(self, path), Ok)
     }
 
     /// Resolves `path` and reads the regular file that it leads to.
@@ -193,6 +205,43 @@ pub trait Tree: Sync {
     fn exists(&self, path: &TreePath) -> bool {
         self.resolve(path).is_ok_and(|r| r.node.is_some())
     }
+}
+
+/// [`Tree::resolve`] where no directory on the way is a link, as nearly always: what is found under a path as it is written lies there.
+fn resolve_straight<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Option<Resolved> {
+    let mut links: Vec<(TreePath, Vec<u8>)> = Vec::new();
+    let mut at = path.clone();
+    loop {
+        match tree.node_nofollow(&at) {
+            Ok(Some(Node { kind: NodeKind::Link(target), .. })) if is_plain(&target) && links.len() < Limits::DEFAULT.links => {
+                let next = at.parent().join(&target);
+                links.push((at, target));
+                at = next;
+            }
+            Ok(Some(node)) if !matches!(node.kind, NodeKind::Link(_)) => {
+                return Some(Resolved { path: at, links, node: Some(node) });
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Whether a link's target can be joined to its directory by its text alone: `..` only at the beginning, since after a name it
+/// depends on where that name leads; and no slash at the end, which demands a directory.
+fn is_plain(target: &[u8]) -> bool {
+    let mut parts = target.split(|b| *b == b'/').skip_while(|part| matches!(*part, b"" | b"." | b".."));
+    !matches!(target.last(), None | Some(b'/')) && !target.ends_with(b"/.") && parts.all(|part| part != b"..")
+}
+
+/// What [`Tree::look_at_each`] saw under one name.
+#[derive(Debug)]
+pub enum Look {
+    /// A file.
+    File(Result<(Vec<u8>, Node), ReadError>),
+    /// A link.
+    Link(io::Result<Option<Vec<u8>>>),
+    /// Not looked at.
+    None,
 }
 
 /// [`Tree::resolve`], one component after the other.

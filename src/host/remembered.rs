@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Listing, Node, ReadError, Resolved, Tree};
+use super::{Listed, Listing, Look, Node, ReadError, Resolved, Tree};
 use crate::base::TreePath;
 
 /// Where paths lead and what directories hold is asked once. For a single look: a change made meanwhile is not seen.
@@ -91,6 +91,10 @@ impl Tree for Remembered<'_> {
 
     fn read_listed(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
         if self.whole { self.read_nofollow(path, limit) } else { self.tree.read_listed(path, limit) }
+    }
+
+    fn look_at_each(&self, path: &TreePath, names: &[(Vec<u8>, Listed)], limit: u64) -> Vec<Look> {
+        self.tree.look_at_each(path, names, limit)
     }
 
     fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {

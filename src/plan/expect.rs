@@ -9,6 +9,7 @@ use super::Removal;
 use crate::{
     base::{Fingerprint, TreePath},
     facts::{Anchor, FileState, Role, Store},
+    x509::Certificate,
 };
 
 /// The stores as they are to be.
@@ -21,10 +22,10 @@ pub struct Expectation {
 struct Expected {
     kind: &'static str,
     location: TreePath,
-    /// Every anchor that a source or output holds, and its label.
-    anchors: BTreeMap<Fingerprint, String>,
+    /// Every anchor that a source or output holds.
+    anchors: BTreeSet<Certificate>,
     /// Those that only a derived store (Java's) holds: a refresh by hooks may or may not take them along.
-    derived: BTreeSet<Fingerprint>,
+    derived: BTreeSet<Certificate>,
     /// What each output shows: an anchor that stays in the sources may be lost to those who read only the bundle, or only the directory.
     shown: BTreeMap<Role, Shown>,
     /// How many certificates the bundle holds, doubles counted.
@@ -37,7 +38,7 @@ struct Expected {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shown {
     location: TreePath,
-    anchors: BTreeMap<Fingerprint, String>,
+    anchors: BTreeSet<Certificate>,
 }
 
 /// One difference from the expectation.
@@ -111,10 +112,11 @@ impl Expectation {
                 continue;
             };
             for anchor in found.anchors() {
-                let (fingerprint, label) = (anchor.certificate.fingerprint(), anchor.certificate.label());
-                if expected.anchors.contains_key(&fingerprint) || is_derived(anchor) && expected.derived.contains(&fingerprint) {
+                let certificate = &anchor.certificate;
+                if expected.anchors.contains(certificate) || is_derived(anchor) && expected.derived.contains(certificate) {
                     continue;
                 }
+                let (fingerprint, label) = (certificate.fingerprint(), certificate.label());
                 let wanted_out = removed.iter().any(|r| r.certificate == anchor.certificate && r.store == expected.kind);
                 deviations.insert(match anchor.origins.first() {
                     Some(origin) if wanted_out => Deviation::StillTrusted { path: origin.path.clone(), fingerprint, label },
@@ -122,15 +124,11 @@ impl Expectation {
                 });
             }
             let is = Expected::of(found);
-            for (fingerprint, label) in expected.anchors.iter().filter(|(f, _)| !is.anchors.contains_key(f)) {
-                deviations.insert(Deviation::Lost { store: store.clone(), fingerprint: *fingerprint, label: label.clone() });
-            }
+            deviations.extend(expected.anchors.difference(&is.anchors).map(|c| lost(store, c)));
             for (role, shown) in &expected.shown {
-                let still = |f: &Fingerprint| is.shown.get(role).is_some_and(|s| s.anchors.contains_key(f));
-                for (fingerprint, label) in shown.anchors.iter().filter(|(f, _)| is.anchors.contains_key(f) && !still(f)) {
-                    let (store, fingerprint, label) = (shown.location.clone(), *fingerprint, label.clone());
-                    deviations.insert(Deviation::Lost { store, fingerprint, label });
-                }
+                let still = |c: &Certificate| is.shown.get(role).is_some_and(|s| s.anchors.contains(c));
+                let gone = shown.anchors.iter().filter(|c| is.anchors.contains(c) && !still(c));
+                deviations.extend(gone.map(|c| lost(&shown.location, c)));
             }
             if is.bundle != expected.bundle {
                 deviations.insert(Deviation::Count { store: store.clone(), expected: expected.bundle, found: is.bundle });
@@ -149,20 +147,14 @@ impl Expectation {
 pub fn compare(before: &[Store], after: &[Store], removed: &[Removal]) -> Result<(), Vec<Deviation>> {
     let mut expectation = Expectation::of(before);
     for (expected, store) in expectation.stores.iter_mut().zip(before) {
-        let gone: BTreeSet<Fingerprint> = removed
-            .iter()
-            .filter(|r| r.store == store.kind && r.location == store.location)
-            .map(|r| r.certificate.fingerprint())
-            .collect();
-        expected.anchors.retain(|fingerprint, _| !gone.contains(fingerprint));
+        let here = removed.iter().filter(|r| r.store == store.kind && r.location == store.location);
+        let gone: BTreeSet<&Certificate> = here.map(|r| &r.certificate).collect();
+        expected.anchors.retain(|c| !gone.contains(c));
         for shown in expected.shown.values_mut() {
-            shown.anchors.retain(|fingerprint, _| !gone.contains(fingerprint));
+            shown.anchors.retain(|c| !gone.contains(c));
         }
-        expected.bundle = store
-            .bundle
-            .as_ref()
-            .filter(|b| b.is_read())
-            .map(|b| b.certificates().filter(|(_, c)| !gone.contains(&c.fingerprint())).count());
+        expected.bundle =
+            store.bundle.as_ref().filter(|b| b.is_read()).map(|b| b.certificates().filter(|(_, c)| !gone.contains(c)).count());
     }
     expectation.check(after, removed)
 }
@@ -170,14 +162,14 @@ pub fn compare(before: &[Store], after: &[Store], removed: &[Removal]) -> Result
 impl Expected {
     fn of(store: &Store) -> Self {
         let all = store.anchors();
-        let pairs = |which: &dyn Fn(&Anchor) -> bool| -> Vec<(Fingerprint, String)> {
-            all.iter().filter(|a| which(a)).map(|a| (a.certificate.fingerprint(), a.certificate.label())).collect()
+        let those = |which: &dyn Fn(&Anchor) -> bool| -> BTreeSet<Certificate> {
+            all.iter().filter(|a| which(a)).map(|a| a.certificate.clone()).collect()
         };
         Expected {
             kind: store.kind,
             location: store.location.clone(),
-            anchors: pairs(&|a| !is_derived(a)).into_iter().collect(),
-            derived: pairs(&is_derived).into_iter().map(|(fingerprint, _)| fingerprint).collect(),
+            anchors: those(&|a| !is_derived(a)),
+            derived: those(&is_derived),
             shown: shown(store),
             bundle: store.bundle.as_ref().filter(|b| b.is_read()).map(|b| b.certificates().count()),
             dangling: store
@@ -198,16 +190,20 @@ fn shown(store: &Store) -> BTreeMap<Role, Shown> {
     let mut outputs: BTreeMap<Role, Shown> = bundle
         .into_iter()
         .chain(directory)
-        .map(|(role, location)| (role, Shown { location, anchors: BTreeMap::new() }))
+        .map(|(role, location)| (role, Shown { location, anchors: BTreeSet::new() }))
         .collect();
     for anchor in store.anchors() {
         for origin in &anchor.origins {
             if let Some(shown) = outputs.get_mut(&origin.role) {
-                shown.anchors.insert(anchor.certificate.fingerprint(), anchor.certificate.label());
+                shown.anchors.insert(anchor.certificate.clone());
             }
         }
     }
     outputs
+}
+
+fn lost(store: &TreePath, certificate: &Certificate) -> Deviation {
+    Deviation::Lost { store: store.clone(), fingerprint: certificate.fingerprint(), label: certificate.label() }
 }
 
 fn is_derived(anchor: &Anchor) -> bool {

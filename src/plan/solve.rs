@@ -133,7 +133,7 @@ fn distrust_in(request: &Request<'_>, plan: &mut Plan, store: &Store, wanted: &W
     };
     // The facts of the tree as the edits so far leave it, so that two edits of one file add up.
     let overlay = Overlay::new(request.tree, &plan.steps);
-    let current = (kind.load)(&overlay);
+    let current = if plan.steps.is_empty() { None } else { (kind.load)(&overlay) };
     let store = current.as_ref().unwrap_or(store);
     let options = Distrust { comment_out: request.options.comment_out };
     let mut steps = match (kind.distrust)(&overlay, store, certificate, &options) {
@@ -179,6 +179,7 @@ fn refresh(request: &Request<'_>, plan: &mut Plan) -> Vec<Barred> {
     let touched: Vec<&Store> =
         request.stores.iter().filter(|s| plan.remove.iter().any(|r| r.store == s.kind && r.location == s.location)).collect();
     let mut kinds: Vec<&Kind> = Vec::new();
+    let mut planned: Vec<Store> = Vec::new();
     for store in &touched {
         let Some(kind) = kind_of(request, store) else { continue };
         if kinds.iter().any(|k| k.id == kind.id) {
@@ -186,9 +187,10 @@ fn refresh(request: &Request<'_>, plan: &mut Plan) -> Vec<Barred> {
         }
         kinds.push(kind);
         match outputs(request, plan, kind) {
-            Ok((steps, fresh)) => {
-                plan.refreshes.extend(refresh_of(kind, store, fresh, &steps));
-                for step in in_safe_order(steps) {
+            Ok(outputs) => {
+                plan.refreshes.extend(refresh_of(kind, store, outputs.fresh, &outputs.steps));
+                planned.extend(outputs.store);
+                for step in in_safe_order(outputs.steps) {
                     merge(&mut plan.steps, step);
                 }
             }
@@ -202,26 +204,39 @@ fn refresh(request: &Request<'_>, plan: &mut Plan) -> Vec<Barred> {
             }
         }
     }
-    let overlay = Overlay::new(request.tree, &plan.steps);
-    let planned: Vec<Store> = kinds.iter().filter_map(|kind| (kind.load)(&overlay)).collect();
+    if kinds.len() > 1 {
+        // What one kind generates may lie in what another reads.
+        let overlay = Overlay::new(request.tree, &plan.steps);
+        planned = kinds.iter().filter_map(|kind| (kind.load)(&overlay)).collect();
+    }
     let barred = judge_collateral(request, plan, &touched, &planned);
     plan.expectation = Expectation::of(&planned);
     barred
 }
 
+/// A planned refresh.
+struct Outputs {
+    steps: Vec<Step>,
+    /// Whether stale links must be remade.
+    fresh: bool,
+    /// The store after it.
+    store: Option<Store>,
+}
+
 /// The generated edits of a plain refresh, or of a fresh one where a plain one would leave an anchor behind: Debian's tool maps a
 /// blank, comma or parenthesis in a name when it adds a link and not when it removes one.
-fn outputs(request: &Request<'_>, plan: &Plan, kind: &Kind) -> std::io::Result<(Vec<Step>, bool)> {
+fn outputs(request: &Request<'_>, plan: &Plan, kind: &Kind) -> std::io::Result<Outputs> {
     let sources = Overlay::new(request.tree, &plan.steps);
     let plain = (kind.refresh)(&sources, false)?;
     let after = Overlay::new(&sources, &plain);
-    let is_left =
-        (kind.load)(&after).is_some_and(|store| plan.remove.iter().any(|r| r.store == kind.id && holds(&store, &r.certificate)));
-    if !is_left {
-        return Ok((plain, false));
+    let store = (kind.load)(&after);
+    let is_left = |store: &Store| plan.remove.iter().any(|r| r.store == kind.id && holds(store, &r.certificate));
+    if !store.as_ref().is_some_and(is_left) {
+        return Ok(Outputs { steps: plain, fresh: false, store });
     }
     let fresh = (kind.refresh)(&sources, true)?;
-    Ok((fresh, true))
+    let store = (kind.load)(&Overlay::new(&sources, &fresh));
+    Ok(Outputs { steps: fresh, fresh: true, store })
 }
 
 fn refresh_of(kind: &Kind, store: &Store, fresh: bool, steps: &[Step]) -> Option<Refresh> {
@@ -496,7 +511,7 @@ mod tests {
         }
         let len = bytes.len() as u64;
         let state = FileState::Read { digest: ContentDigest::of(bytes), len, mode: 0o644, modified: At(0) };
-        let (links, real) = (resolved.links, resolved.path);
+        let (links, real) = (resolved.links.into(), resolved.path);
         Ok(CertFile { path: path.clone(), links, real, state, entries: Arc::from(entries), quirks: Default::default() })
     }
 
@@ -531,6 +546,7 @@ mod tests {
                 entries: entries.collect::<io::Result<_>>()?,
             }),
             derived: Vec::new(),
+            unread: None,
             leftovers: Vec::new(),
             seen: Default::default(),
         })

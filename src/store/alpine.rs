@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io};
 
 use super::{
     Kind,
-    ca_certificates::{self, Family, Layout, Rules, family, lines},
+    ca_certificates::{self, Family, Layout, Rules, family, full_directories, lines},
     deselect,
     draft::Draft,
     rehash,
@@ -73,6 +73,7 @@ pub fn refresh(tree: &dyn Tree, layout: &Layout) -> io::Result<Vec<Step>> {
         Err(_) => Vec::new(),
     };
     let mut run = Run { draft: Draft::new(tree), bundle: Vec::new(), wanted: BTreeMap::new() };
+    run.draft.look_ahead(&full_directories(tree, layout));
     for (span, _) in lines(&conf) {
         // An empty line is the directory itself (`asprintf("%s%s", CERTSDIR, line)`).
         if !matches!(conf[span.clone()], [b'#' | b'!', ..]) {

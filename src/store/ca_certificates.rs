@@ -112,6 +112,7 @@ pub struct Rules {
 pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
     let mut reader = Reader::new(tree);
     let configuration = configuration(tree, layout, rules);
+    reader.look_ahead(&full_directories(tree, layout));
     let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
     sources.extend(local_sources(tree, &mut reader, layout, rules));
     let etc = TreePath::new(&layout.etc);
@@ -124,6 +125,10 @@ pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
         title: rules.title.to_owned(),
         location: etc,
         upkeep: Upkeep::Generated { by: "update-ca-certificates" },
+        unread: configuration
+            .is_none()
+            .then(|| reader.file(&TreePath::new(&layout.conf)))
+            .filter(|f| f.state != FileState::Missing),
         configuration,
         sources,
         bundle: Some(reader.file(&layout.bundle_path())),
@@ -132,6 +137,13 @@ pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
         leftovers,
         seen: Default::default(),
     }
+}
+
+/// The two real directories in which nearly everything of a store lies: the package's certificates and the hash directory.
+pub(super) fn full_directories(tree: &dyn Tree, layout: &Layout) -> Vec<TreePath> {
+    let named = [TreePath::new(&layout.certs).join("mozilla"), TreePath::new(&layout.etc)];
+    let real: BTreeSet<TreePath> = named.iter().filter_map(|d| tree.resolve(d).ok()).map(|r| r.path).collect();
+    real.into_iter().collect()
 }
 
 fn configuration(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Option<Configuration> {

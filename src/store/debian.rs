@@ -7,7 +7,7 @@ use std::io;
 
 use super::{
     Kind,
-    ca_certificates::{self, Family, Layout, Rules, family, lines},
+    ca_certificates::{self, Family, Layout, Rules, family, full_directories, lines},
     deselect,
     draft::Draft,
     read::files_below,
@@ -89,6 +89,7 @@ pub fn refresh(tree: &dyn Tree, layout: &Layout, fresh: bool) -> io::Result<Vec<
         Err(_) => Vec::new(),
     };
     let mut run = Run { draft: Draft::new(tree), layout, etc: etc.path, bundle: None, added: 0, removed: Vec::new() };
+    run.draft.look_ahead(&full_directories(tree, layout));
     run.begin()?;
     if fresh || conf.is_empty() {
         run.clear_links();

@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::edits;
+use super::{edits, read::look_at_all};
 use crate::{
     base::{At, TreePath},
     edit::{Applicability, Edit, Step},
-    host::{Node, NodeKind, ReadError, Tree},
+    host::{Listing, Look, Node, NodeKind, ReadError, Tree},
 };
 
 /// What a changed path holds: nothing, or a node with its content.
@@ -30,6 +30,27 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub(super) fn new(base: &'a dyn Tree) -> Self {
         Draft { base, changes: BTreeMap::new(), new: Vec::new(), nodes: Mutex::default(), contents: Mutex::default() }
+    }
+
+    /// Looks at everything in these real directories of the base.
+    pub(super) fn look_ahead(&mut self, directories: &[TreePath]) {
+        let listings: Vec<(&TreePath, Listing)> =
+            directories.iter().filter_map(|d| Some((d, self.base.list_nofollow(d).ok()?))).collect();
+        let (mut nodes, mut contents) = (lock(&self.nodes), lock(&self.contents));
+        for ((directory, names), looks) in listings.iter().zip(look_at_all(self.base, &listings, |looks| looks)) {
+            for ((name, _), look) in names.iter().zip(looks) {
+                match look {
+                    Look::File(Ok((bytes, found))) => {
+                        nodes.insert(directory.join(name), Some(found));
+                        contents.insert(directory.join(name), Arc::new(bytes));
+                    }
+                    Look::Link(Ok(Some(target))) => {
+                        nodes.insert(directory.join(name), Some(node(NodeKind::Link(target), 0o777)));
+                    }
+                    Look::File(Err(_)) | Look::Link(_) | Look::None => {}
+                }
+            }
+        }
     }
 
     /// Makes a link at `path`, whose directory is real, or replaces what is there.

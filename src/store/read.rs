@@ -8,9 +8,9 @@ use std::{
 
 use crate::{
     base::{ContentDigest, Limits, TreePath},
-    facts::{CertFile, Entry, FileState, Quirk},
+    facts::{CertFile, Entry, FileState, Links, Quirk},
     format::{Interner, sniff},
-    host::{Listed, Listing, NodeKind, ReadError, Resolved, Tree},
+    host::{Listed, Listing, Look, Node, NodeKind, ReadError, Resolved, Tree, in_order},
 };
 
 /// The memory of one load.
@@ -28,6 +28,8 @@ pub struct Reader<'a> {
 struct Folder {
     /// Its names and what it says about them, once it was listed.
     listed: Option<Result<Listing, String>>,
+    /// Where its links lead, by their place in the listing, as far as somebody looked ahead.
+    targets: Vec<Option<Vec<u8>>>,
     /// Where each name leads.
     places: BTreeMap<Vec<u8>, Arc<Result<Led, String>>>,
     contents: BTreeMap<Vec<u8>, Content>,
@@ -39,7 +41,7 @@ pub struct Led {
     /// Where it leads; it need not exist.
     pub path: TreePath,
     /// The links that were followed, in order, each with its target as written.
-    pub links: Vec<(TreePath, Vec<u8>)>,
+    pub links: Links,
     /// What lies there; `None` when nothing does.
     pub end: Option<End>,
 }
@@ -83,7 +85,7 @@ impl<'a> Reader<'a> {
         let above = self.directory(&path.parent())?;
         let mut found = self.at(&above.path, path.name(), Limits::DEFAULT.links).as_ref().clone()?;
         if !above.links.is_empty() {
-            found.links.splice(0..0, above.links);
+            found.links = above.links.into_iter().chain(found.links.iter().cloned()).collect();
         }
         Ok(found)
     }
@@ -96,6 +98,31 @@ impl<'a> Reader<'a> {
         let tree = self.tree;
         let folder = self.folders.entry(path.clone()).or_default();
         folder.listed.get_or_insert_with(|| tree.list_nofollow(path).map_err(|e| e.to_string())).clone()
+    }
+
+    /// Looks at everything in these real directories and reads it, several things at once. What was seen is taken when it is asked for.
+    pub fn look_ahead(&mut self, directories: &[TreePath]) {
+        let listings: Vec<(&TreePath, Listing)> = directories.iter().map(|d| (d, self.list(d).unwrap_or_default())).collect();
+        let seen = look_at_all(self.tree, &listings, |looks| {
+            let mut interner = Interner::default();
+            let see = |look| match look {
+                Look::File(Ok((bytes, node))) => Ahead::Content(Content::of(bytes, &node, &mut interner)),
+                Look::Link(Ok(Some(target))) => Ahead::Link(target),
+                Look::File(Err(_)) | Look::Link(_) | Look::None => Ahead::Nothing,
+            };
+            looks.into_iter().map(see).collect()
+        });
+        for ((directory, names), seen) in listings.iter().zip(seen) {
+            let Some(folder) = self.folders.get_mut(*directory) else { continue };
+            folder.targets.resize(names.len(), None);
+            for (at, ((name, _), ahead)) in names.iter().zip(seen).enumerate() {
+                match ahead {
+                    Ahead::Content(content) => drop(folder.contents.insert(name.clone(), content)),
+                    Ahead::Link(target) => folder.targets[at] = Some(target),
+                    Ahead::Nothing => {}
+                }
+            }
+        }
     }
 
     /// Follows the path of a directory; it need not exist.
@@ -114,8 +141,8 @@ impl<'a> Reader<'a> {
         if let Some(known) = folder.and_then(|f| f.places.get(name)) {
             return known.clone();
         }
-        let said = folder.map_or(Listed::Unsaid, |f| f.said(name));
-        let found = Arc::new(self.follow(above.join(name), said, hops));
+        let known = self.folders.get_mut(above).map_or(Known::Nothing, |f| f.known(name));
+        let found = Arc::new(self.follow(above.join(name), known, hops));
         let folder = match self.folders.get_mut(above) {
             Some(folder) => folder,
             None => self.folders.entry(above.clone()).or_default(),
@@ -124,21 +151,22 @@ impl<'a> Reader<'a> {
         found
     }
 
-    fn follow(&mut self, place: TreePath, said: Listed, hops: usize) -> Result<Led, String> {
-        let link = match said {
-            Listed::File => return Ok(Led { path: place, links: Vec::new(), end: Some(End::File) }),
-            Listed::Link => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
-            Listed::Directory | Listed::Unsaid => None,
+    fn follow(&mut self, place: TreePath, known: Known, hops: usize) -> Result<Led, String> {
+        let link = match known {
+            Known::File => return Ok(Led { path: place, links: Links::default(), end: Some(End::File) }),
+            Known::Link => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
+            Known::Target(target) => Some(target),
+            Known::Nothing => None,
         };
         let target = match link {
             Some(target) => target,
             None => match self.tree.node_nofollow(&place) {
                 Ok(node) => match node.map(|n| n.kind) {
                     Some(NodeKind::Link(target)) => target,
-                    kind => return Ok(Led { path: place, links: Vec::new(), end: kind.map(End::from) }),
+                    kind => return Ok(Led { path: place, links: Links::default(), end: kind.map(End::from) }),
                 },
                 Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-                    return Ok(Led { path: place, links: Vec::new(), end: None });
+                    return Ok(Led { path: place, links: Links::default(), end: None });
                 }
                 Err(e) => return Err(e.to_string()),
             },
@@ -164,7 +192,7 @@ impl<'a> Reader<'a> {
         links.push((place, target));
         links.extend(directory.links);
         links.extend_from_slice(&beyond.links);
-        Ok(Led { path: beyond.path.clone(), links, end: beyond.end })
+        Ok(Led { path: beyond.path.clone(), links: links.into(), end: beyond.end })
     }
 
     /// Reads the file with certificates at `path`. What can't be read is a state.
@@ -174,7 +202,7 @@ impl<'a> Reader<'a> {
                 let content = self.content(&led);
                 (led.path, led.links, content)
             }
-            Err(why) => (path.clone(), Vec::new(), Content::without(FileState::Unreadable(why))),
+            Err(why) => (path.clone(), Links::default(), Content::without(FileState::Unreadable(why))),
         };
         CertFile { path: path.clone(), links, real, state: content.state, entries: content.entries, quirks: content.quirks }
     }
@@ -198,17 +226,13 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&mut self, real: &TreePath) -> Content {
-        let (bytes, node) = match self.tree.read_listed(real, Limits::DEFAULT.file) {
-            Ok(read) => read,
-            Err(ReadError::Missing) => return Content::without(FileState::Missing),
-            Err(ReadError::NotAFile(what)) => return Content::without(FileState::NotAFile(what)),
-            Err(ReadError::TooLarge(size)) => return Content::without(FileState::TooLarge(size)),
-            Err(why) => return Content::without(FileState::Unreadable(why.to_string())),
-        };
-        let scan = sniff::scan(&bytes, &mut self.interner);
-        let len = bytes.len() as u64;
-        let state = FileState::Read { digest: ContentDigest::of(bytes), len, mode: node.mode, modified: node.modified };
-        Content { state, entries: scan.entries.into(), quirks: scan.quirks }
+        match self.tree.read_listed(real, Limits::DEFAULT.file) {
+            Ok((bytes, node)) => Content::of(bytes, &node, &mut self.interner),
+            Err(ReadError::Missing) => Content::without(FileState::Missing),
+            Err(ReadError::NotAFile(what)) => Content::without(FileState::NotAFile(what)),
+            Err(ReadError::TooLarge(size)) => Content::without(FileState::TooLarge(size)),
+            Err(why) => Content::without(FileState::Unreadable(why.to_string())),
+        }
     }
 
     /// Every regular file below `directory`, through links, as `find -L DIRECTORY -type f` lists them: paths as they are named, sorted
@@ -255,16 +279,44 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What somebody saw who looked ahead.
+enum Ahead {
+    Content(Content),
+    Link(Vec<u8>),
+    /// Nothing, or what failed and is tried again when it is asked for.
+    Nothing,
+}
+
+/// What is known of a name before it is asked for.
+enum Known {
+    /// A regular file.
+    File,
+    /// A link.
+    Link,
+    /// Nothing, or what has to be looked at all the same.
+    Nothing,
+    /// A link, and its target.
+    Target(Vec<u8>),
+}
+
 impl Folder {
-    fn said(&self, name: &[u8]) -> Listed {
-        let Some(Ok(names)) = &self.listed else { return Listed::Unsaid };
-        names.binary_search_by(|(known, _)| known.as_slice().cmp(name)).map_or(Listed::Unsaid, |at| names[at].1)
+    fn place(&self, name: &[u8]) -> Option<(usize, Listed)> {
+        let names = self.listed.as_ref()?.as_ref().ok()?;
+        names.binary_search_by(|(known, _)| known.as_slice().cmp(name)).ok().map(|at| (at, names[at].1))
+    }
+
+    fn known(&mut self, name: &[u8]) -> Known {
+        match self.place(name) {
+            Some((_, Listed::File)) => Known::File,
+            Some((at, Listed::Link)) => self.targets.get_mut(at).and_then(Option::take).map_or(Known::Link, Known::Target),
+            Some((_, Listed::Directory | Listed::Unsaid)) | None => Known::Nothing,
+        }
     }
 }
 
 impl From<Resolved> for Led {
     fn from(resolved: Resolved) -> Self {
-        Led { path: resolved.path, links: resolved.links, end: resolved.node.map(|n| End::from(n.kind)) }
+        Led { path: resolved.path, links: resolved.links.into(), end: resolved.node.map(|n| End::from(n.kind)) }
     }
 }
 
@@ -280,6 +332,13 @@ impl From<NodeKind> for End {
 }
 
 impl Content {
+    fn of(bytes: Vec<u8>, node: &Node, interner: &mut Interner) -> Self {
+        let scan = sniff::scan(&bytes, interner);
+        let len = bytes.len() as u64;
+        let state = FileState::Read { digest: ContentDigest::of(bytes), len, mode: node.mode, modified: node.modified };
+        Content { state, entries: scan.entries.into(), quirks: scan.quirks }
+    }
+
     fn without(state: FileState) -> Self {
         Content { state, entries: Arc::new([]), quirks: BTreeSet::new() }
     }
@@ -289,6 +348,30 @@ impl Content {
 #[must_use]
 pub fn files_below(tree: &dyn Tree, directory: &TreePath) -> Vec<TreePath> {
     Reader::new(tree).files_below(directory)
+}
+
+/// What `see` makes of each name in these real directories, in the order of the listings. Several threads look and see at once. Files of
+/// more than a megabyte are left for those who want them.
+pub(super) fn look_at_all<T: Send>(
+    tree: &dyn Tree,
+    directories: &[(&TreePath, Listing)],
+    see: impl Fn(Vec<Look>) -> Vec<T> + Sync,
+) -> Vec<Vec<T>> {
+    /// More than two gain nothing where all of it is in the kernel's memory, and a small machine has no more.
+    const THREADS: usize = 2;
+    /// Names that a thread looks at in one go.
+    const PIECE: usize = 24;
+    const LARGE: u64 = 1 << 20;
+    let mut pieces: Vec<(usize, &TreePath, &[(Vec<u8>, Listed)])> = Vec::new();
+    for (n, (directory, names)) in directories.iter().enumerate() {
+        pieces.extend(names.chunks(PIECE).map(|piece| (n, *directory, piece)));
+    }
+    let seen = in_order(&pieces, THREADS, |(_, directory, piece)| see(tree.look_at_each(directory, piece, LARGE)));
+    let mut out: Vec<Vec<T>> = directories.iter().map(|_| Vec::new()).collect();
+    for ((n, ..), seen) in pieces.iter().zip(seen) {
+        out[*n].extend(seen);
+    }
+    out
 }
 
 /// Reads a small text file; `None` when it can't be read.

@@ -152,6 +152,10 @@ fn candidate(draft: &Draft<'_>, path: &TreePath, name: &[u8], interner: &mut Int
         },
         _ => return Found::Failure,
     };
+    // Of a bundle no certificate needs to be decoded to know that it holds more than one.
+    if pem::blocks(&bytes).filter(pem::Block::is_certificate).nth(1).is_some() {
+        return Found::Nothing;
+    }
     let scan = pem::scan(&bytes, interner);
     let unreadable = |e: &Entry| matches!(e.content, Content::Opaque(_));
     if scan.quirks.contains(&crate::facts::Quirk::JoinedBlocks) || scan.entries.iter().any(unreadable) {

@@ -30,6 +30,7 @@ pub fn load(tree: &dyn Tree, path: &str, kind: &'static str, title: &str, upkeep
         bundle,
         directory: None,
         derived: Vec::new(),
+        unread: None,
         leftovers: Vec::new(),
         seen: Default::default(),
     })

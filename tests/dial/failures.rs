@@ -130,8 +130,8 @@ fn never_hangs() {
     let cases = [
         (target("localhost", silent, None), "in the TLS handshake"),
         (target("localhost", drips, None), "in the TLS handshake"),
-        (target("localhost", greets_slowly, Some(StartTls::Smtp)), "before STARTTLS"),
-        (target("localhost", silent, Some(StartTls::Postgres)), "before STARTTLS"),
+        (target("localhost", greets_slowly, Some(StartTls::Smtp)), "talking before STARTTLS"),
+        (target("localhost", silent, Some(StartTls::Postgres)), ConnectFailure::SILENT),
         (target("localhost", full.local_addr().expect("an address").port(), None), "in the TLS handshake"),
     ];
     let dial = LiveDial::new();

@@ -498,7 +498,7 @@ fn anchors_are_named_as_the_tree_names_them() {
     let certificate = Certificate::parse(&pem_blocks(&text)[0]).unwrap();
     let file = |path: &str| CertFile {
         path: TreePath::new(path),
-        links: Vec::new(),
+        links: Default::default(),
         real: TreePath::new(path),
         state: FileState::Missing,
         entries: vec![Entry {
@@ -528,6 +528,7 @@ fn anchors_are_named_as_the_tree_names_them() {
         bundle: None,
         directory: None,
         derived: Vec::new(),
+        unread: None,
         leftovers: Vec::new(),
         seen: Default::default(),
     };

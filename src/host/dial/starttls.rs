@@ -37,7 +37,8 @@ pub(super) fn negotiate(wire: &mut Wire, protocol: StartTls, domain: &str) -> Re
     result.map_err(|stop| match stop {
         Stop::Said(text) => said(&text),
         Stop::Io(e) => match e.kind() {
-            io::ErrorKind::TimedOut => ConnectFailure::TimedOut("before STARTTLS"),
+            io::ErrorKind::TimedOut if wire.first().is_empty() => ConnectFailure::TimedOut(ConnectFailure::SILENT),
+            io::ErrorKind::TimedOut => ConnectFailure::TimedOut("talking before STARTTLS"),
             // A TLS server that takes our words for a bad record answers with an alert: the usual wrong port.
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData if wire.first().starts_with(&[21, 3]) => {
                 said("the server speaks TLS already, without STARTTLS")
@@ -47,7 +48,7 @@ pub(super) fn negotiate(wire: &mut Wire, protocol: StartTls, domain: &str) -> Re
                 said(&format!("the server closed the connection after `{}`", classify::printable(wire.first())))
             }
             io::ErrorKind::InvalidData => said(&e.to_string()),
-            _ => classify::io_failure(&e, "the server", "before STARTTLS"),
+            _ => classify::io_failure(&e, "the server", "talking before STARTTLS"),
         },
     })
 }

@@ -41,7 +41,8 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
     }
     for finding in folded.iter().take(5) {
         let head = format!("note[{}]", finding.code);
-        out.push_str(&format!("{}: {}\n", style.severity(Severity::Note, &head), finding.message));
+        let message = style.fold(&finding.message, head.len() + 2, head.len() + 2);
+        out.push_str(&format!("{}: {message}\n", style.severity(Severity::Note, &head)));
     }
     if elsewhere > 0 {
         let root = report.root.as_ref().map(|r| format!(" --root {}", shell(r))).unwrap_or_default();
@@ -69,9 +70,10 @@ fn one(out: &mut String, finding: &Finding, is_cause: bool, report: &Report, sty
         Severity::Warning => "warning",
         Severity::Note => "note",
     };
-    let head = style.severity(finding.severity, &format!("{word}[{}]", finding.code));
+    let head = format!("{word}[{}]", finding.code);
     let cause = if is_cause { "the cause: " } else { "" };
-    out.push_str(&format!("\n{head}: {}\n", style.bold(&format!("{cause}{}", finding.message))));
+    let message = style.fold(&format!("{cause}{}", finding.message), head.len() + 2, head.len() + 2);
+    out.push_str(&format!("\n{}: {}\n", style.severity(finding.severity, &head), style.bold(&message)));
     let shown = if report.verbosity > 0 { finding.evidence.len() } else { 6 };
     for (index, evidence) in finding.evidence.iter().take(shown).enumerate() {
         let arrow = if index == 0 { "-->" } else { ":::" };
@@ -82,18 +84,22 @@ fn one(out: &mut String, finding: &Finding, is_cause: bool, report: &Report, sty
     }
     let width = finding.facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(4);
     let bar = style.place("=");
+    // Where values and advice begin: `   = NAME  `.
+    let column = 5 + width + 2;
     for (name, value) in &finding.facts {
-        out.push_str(&format!("   {bar} {name:<width$}  {value}\n"));
+        out.push_str(&format!("   {bar} {name:<width$}  {}\n", style.fold(value, column, column)));
     }
     for remedy in &finding.remedies {
         let hand = if remedy.applicability == Applicability::Manual && remedy.command.is_none() { " (by hand)" } else { "" };
-        out.push_str(&format!("   {bar} {}  {}{hand}\n", style.bold(&format!("{:<width$}", "help")), remedy.text));
+        let text = style.fold(&format!("{}{hand}", remedy.text), column, column);
+        out.push_str(&format!("   {bar} {}  {text}\n", style.bold(&format!("{:<width$}", "help"))));
         if let Some(command) = &remedy.command {
             out.push_str(&format!("     {:<width$}  {}\n", "", style.bold(&format!("$ {command}"))));
         }
         for (word, clients) in [("helps", &remedy.helps), ("does not help", &remedy.does_not_help), ("breaks", &remedy.harms)] {
             if !clients.is_empty() {
-                out.push_str(&format!("     {:<width$}  {word}: {}\n", "", clients.join(", ")));
+                let clients = style.fold(&clients.join(", "), column + word.len() + 2, column + word.len() + 2);
+                out.push_str(&format!("     {:<width$}  {word}: {clients}\n", ""));
             }
         }
     }

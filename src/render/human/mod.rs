@@ -18,8 +18,7 @@ pub use style::Style;
 
 /// The report as text.
 #[must_use]
-pub fn render(report: &Report, color: bool) -> String {
-    let style = Style::new(color);
+pub fn render(report: &Report, style: Style) -> String {
     let mut out = String::new();
     if report.verbosity >= 0 {
         body(&mut out, report, style);
