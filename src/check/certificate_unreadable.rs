@@ -4,7 +4,7 @@ use crate::{
     edit::Applicability,
     facts::ConnectFailure,
     finding::{Evidence, Finding, Intent, Remedy, Severity},
-    x509::{Certificate, Defect},
+    x509::{Certificate, Defect, extension_name},
 };
 
 use super::{Case, support};
@@ -75,18 +75,6 @@ fn words(certificate: &Certificate, defect: &Defect) -> String {
 }
 
 /// The name of an extension in RFC 5280, section 4.2.1, or its OID.
-fn extension_name(oid: &str) -> &str {
-    match oid {
-        "2.5.29.14" => "subjectKeyIdentifier",
-        "2.5.29.15" => "keyUsage",
-        "2.5.29.17" => "subjectAltName",
-        "2.5.29.19" => "basicConstraints",
-        "2.5.29.30" => "nameConstraints",
-        "2.5.29.35" => "authorityKeyIdentifier",
-        "2.5.29.37" => "extKeyUsage",
-        other => other,
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -260,7 +260,7 @@ impl Model<'_> {
             None => pass.fail(bits::SIGNER_NOT_FOUND, depth, || Rejection::IssuerMissing(certificate.issuer().to_string())),
             Some(issuer) => {
                 // Names are compared at the leaf only, with all that the issuers allow.
-                let scope = Scope { common_name: false, directory: false };
+                let scope = Scope { common_name: false, directory: false, subject_email: false };
                 if depth == 0 && above.iter().filter_map(name_constraints::of).any(|nc| nc.check(certificate, scope).is_err()) {
                     let name = host_name::shown(certificate).join(", ");
                     pass.fail(bits::SIGNER_CONSTRAINTS, depth, || Rejection::NameConstraintViolated(name));

@@ -285,12 +285,12 @@ fn check_time(certificate: &Certificate, depth: usize, question: &Question<'_>) 
 fn check_constraints(ca: &Certificate, below: &[Certificate], depth: usize) -> Result<(), Box<ClientError>> {
     let Some(constraints) = name_constraints::of(ca) else { return Ok(()) };
     for certificate in below {
-        let scope = Scope { common_name: false, directory: false };
+        let scope = Scope { common_name: false, directory: false, subject_email: false };
         if let Err(violation) = constraints.check(certificate, scope) {
             let (name, why) = match violation {
                 Violation::NotPermitted(name) => (name, "is not permitted by any constraint"),
                 Violation::Excluded(name) => (name, "is excluded by constraint"),
-                Violation::MinMax | Violation::Syntax | Violation::UnsupportedKind => {
+                Violation::MinMax | Violation::Syntax | Violation::TooMany | Violation::UnsupportedKind => {
                     ("a name".to_owned(), "can't be compared with a constraint")
                 }
             };

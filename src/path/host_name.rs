@@ -63,6 +63,26 @@ pub fn check(certificate: &Certificate, host: &str, rules: Rules) -> Result<(), 
     if matched { Ok(()) } else { Err(Rejection::HostMismatch { asked: host.to_owned(), names: shown(certificate) }) }
 }
 
+/// Checks `certificate` against a mailbox, as `X509_check_email` does: the addresses in subjectAltName, and those of the subject only
+/// where there is none of them. The domain's case doesn't count.
+///
+/// # Errors
+/// [`Rejection::HostMismatch`] with the names that were looked at.
+pub fn check_email(certificate: &Certificate, mailbox: &str) -> Result<(), Rejection> {
+    let alternatives = certificate.subject_alt_name().unwrap_or_default();
+    let mut names: Vec<String> =
+        alternatives.iter().filter_map(|n| if let GeneralName::Email(e) = n { Some(e.clone()) } else { None }).collect();
+    if names.is_empty() {
+        names = certificate.subject().email_addresses();
+    }
+    let parts = |name: &str| name.rsplit_once('@').map(|(local, host)| (local.to_owned(), host.to_ascii_lowercase()));
+    let asked = parts(mailbox);
+    if asked.is_some() && names.iter().any(|name| parts(name) == asked) {
+        return Ok(());
+    }
+    Err(Rejection::HostMismatch { asked: mailbox.to_owned(), names })
+}
+
 /// Whether a name in a certificate covers `asked`.
 #[must_use]
 pub fn matches(pattern: &str, asked: &str, rules: Rules) -> bool {

@@ -175,14 +175,14 @@ impl Builder<'_> {
             self.check_signature(certificate, issuer, depth)?;
             issuer = certificate;
         }
-        let scope = Scope { common_name: false, directory: true };
+        let scope = Scope { common_name: false, directory: true, subject_email: false };
         for (depth, certificate) in path.iter().enumerate().rev() {
             let above = path[depth + 1..].iter().chain([anchor]);
             let violation = above.filter_map(name_constraints::of).find_map(|nc| nc.check(certificate, scope).err());
             if let Some(violation) = violation {
                 let what = match violation {
                     Violation::NotPermitted(name) | Violation::Excluded(name) => name,
-                    Violation::MinMax | Violation::Syntax | Violation::UnsupportedKind => {
+                    Violation::MinMax | Violation::Syntax | Violation::TooMany | Violation::UnsupportedKind => {
                         "a name that can't be compared".to_owned()
                     }
                 };

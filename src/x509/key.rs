@@ -11,6 +11,8 @@ pub struct PublicKey {
     pub algorithm: KeyAlgorithm,
     /// Its size in bits: RSA and DSA modulus, field size of the curve. 0 when unknown.
     pub bits: u32,
+    /// The curve is written out instead of named (RFC 5480 forbids it; OpenSSL's error 94).
+    pub explicit_curve: bool,
 }
 
 /// Kinds of keys.
@@ -62,7 +64,7 @@ pub struct SignatureAlgorithm {
 
 impl PublicKey {
     pub(super) fn unreadable() -> Self {
-        PublicKey { algorithm: KeyAlgorithm::Other(String::new()), bits: 0 }
+        PublicKey { algorithm: KeyAlgorithm::Other(String::new()), bits: 0, explicit_curve: false }
     }
 
     /// Reads a subjectPublicKeyInfo.
@@ -74,11 +76,27 @@ impl PublicKey {
         let mut algorithm = elements(algorithm.value);
         let oid = oid_text(algorithm.next().filter(|t| t.tag == 0x06)?.value);
         let parameters = algorithm.next();
+        let mut explicit_curve = false;
         let (algorithm, bits) = match &*oid {
-            "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => {
+            "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" | "2.5.8.1.1" => {
                 let (sequence, _) = read_tlv(key).filter(|(t, _)| t.tag == 0x30)?;
                 let (modulus, _) = read_tlv(sequence.value).filter(|(t, _)| t.tag == 0x02)?;
                 (KeyAlgorithm::Rsa, integer_bits(modulus.value))
+            }
+            "1.2.840.10045.2.1" if parameters.is_some_and(|p| p.tag == 0x30) => {
+                explicit_curve = true;
+                // ECParameters (SEC 1, C.2): version, fieldID (its type, then the prime), and the rest.
+                let field = elements(parameters?.value).nth(1)?;
+                let bits = integer_bits(elements(field.value).nth(1)?.value);
+                let name = match bits {
+                    192 => "P-192",
+                    224 => "P-224",
+                    256 => "P-256",
+                    384 => "P-384",
+                    521 => "P-521",
+                    _ => "written out",
+                };
+                (KeyAlgorithm::Ec(name.to_owned()), bits)
             }
             "1.2.840.10045.2.1" => {
                 let curve = oid_text(parameters.filter(|t| t.tag == 0x06)?.value);
@@ -102,7 +120,7 @@ impl PublicKey {
             }
             _ => (KeyAlgorithm::Other(oid.into_owned()), 0),
         };
-        Some(PublicKey { algorithm, bits })
+        Some(PublicKey { algorithm, bits, explicit_curve })
     }
 }
 
