@@ -433,9 +433,10 @@ pub(super) fn has_unhandled_critical(certificate: &Certificate, dialect: &Dialec
         "2.5.29.37",
         "2.5.29.54",
     ];
-    // Key identifiers joined the list in 3.0.
-    let key_identifier = |oid: &str| dialect.texts != Texts::Before3 && (oid == "2.5.29.14" || oid == "2.5.29.35");
-    certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&&*e.oid) && !key_identifier(&e.oid))
+    // Key identifiers and id-pkix-ocsp-nocheck joined the list in 3.0.
+    let since_3 = |oid: &str| matches!(oid, "1.3.6.1.5.5.7.48.1.5" | "2.5.29.14" | "2.5.29.35");
+    let handled = |oid: &str| HANDLED.contains(&oid) || (dialect.texts != Texts::Before3 && since_3(oid));
+    certificate.extensions().iter().any(|e| e.critical && !handled(&e.oid))
 }
 
 /// RFC 3820 proxy certificates are refused unless an application allows them.
@@ -477,7 +478,12 @@ pub(super) fn key_security_bits(certificate: &Certificate, texts: Texts) -> u32 
         },
         KeyAlgorithm::Ed25519 => 128,
         KeyAlgorithm::Ed448 => 224,
-        KeyAlgorithm::Other(_) => 0,
+        KeyAlgorithm::Other(oid) => match oid.as_str() {
+            // X25519 and X448.
+            "1.3.101.110" => 128,
+            "1.3.101.111" => 224,
+            _ => 0,
+        },
     }
 }
 

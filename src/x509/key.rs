@@ -13,6 +13,8 @@ pub struct PublicKey {
     pub bits: u32,
     /// The curve is written out instead of named (RFC 5480 forbids it; OpenSSL's error 94).
     pub explicit_curve: bool,
+    /// An RSA key that only makes RSASSA-PSS signatures (id-RSASSA-PSS; RFC 4055, section 1.2).
+    pub only_pss: bool,
 }
 
 /// Kinds of keys.
@@ -64,7 +66,7 @@ pub struct SignatureAlgorithm {
 
 impl PublicKey {
     pub(super) fn unreadable() -> Self {
-        PublicKey { algorithm: KeyAlgorithm::Other(String::new()), bits: 0, explicit_curve: false }
+        PublicKey { algorithm: KeyAlgorithm::Other(String::new()), bits: 0, explicit_curve: false, only_pss: false }
     }
 
     /// Reads a subjectPublicKeyInfo.
@@ -115,12 +117,13 @@ impl PublicKey {
             "1.3.101.112" => (KeyAlgorithm::Ed25519, 256),
             "1.3.101.113" => (KeyAlgorithm::Ed448, 456),
             "1.2.840.10040.4.1" => {
-                let prime = parameters.and_then(|p| read_tlv(p.value)).map_or(0, |(p, _)| integer_bits(p.value));
-                (KeyAlgorithm::Dsa, prime)
+                // Parameters may be inherited from the issuer (RFC 3279, section 2.3.2); no reader today does that.
+                let (prime, _) = read_tlv(parameters.filter(|p| p.tag == 0x30)?.value)?;
+                (KeyAlgorithm::Dsa, integer_bits(prime.value))
             }
-            _ => (KeyAlgorithm::Other(oid.into_owned()), 0),
+            _ => (KeyAlgorithm::Other(oid.clone().into_owned()), 0),
         };
-        Some(PublicKey { algorithm, bits, explicit_curve })
+        Some(PublicKey { algorithm, bits, explicit_curve, only_pss: oid == "1.2.840.113549.1.1.10" })
     }
 }
 

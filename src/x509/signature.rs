@@ -71,7 +71,7 @@ pub fn verify<'a>(signed: impl Into<Signed<'a>>, issuer_spki: &[u8]) -> Result<(
     let signed = signed.into();
     let key = PublicKey::read(issuer_spki).ok_or(SignatureError::Invalid)?;
     match signature_kind(&signed.algorithm.oid) {
-        Some(kind) if kind != key.algorithm.kind() => return Err(SignatureError::KeyMismatch),
+        Some(_) if !suits(signed.algorithm, &key) => return Err(SignatureError::KeyMismatch),
         Some(_) => {}
         None => return Err(unsupported(signed, &key)),
     }
@@ -147,8 +147,12 @@ impl Certificate {
     /// (OpenSSL's errors 24 and 77 come from this test, `check_sig_alg_match`).
     #[must_use]
     pub fn signature_suits_key_of(&self, issuer: &Certificate) -> bool {
-        signature_kind(&self.signature_algorithm().oid).is_none_or(|kind| kind == issuer.public_key().algorithm.kind())
+        suits(self.signature_algorithm(), issuer.public_key())
     }
+}
+
+fn suits(signature: &SignatureAlgorithm, key: &PublicKey) -> bool {
+    signature_kind(&signature.oid).is_none_or(|kind| kind == key.algorithm.kind()) && (!key.only_pss || signature.oid == RSA_PSS)
 }
 
 /// Whether the parameters of RSASSA-PSS are those that `ring` has: MGF1 with the same digest, a salt as long as the digest.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io::Read, path::PathBuf};
 
 use certdoctor::{
     base::At,
-    x509::{Certificate, Crl},
+    x509::{Certificate, Crl, Purpose},
 };
 use serde_json::Value;
 
@@ -22,7 +22,6 @@ pub fn read(name: &str) -> String {
 
 /// One suite: its cases and the objects that they name.
 pub struct Suite {
-    pub name: &'static str,
     pub cases: Vec<Case>,
 }
 
@@ -36,19 +35,17 @@ pub struct Case {
     pub at: At,
     /// Everything else.
     pub json: Value,
-    /// What can't be read of the objects.
-    pub unreadable: Option<String>,
 }
 
 impl Suite {
-    pub fn load(name: &'static str) -> Suite {
+    pub fn load(name: &str) -> Suite {
         let objects = pool(&read(&format!("{name}.pool.pem.zst")));
         let cases = read(&format!("{name}.cases.jsonl.zst"));
         let case = |line: &str| {
             let json: Value = serde_json::from_str(line).expect("a case");
             Case::new(json, &objects)
         };
-        Suite { name, cases: cases.lines().map(case).collect() }
+        Suite { cases: cases.lines().map(case).collect() }
     }
 }
 
@@ -57,16 +54,15 @@ impl Case {
         let keys = |field: &str| -> Vec<&str> {
             json[field].as_array().expect("keys").iter().map(|k| k.as_str().expect("a key")).collect()
         };
-        let mut unreadable = None;
-        let mut certificate = |key: &str| {
+        let certificate = |key: &str| {
             let (label, der) = &objects[key];
             let read = if label == "TRUSTED CERTIFICATE" { Certificate::parse_trusted(der) } else { Certificate::parse(der) };
-            read.map_err(|e| unreadable = Some(format!("{key}: {e}"))).ok()
+            read.expect("a certificate")
         };
-        let leaf = certificate(json["leaf"].as_str().expect("a key")).expect("the leaf can be read");
-        let untrusted = keys("untrusted").into_iter().filter_map(&mut certificate).collect();
-        let trusted = keys("trusted").into_iter().filter_map(&mut certificate).collect();
-        let crls = keys("crls").into_iter().filter_map(|key| Crl::parse(&objects[key].1).ok()).collect();
+        let leaf = certificate(json["leaf"].as_str().expect("a key"));
+        let untrusted = keys("untrusted").into_iter().map(certificate).collect();
+        let trusted = keys("trusted").into_iter().map(certificate).collect();
+        let crls = keys("crls").into_iter().map(|key| Crl::parse(&objects[key].1).expect("a list")).collect();
         Case {
             id: json["id"].as_str().expect("an id").to_owned(),
             at: At(json["time"].as_i64().expect("a time")),
@@ -74,13 +70,26 @@ impl Case {
             untrusted,
             trusted,
             crls,
-            unreadable,
             json,
         }
     }
 
     pub fn text(&self, field: &str) -> Option<&str> {
         self.json[field].as_str()
+    }
+
+    /// The name or the address that the leaf must be made out to.
+    pub fn host(&self) -> Option<&str> {
+        self.text("host").or_else(|| self.text("ip"))
+    }
+
+    /// `-purpose`.
+    pub fn purpose(&self) -> Option<Purpose> {
+        self.text("purpose").map(|name| match name {
+            "sslserver" => Purpose::ServerAuth,
+            "sslclient" => Purpose::ClientAuth,
+            other => panic!("{}: {other}", self.id),
+        })
     }
 
     pub fn options(&self) -> Vec<&str> {

@@ -3,5 +3,8 @@
 //! `docs/agreement.md` is what this says: agreement per suite and client, and every disagreement with its reason.
 //! `UPDATE_DOCS=1 cargo test --test corpora` writes it again.
 
+mod agreement;
 mod cases;
+mod exceptions;
 mod openssl;
+mod verifiers;

@@ -1,4 +1,4 @@
-//! `openssl verify` and `openssl s_client` 3.0: verdict, errors and chain.
+//! `openssl verify` and `openssl s_client` 3.0: verdict, errors with their depths, and chain.
 
 use certdoctor::{
     path::{Anchors, Extra, Question, Verdict, openssl, openssl_crl::Reach, openssl_rules::Callback},
@@ -6,19 +6,42 @@ use certdoctor::{
 };
 use serde_json::Value;
 
-use crate::cases::{Case, SUITES, Suite, key};
+use crate::{
+    agreement::{Compared, Verifier},
+    cases::{Case, key},
+};
 
-/// What `openssl verify` or `s_client` is told.
-struct Asked<'a> {
-    policy: openssl::Policy,
-    policies: Vec<&'a str>,
+/// `openssl verify`: no security level, its own choice of errors to go on after.
+pub const VERIFY: Verifier = Verifier {
+    name: "openssl verify 3.0.19",
+    model: "openssl-3.0, as `openssl verify` calls it",
+    depth: "verdict, ordered errors with their depths, chain",
+    compare: |case, signatures| compare(case, "openssl-verify", &CALLED_BY_VERIFY, signatures),
+};
+
+/// `openssl s_client` on Debian: security level 2, the server's purpose, on after every error.
+pub const S_CLIENT: Verifier = Verifier {
+    name: "openssl s_client 3.0.19",
+    model: "s_client-3.0 on Debian (security level 2)",
+    depth: "verdict, ordered errors with their depths, chain",
+    compare: |case, signatures| compare(case, "openssl-sclient", &CALLED_BY_S_CLIENT, signatures),
+};
+
+/// How a program calls the library.
+struct Caller {
+    callback: Callback,
+    level: u8,
+    purpose: Purpose,
 }
 
-fn asked<'a>(case: &'a Case, callback: Callback, level: u8) -> Option<Asked<'a>> {
-    let mut policy = openssl::Policy { callback, ..openssl::Policy::V3.level(level) };
-    let mut policies = Vec::new();
-    let options = case.options();
-    let mut options = options.into_iter();
+const CALLED_BY_VERIFY: Caller = Caller { callback: Callback::Verify, level: 0, purpose: Purpose::Any };
+const CALLED_BY_S_CLIENT: Caller = Caller { callback: Callback::CarriesOn, level: 2, purpose: Purpose::ServerAuth };
+
+/// The options of a case as a policy, and the certificate policies wanted.
+fn policy<'a>(case: &'a Case, caller: &Caller) -> (openssl::Policy, Vec<&'a str>) {
+    let mut policy = openssl::Policy { callback: caller.callback, ..openssl::Policy::V3.level(caller.level) };
+    let mut wanted = Vec::new();
+    let mut options = case.options().into_iter();
     while let Some(option) = options.next() {
         let mut value = || options.next().expect("a value");
         match option {
@@ -34,102 +57,79 @@ fn asked<'a>(case: &'a Case, callback: Callback, level: u8) -> Option<Asked<'a>>
             "-partial_chain" => policy.partial_chain = true,
             "-policy" => {
                 policy.policies.check = true;
-                policies.push(value());
+                wanted.push(value());
             }
             "-policy_check" => policy.policies.check = true,
             "-use_deltas" => policy.crl.deltas = true,
             "-verify_depth" => policy.depth = value().parse().expect("a depth"),
             "-x509_strict" => policy.strict = true,
-            _ => return None,
+            other => panic!("{}: {other}", case.id),
         }
     }
-    Some(Asked { policy, policies })
+    (policy, wanted)
 }
 
-fn judge(case: &Case, asked: &Asked<'_>, signatures: &SignatureCache) -> Verdict {
-    let purpose = match case.text("purpose") {
-        None => Purpose::Any,
-        Some("sslserver") => Purpose::ServerAuth,
-        Some("sslclient") => Purpose::ClientAuth,
-        Some(other) => panic!("{other}"),
-    };
+fn judge(case: &Case, caller: &Caller, signatures: &SignatureCache) -> Verdict {
+    let (policy, policies) = policy(case, caller);
     let anchors = Anchors { file: case.trusted.clone(), directory: Vec::new() };
-    let question = Question {
-        presented: std::slice::from_ref(&case.leaf),
-        anchors: &anchors,
-        at: case.at,
-        host: case.text("host").or_else(|| case.text("ip")),
-        purpose: &purpose,
-        signatures,
-        extra: Extra { untrusted: Some(&case.untrusted), crls: &case.crls, email: case.text("email"), policies: &asked.policies },
-    };
-    openssl::judge(&question, &asked.policy)
+    openssl::judge(
+        &Question {
+            presented: std::slice::from_ref(&case.leaf),
+            anchors: &anchors,
+            at: case.at,
+            host: case.host(),
+            purpose: &case.purpose().unwrap_or(caller.purpose.clone()),
+            signatures,
+            extra: Extra { untrusted: Some(&case.untrusted), crls: &case.crls, email: case.text("email"), policies: &policies },
+        },
+        &policy,
+    )
 }
 
-#[derive(Debug, PartialEq)]
-struct Told {
-    verdict: String,
-    errors: Vec<(u32, usize)>,
-    chain: Vec<String>,
+/// What `s_client` makes of a case, for its transcript.
+pub fn as_s_client(case: &Case, signatures: &SignatureCache) -> Verdict {
+    judge(case, &CALLED_BY_S_CLIENT, signatures)
+}
+
+/// Verdict, errors, chain.
+type Told = (String, Vec<(u64, u64)>, Vec<String>);
+
+fn compare(case: &Case, oracle: &str, caller: &Caller, signatures: &SignatureCache) -> Compared {
+    let oracle = &case.json["oracles"][oracle];
+    if oracle["v"] == "skip" {
+        return Compared::NotRun(oracle["why"].as_str().unwrap_or("skipped").to_owned());
+    }
+    let (is, should) = (told(&judge(case, caller, signatures)), recorded(oracle));
+    if is == should {
+        return Compared::Equal;
+    }
+    let what = if is.0 != should.0 {
+        "verdict"
+    } else if is.1 != should.1 {
+        "errors"
+    } else {
+        "chain"
+    };
+    Compared::Different { what, is: format!("{is:?}"), should: format!("{should:?}") }
 }
 
 fn recorded(oracle: &Value) -> Told {
-    let errors = oracle["errs"].as_array().expect("errors").iter();
     let number = |v: &Value| v.as_u64().expect("a number");
-    Told {
-        verdict: oracle["v"].as_str().expect("a verdict").to_owned(),
-        errors: errors.map(|e| (u32::try_from(number(&e[0])).expect("a code"), number(&e[1]) as usize)).collect(),
-        chain: oracle["chain"].as_array().expect("a chain").iter().map(|k| k.as_str().expect("a key").to_owned()).collect(),
-    }
+    let text = |v: &Value| v.as_str().expect("a text").to_owned();
+    let list = |field: &str| oracle[field].as_array().expect("a list").iter();
+    let errors = list("errs").map(|e| (number(&e[0]), number(&e[1])));
+    (text(&oracle["v"]), errors.collect(), list("chain").map(text).collect())
 }
 
 fn told(verdict: &Verdict) -> Told {
     let keys = |path: &[Certificate]| path.iter().map(key).collect();
     match verdict {
-        Verdict::Trusted { path } => Told { verdict: "ok".into(), errors: Vec::new(), chain: keys(path) },
-        Verdict::Untrusted { path, errors } => Told {
-            verdict: "fail".into(),
-            errors: errors.iter().map(|e| (e.code.parse().expect("a number"), e.depth.expect("a depth"))).collect(),
-            chain: keys(path),
-        },
-        Verdict::Unknown(why) => Told { verdict: why.clone(), errors: Vec::new(), chain: Vec::new() },
-    }
-}
-
-#[test]
-fn verify() {
-    compare("openssl-verify", Callback::Verify, 0);
-}
-
-#[test]
-fn s_client() {
-    compare("openssl-sclient", Callback::CarriesOn, 2);
-}
-
-fn compare(oracle: &str, callback: Callback, level: u8) {
-    let mut wrong = 0;
-    for name in SUITES {
-        let suite = Suite::load(name);
-        let signatures = SignatureCache::new();
-        let (mut n, mut v, mut e, mut c) = (0, 0, 0, 0);
-        for case in &suite.cases {
-            let oracle = &case.json["oracles"][oracle];
-            if oracle["v"] == "skip" {
-                continue;
-            }
-            n += 1;
-            let Some(asked) = asked(case, callback, level) else { panic!("{}: {:?}", case.id, case.options()) };
-            let is = told(&judge(case, &asked, &signatures));
-            let should = recorded(oracle);
-            v += usize::from(is.verdict == should.verdict);
-            e += usize::from(is.verdict == should.verdict && is.errors == should.errors);
-            c += usize::from(is == should);
-            if is != should {
-                wrong += 1;
-                eprintln!("{}: recorded {should:?}\n   model {is:?} {:?}", case.id, case.unreadable);
-            }
+        Verdict::Trusted { path } => ("ok".to_owned(), Vec::new(), keys(path)),
+        Verdict::Untrusted { path, errors } => {
+            let error =
+                |e: &certdoctor::path::ClientError| (e.code.parse().expect("a number"), e.depth.expect("a depth") as u64);
+            ("fail".to_owned(), errors.iter().map(error).collect(), keys(path))
         }
-        eprintln!("== {name}: {n} cases, verdict {v}, errors {e}, all {c}");
+        Verdict::Unknown(why) => (format!("can't say: {why}"), Vec::new(), Vec::new()),
     }
-    assert_eq!(wrong, 0);
 }
