@@ -65,6 +65,7 @@ fn words(certificate: &Certificate, defect: &Defect) -> String {
         Defect::BadExtension(oid, why) => format!("its {} {why}", extension_name(oid)),
         Defect::BadPublicKey => "its public key can't be read".into(),
         Defect::DuplicateExtension(oid) => format!("it has two of {}", extension_name(oid)),
+        Defect::LooseBoolean(oid) => format!("a BOOLEAN of its {} is written as DER does not allow", extension_name(oid)),
         Defect::SignatureAlgorithmMismatch => "its two signature algorithms differ".into(),
         Defect::TrailingData(n) => format!("{} follow its end", support::count(*n, "byte")),
         Defect::Version(version) if (1..3).contains(version) && !certificate.extensions().is_empty() => {

@@ -122,6 +122,33 @@ impl<'a> NameConstraints<'a> {
         Ok(())
     }
 
+    /// The subtrees of a kind (the tag of its GeneralName): permitted, then excluded.
+    #[must_use]
+    pub fn of_kind(&self, tag: u8) -> (Vec<&'a [u8]>, Vec<&'a [u8]>) {
+        let bases = |list: &[Subtree<'a>]| list.iter().filter(|s| s.tag == tag).map(|s| s.base).collect();
+        (bases(&self.permitted), bases(&self.excluded))
+    }
+
+    /// The kinds (the tags of their GeneralNames) that are constrained at all.
+    pub fn kinds(&self) -> impl Iterator<Item = u8> {
+        self.permitted.iter().chain(&self.excluded).map(|s| s.tag)
+    }
+
+    /// Checks one name of a kind that [`Self::check`] knows.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub fn check_one(&'a self, name: &GeneralName) -> Result<(), Violation> {
+        match name {
+            GeneralName::Directory(name) => self.check_name(0xa4, &Subject::Directory(name)),
+            GeneralName::Dns(text) => self.check_name(0x82, &Subject::Dns(text)),
+            GeneralName::Email(text) => self.check_name(0x81, &Subject::Email(text)),
+            GeneralName::Ip(octets) => self.check_name(0x87, &Subject::Ip(octets)),
+            GeneralName::Uri(text) => self.check_name(0x86, &Subject::Uri(text)),
+            GeneralName::Other(_) | GeneralName::OtherName(..) => Ok(()),
+        }
+    }
+
     fn check_name(&'a self, tag: u8, name: &Subject<'_>) -> Result<(), Violation> {
         self.check_those(|subtree| subtree.tag == tag, name)
     }
@@ -195,13 +222,7 @@ impl Subject<'_> {
                     None => host.eq_ignore_ascii_case(base),
                 }
             }
-            Subject::Ip(octets) => {
-                if !matches!(octets.len(), 4 | 16) || !matches!(base.len(), 8 | 32) {
-                    return Err(Violation::Syntax);
-                }
-                let (network, mask) = base.split_at(base.len() / 2);
-                network.len() == octets.len() && octets.iter().zip(network).zip(mask).all(|((o, n), m)| o & m == n & m)
-            }
+            Subject::Ip(octets) => in_network(octets, base).ok_or(Violation::Syntax)?,
             Subject::NotUnderstood => return Err(Violation::UnsupportedKind),
             Subject::Uri(uri) => {
                 let base = text()?;
@@ -221,8 +242,19 @@ impl Subject<'_> {
     }
 }
 
+/// Whether an address lies in a network: `None` if the constraint is of neither family's length.
+#[must_use]
+pub fn in_network(octets: &[u8], base: &[u8]) -> Option<bool> {
+    if !matches!(octets.len(), 4 | 16) || !matches!(base.len(), 8 | 32) {
+        return None;
+    }
+    let (network, mask) = base.split_at(base.len() / 2);
+    Some(network.len() == octets.len() && octets.iter().zip(network).zip(mask).all(|((o, n), m)| o & m == n & m))
+}
+
 /// The base itself and everything below it; an empty base is everything.
-fn in_domain(name: &str, base: &str) -> bool {
+#[must_use]
+pub fn in_domain(name: &str, base: &str) -> bool {
     base.is_empty()
         || name.eq_ignore_ascii_case(base)
         || (ends_with(name, base) && (base.starts_with('.') || name.as_bytes().get(name.len() - base.len() - 1) == Some(&b'.')))
@@ -232,7 +264,9 @@ fn ends_with(name: &str, end: &str) -> bool {
     name.len() > end.len() && name.as_bytes()[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }
 
-fn uri_host(uri: &str) -> Option<&str> {
+/// The host of a URI with an authority.
+#[must_use]
+pub fn uri_host(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

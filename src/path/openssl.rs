@@ -120,10 +120,16 @@ pub(super) fn verify(
         return vec![leaf.clone()];
     }
     let Built { chain, untrusted } = build(question, policy, leaf, errors);
-    let steps: [&dyn Fn(&mut Errors<'_>); 7] = [
+    let steps: [&dyn Fn(&mut Errors<'_>); 8] = [
         &|errors| check_extensions(&chain, untrusted, question, policy, nested, errors),
         &|errors| check_level(&chain, policy, errors),
         &|errors| errors.check_identity(&chain[0]),
+        &|errors| {
+            // `X509_get_pubkey_parameters` fails without a word.
+            if policy.is_3() && !is_key_readable(&chain[0]) {
+                errors.abort();
+            }
+        },
         &|errors| openssl_crl::check(question, policy, nested, &chain, errors),
         &|errors| {
             errors.check_signatures_and_times(&chain, policy.partial_chain, policy.is_3(), policy.check_own_signature);
@@ -415,10 +421,9 @@ fn check_extensions(
         }
         if policy.is_3() && chain.len() > 1 {
             // `check_curve`.
-            let key = certificate.public_key();
-            if matches!(&key.algorithm, KeyAlgorithm::Other(oid) if !READABLE_KEYS.contains(&oid.as_str())) {
+            if !is_key_readable(certificate) {
                 errors.push_plain(1, depth);
-            } else if key.explicit_curve {
+            } else if certificate.public_key().explicit_curve {
                 errors.push_plain(94, depth);
             }
         }
@@ -471,6 +476,14 @@ enum Expected {
 
 /// Kinds of keys that OpenSSL reads, although they sign nothing here: X25519, X448, Diffie-Hellman, SM2.
 const READABLE_KEYS: &[&str] = &["1.2.840.10046.2.1", "1.2.840.113549.1.3.1", "1.3.101.110", "1.3.101.111"];
+
+/// Whether `X509_get0_pubkey` gives a key.
+fn is_key_readable(certificate: &Certificate) -> bool {
+    match &certificate.public_key().algorithm {
+        KeyAlgorithm::Other(oid) => READABLE_KEYS.contains(&oid.as_str()),
+        _ => true,
+    }
+}
 
 /// `check_purpose`: the settings of a store's certificate come before its extensions; what can't be read passes, unless strictly.
 fn is_for(certificate: &Certificate, from_store: bool, question: &Question<'_>, policy: &Policy, as_ca: bool) -> bool {

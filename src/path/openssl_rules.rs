@@ -72,6 +72,14 @@ impl<'a> Errors<'a> {
         self.stopped
     }
 
+    /// Ends the verification as an internal error does: the callback is not asked, and 1 stands only where nothing else does.
+    pub(super) fn abort(&mut self) {
+        if self.list.is_empty() {
+            self.push_plain(1, 0);
+        }
+        self.stopped = true;
+    }
+
     /// Runs a verification inside this one, which may end without ending this one; whether it went through.
     pub(super) fn nested<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> (T, bool) {
         let result = run(self);

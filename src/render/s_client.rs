@@ -73,7 +73,8 @@ pub fn report(report: &Report, showcerts: bool) -> String {
 }
 
 /// The name in the certificate that covers `host` (`X509_VERIFY_PARAM_get0_peername`).
-fn peername(leaf: &Certificate, host: &str) -> Option<String> {
+#[must_use]
+pub fn peername(leaf: &Certificate, host: &str) -> Option<String> {
     host_name::shown(leaf).into_iter().find(|name| name == host || host_name::matches(name, host, host_name::Rules::OPENSSL))
 }
 

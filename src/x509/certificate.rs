@@ -68,6 +68,8 @@ pub enum Defect {
     BadExtension(String, String),
     /// A subject public key that can't be read.
     BadPublicKey,
+    /// A BOOLEAN that is neither 00 nor FF (X.690, section 11.1), in `critical` or in the extension of this OID.
+    LooseBoolean(String),
     /// Two extensions of the same OID (RFC 5280, section 4.2 forbids it).
     DuplicateExtension(String),
     /// The two signature algorithm fields differ (RFC 5280, section 4.1.1.2).
@@ -145,9 +147,13 @@ impl Certificate {
             for item in elements(list.0.value) {
                 let mut parts = elements(item.value).peekable();
                 let Some(oid) = parts.next().filter(|t| t.tag == 0x06) else { continue };
-                let critical = parts.next_if(|t| t.tag == 0x01).is_some_and(|t| t.value.first().is_some_and(|b| *b != 0));
+                let flag = parts.next_if(|t| t.tag == 0x01).map(|t| t.value);
+                let critical = flag.is_some_and(|value| value.first().is_some_and(|b| *b != 0));
                 let Some(value) = parts.next().filter(|t| t.tag == 0x04) else { continue };
                 let oid = oid_text(oid.value);
+                if flag.is_some_and(|value| !matches!(value, [0x00 | 0xff])) {
+                    defects.push(Defect::LooseBoolean(oid.clone().into_owned()));
+                }
                 if extensions.iter().any(|e: &Extension| e.oid == oid) {
                     defects.push(Defect::DuplicateExtension(oid.clone().into_owned()));
                 }

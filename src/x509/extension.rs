@@ -151,7 +151,12 @@ impl Known {
                 "2.5.29.14" => known.read_subject_key_id(value),
                 "2.5.29.15" => known.read_key_usage(value),
                 "2.5.29.17" => known.read_subject_alt_name(value),
-                "2.5.29.19" => known.read_basic_constraints(value),
+                "2.5.29.19" => {
+                    if has_loose_boolean(value) {
+                        defects.push(Defect::LooseBoolean(extension.oid.clone().into_owned()));
+                    }
+                    known.read_basic_constraints(value)
+                }
                 "2.5.29.30" => is_name_constraints(value),
                 "2.5.29.31" => is_distribution_points(value),
                 "2.5.29.35" => known.read_authority_key_id(value),
@@ -294,6 +299,12 @@ pub fn general_name(name: Tlv<'_>) -> Option<GeneralName> {
 /// An IA5String; octets above 127 do not belong there and are read as Latin-1.
 fn ia5(value: &[u8]) -> String {
     std::str::from_utf8(value).map_or_else(|_| value.iter().map(|b| char::from(*b)).collect(), str::to_owned)
+}
+
+/// Whether a BOOLEAN in a SEQUENCE is written as BER allows and DER does not.
+fn has_loose_boolean(value: &[u8]) -> bool {
+    let fields = read_tlv(value).map(|(t, _)| t.value).unwrap_or_default();
+    elements(fields).any(|t| t.tag == 0x01 && !matches!(t.value, [0x00 | 0xff]))
 }
 
 fn is_name_constraints(value: &[u8]) -> Option<()> {

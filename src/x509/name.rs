@@ -44,6 +44,12 @@ impl Name {
         self.attributes().filter(|(_, oid, _)| *oid == [0x55, 0x04, 0x03]).last().map(|(_, _, value)| text(&value))
     }
 
+    /// Every common name.
+    #[must_use]
+    pub fn common_names(&self) -> Vec<String> {
+        self.attributes().filter(|(_, oid, _)| *oid == [0x55, 0x04, 0x03]).map(|(_, _, value)| text(&value)).collect()
+    }
+
     /// The e-mail addresses among the attributes (PKCS #9).
     #[must_use]
     pub fn email_addresses(&self) -> Vec<String> {

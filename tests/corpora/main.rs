@@ -7,4 +7,6 @@ mod agreement;
 mod cases;
 mod exceptions;
 mod openssl;
+mod readers;
+mod s_client;
 mod verifiers;
