@@ -10,7 +10,7 @@ use crate::{
     client::{self, Client, Reading},
     facts::{Endpoint, Facts},
     finding::{Finding, Intent, Severity},
-    path::{self, Anchors, Attempt, Question, Verdict},
+    path::{self, Anchors, Attempt, Extra, Question, Verdict},
     x509::{Certificate, Purpose, SignatureCache},
 };
 
@@ -152,6 +152,7 @@ impl<'a> Court<'a> {
             host: self.facts.endpoints[endpoint].target.host.as_deref(),
             purpose: &self.inquiry.purpose,
             signatures: &self.signatures,
+            extra: Extra::default(),
         };
         match (client.judge(&question), &reading.unknown) {
             // A refusal means nothing when part of what the client trusts is not known.

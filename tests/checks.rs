@@ -12,7 +12,7 @@ use certdoctor::{
     facts::{Clock, Endpoint, Environment, Facts, Presented, Selection, SourceOwner, Target, TargetSource},
     finding::{Finding, Harm, Intent, Severity},
     host::{NodeKind, Tree, TreeMut, memory::MemoryTree},
-    path::{Anchors, Question, explore},
+    path::{Anchors, Extra, Question, explore},
     store,
     x509::{Certificate, Purpose, SignatureCache},
 };
@@ -564,6 +564,7 @@ fn diagnose(chain: &str, anchors: &str) -> Vec<Finding> {
                 host: Some("localhost"),
                 purpose: &Purpose::ServerAuth,
                 signatures: &signatures,
+                extra: Extra::default(),
             };
             ClientVerdict {
                 client: profile.id.to_owned(),

@@ -10,7 +10,7 @@ use std::{
 use certdoctor::{
     base::At,
     client::{self, Client},
-    path::{Anchors, Question, Rejection, Verdict, explore},
+    path::{Anchors, Extra, Question, Rejection, Verdict, explore},
     x509::{Certificate, Purpose, SignatureCache},
 };
 use serde_json::Value;
@@ -83,6 +83,7 @@ impl Fixtures {
             host: Some(host),
             purpose: &Purpose::ServerAuth,
             signatures: &self.signatures,
+            extra: Extra::default(),
         })
     }
 }
@@ -229,6 +230,7 @@ fn the_directory_is_shadowed_by_the_file() {
             host: None,
             purpose: &Purpose::ServerAuth,
             signatures: &fixtures.signatures,
+            extra: Extra::default(),
         };
         predicted(&client::resolve(id).expect("is known").judge(&question))
     };
@@ -310,6 +312,7 @@ fn judge_all(presented: &[Certificate], anchors: &[Certificate]) -> (Vec<(&'stat
         host: Some("localhost"),
         purpose: &Purpose::ServerAuth,
         signatures: &signatures,
+        extra: Extra::default(),
     };
     let start = Instant::now();
     let verdicts = client::ALL.iter().map(|profile| (profile.id, profile.judge(&question))).collect();
@@ -384,6 +387,7 @@ fn profiles_share_their_signature_checks() {
         host: Some("localhost"),
         purpose: &Purpose::ServerAuth,
         signatures: &signatures,
+        extra: Extra::default(),
     };
     let start = Instant::now();
     for profile in client::ALL {

@@ -10,7 +10,7 @@ use std::{
 use certdoctor::{
     base::At,
     client::{self, Client},
-    path::{Anchors, Question, Verdict},
+    path::{Anchors, Extra, Question, Verdict},
     x509::{Certificate, Purpose, SignatureCache},
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -106,6 +106,7 @@ impl Puzzle {
             host: None,
             purpose: &Purpose::ServerAuth,
             signatures,
+            extra: Extra::default(),
         };
         match client.judge(&question) {
             Verdict::Trusted { path } => {

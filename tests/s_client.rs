@@ -16,7 +16,7 @@ use certdoctor::{
         Dial, Hello,
         dial::{LiveDial, in_order},
     },
-    path::{Anchors, Question, Verdict, openssl},
+    path::{Anchors, Extra, Question, Verdict, openssl},
     render::s_client::{SClient, VerifyError, render, verification},
     x509::{Certificate, Purpose, SignatureCache},
 };
@@ -387,6 +387,7 @@ fn ask_ourselves(case: &Case, port: u16) -> (String, String) {
             host: options.get("-verify_hostname").copied(),
             purpose: &Purpose::ServerAuth,
             signatures: &SignatureCache::default(),
+            extra: Extra::default(),
         },
         &policy,
     );

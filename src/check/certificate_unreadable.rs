@@ -4,7 +4,7 @@ use crate::{
     edit::Applicability,
     facts::ConnectFailure,
     finding::{Evidence, Finding, Intent, Remedy, Severity},
-    x509::{Certificate, Defect},
+    x509::{Certificate, Defect, extension_name},
 };
 
 use super::{Case, support};
@@ -65,6 +65,7 @@ fn words(certificate: &Certificate, defect: &Defect) -> String {
         Defect::BadExtension(oid, why) => format!("its {} {why}", extension_name(oid)),
         Defect::BadPublicKey => "its public key can't be read".into(),
         Defect::DuplicateExtension(oid) => format!("it has two of {}", extension_name(oid)),
+        Defect::LooseBoolean(oid) => format!("a BOOLEAN of its {} is written as DER does not allow", extension_name(oid)),
         Defect::SignatureAlgorithmMismatch => "its two signature algorithms differ".into(),
         Defect::TrailingData(n) => format!("{} follow its end", support::count(*n, "byte")),
         Defect::Version(version) if (1..3).contains(version) && !certificate.extensions().is_empty() => {
@@ -75,18 +76,6 @@ fn words(certificate: &Certificate, defect: &Defect) -> String {
 }
 
 /// The name of an extension in RFC 5280, section 4.2.1, or its OID.
-fn extension_name(oid: &str) -> &str {
-    match oid {
-        "2.5.29.14" => "subjectKeyIdentifier",
-        "2.5.29.15" => "keyUsage",
-        "2.5.29.17" => "subjectAltName",
-        "2.5.29.19" => "basicConstraints",
-        "2.5.29.30" => "nameConstraints",
-        "2.5.29.35" => "authorityKeyIdentifier",
-        "2.5.29.37" => "extKeyUsage",
-        other => other,
-    }
-}
 
 #[cfg(test)]
 mod tests {

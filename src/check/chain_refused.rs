@@ -78,7 +78,9 @@ fn is_fault_of_the_chain(rejection: &Rejection) -> bool {
         | Rejection::PathTooLong { .. }
         | Rejection::PurposeMismatch(_)
         | Rejection::WeakKey { .. } => true,
-        Rejection::Expired { .. }
+        // CD213 tells which extension.
+        Rejection::ExtensionUnreadable(_)
+        | Rejection::Expired { .. }
         | Rejection::HostMismatch { .. }
         | Rejection::IssuerMissing(_)
         | Rejection::NotYetValid { .. }

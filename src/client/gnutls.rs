@@ -120,7 +120,7 @@ fn wget(engine: &Engine, question: &Question<'_>) -> Verdict {
         Some(not_after) if not_after <= question.at => {
             vec![error("The certificate has expired".to_owned(), Rejection::Expired { not_after, at: question.at })]
         }
-        _ => match host_name::check(leaf, host, Rules::WHOLE_LABEL) {
+        _ => match host_name::check(leaf, host, Rules::GNUTLS) {
             Err(rejection) if question.host.is_some() => {
                 vec![error(format!("The certificate's owner does not match hostname '{host}'"), rejection)]
             }

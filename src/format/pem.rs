@@ -12,7 +12,7 @@ use memchr::{memchr, memchr_iter, memchr2_iter, memmem};
 use super::{Interner, Scan, section};
 use crate::{
     facts::{Content, Entry, Quirk},
-    x509::read_tlv,
+    x509::{Certificate, Trust, read_tlv},
 };
 
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -196,11 +196,15 @@ fn content(block: &Block<'_>, der: &mut Vec<u8>, interner: &mut Interner) -> Con
                 return Content::Opaque(format!("the block {why}"));
             }
             // OpenSSL's auxiliary trust data follows the certificate in the same block (`d2i_X509_AUX`).
-            let der = match read_tlv(der) {
-                Some((outer, _)) if block.label == b"TRUSTED CERTIFICATE" => outer.whole,
-                _ => der,
+            let (der, trust) = match read_tlv(der) {
+                Some((outer, trailing)) if block.label == b"TRUSTED CERTIFICATE" => (outer.whole, Trust::read(trailing)),
+                _ => (&der[..], None),
             };
-            interner.certificate(der).map_or_else(|e| Content::Opaque(e.to_string()), Content::Certificate)
+            let with_trust = |c: Certificate| match trust {
+                Some(trust) => c.with_trust(trust),
+                None => c,
+            };
+            interner.certificate(der).map_or_else(|e| Content::Opaque(e.to_string()), |c| Content::Certificate(with_trust(c)))
         }
         b"X509 CRL" => Content::Crl,
         label if label.ends_with(b"PRIVATE KEY") => Content::PrivateKey,

@@ -65,7 +65,7 @@ impl Rejection {
             Rejection::PurposeMismatch(_) => 4,
             Rejection::PathTooLong { .. } | Rejection::NameConstraintViolated(_) => 5,
             Rejection::KeyUsageLacksCertSign | Rejection::NotCa => 6,
-            Rejection::DateUnreadable | Rejection::Other(_) => 7,
+            Rejection::DateUnreadable | Rejection::ExtensionUnreadable(_) | Rejection::Other(_) => 7,
             Rejection::SelfSignedLeaf | Rejection::SelfSignedRootUntrusted | Rejection::IssuerMissing(_) => 8,
             Rejection::BudgetExceeded(..) => 9,
             Rejection::InvalidSignature => 10,
@@ -218,11 +218,11 @@ fn check_issuer(path: &[Certificate], depth: usize, reject: &mut impl FnMut(Reje
         reject(Rejection::PathTooLong { limit, found });
     }
     if let Some(constraints) = name_constraints::of(certificate) {
-        let scope = Scope { common_name: false, directory: true };
+        let scope = Scope { common_name: false, directory: true, subject_email: false };
         for violation in path[..depth].iter().filter_map(|below| constraints.check(below, scope).err()) {
             reject(Rejection::NameConstraintViolated(match violation {
                 Violation::NotPermitted(name) | Violation::Excluded(name) => name,
-                Violation::MinMax | Violation::Syntax | Violation::UnsupportedKind => "a name that can't be compared".to_owned(),
+                Violation::MinMax | Violation::Syntax | Violation::TooMany | Violation::UnsupportedKind => "a name that can't be compared".to_owned(),
             }));
         }
     }

@@ -9,11 +9,11 @@
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
     host_name::Rules,
-    name_constraints::{self, Scope},
+    name_constraints::{self, NameConstraints},
 };
 use crate::{
     base::At,
-    x509::{Certificate, Hash, Purpose, SignatureError},
+    x509::{Certificate, Defect, GeneralName, Hash, KeyAlgorithm, PublicKey, Purpose, SignatureError},
 };
 
 /// The knobs of one version and one way to call it.
@@ -27,11 +27,13 @@ pub struct Policy {
     pub sorts_in_runs: bool,
     /// Whether the application passes a key purpose.
     pub checks_purpose: bool,
+    /// Whether keys must reach the verification profile "medium" (RSA of 2048 bits, curves of 224), as certtool demands them to.
+    pub medium_profile: bool,
 }
 
 impl Policy {
     /// Up to 3.5.
-    pub const V3_5: Policy = Policy { sha1_is_weak: false, retries_expired: false, sorts_in_runs: false, checks_purpose: true };
+    pub const V3_5: Policy = Policy { sha1_is_weak: false, retries_expired: false, sorts_in_runs: false, checks_purpose: true, medium_profile: false };
     /// 3.6.0 to 3.6.13.
     pub const V3_6: Policy = Policy { sha1_is_weak: true, ..Policy::V3_5 };
     /// 3.6.14 and later in 3.6.
@@ -59,6 +61,7 @@ pub mod bits {
     pub const UNEXPECTED_OWNER: u32 = 1 << 14;
     pub const SIGNER_CONSTRAINTS: u32 = 1 << 16;
     pub const PURPOSE_MISMATCH: u32 = 1 << 18;
+    pub const UNKNOWN_CRITICAL: u32 = 1 << 21;
 }
 
 /// Each bit's name and the sentence of `gnutls_certificate_verification_status_print`, in its order.
@@ -76,11 +79,18 @@ const WORDS: &[(u32, &str, &str)] = &[
     (bits::SIGNATURE_FAILURE, "GNUTLS_CERT_SIGNATURE_FAILURE", "The signature in the certificate is invalid."),
     (bits::UNEXPECTED_OWNER, "GNUTLS_CERT_UNEXPECTED_OWNER", "The name in the certificate does not match the expected."),
     (bits::PURPOSE_MISMATCH, "GNUTLS_CERT_PURPOSE_MISMATCH", "The certificate chain does not match the intended purpose."),
+    (
+        bits::UNKNOWN_CRITICAL,
+        "GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS",
+        "The certificate contains an unknown critical extension.",
+    ),
 ];
 
 /// `DEFAULT_MAX_VERIFY_DEPTH`, the default of `gnutls_certificate_set_verify_limits`: `_gnutls_x509_cert_verify_peers` refuses more (from the
 /// source only).
 const SENT_AT_MOST: usize = 16;
+/// `MAX_NC_CHECKS` (lib/x509/name_constraints.c), from 3.8.9 and in what distributions patched (CVE-2024-12243).
+const COMPARISONS: usize = 1 << 20;
 /// `MAX_VERIFY_DEPTH`.
 const DEPTH: u32 = 4096;
 
@@ -105,6 +115,9 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
             text: "Some constraint limits were reached.".to_owned(),
             rejection: Rejection::BudgetExceeded("certificates sent", SENT_AT_MOST),
         };
+        return Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] };
+    }
+    if let Some(error) = parse_fault(question.leaf()) {
         return Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] };
     }
     let model = Model { question, policy };
@@ -228,7 +241,8 @@ impl Model<'_> {
         pass.path = list.iter().chain(&issuer).cloned().collect();
         let above: Vec<Certificate> = pass.path.clone();
         for depth in (0..list.len()).rev() {
-            self.verify_one(&list[depth], issuer.as_ref(), depth, &above[depth + 1..], &mut allowed, &mut pass);
+            let issuer_of = issuer.as_ref().filter(|issuer| is_issuer(&list[depth], issuer));
+            self.verify_one(&list[depth], issuer_of, depth, &above[depth + 1..], &mut allowed, &mut pass);
             if pass.status != 0 {
                 pass.status |= bits::INVALID;
                 return pass;
@@ -260,8 +274,7 @@ impl Model<'_> {
             None => pass.fail(bits::SIGNER_NOT_FOUND, depth, || Rejection::IssuerMissing(certificate.issuer().to_string())),
             Some(issuer) => {
                 // Names are compared at the leaf only, with all that the issuers allow.
-                let scope = Scope { common_name: false, directory: false };
-                if depth == 0 && above.iter().filter_map(name_constraints::of).any(|nc| nc.check(certificate, scope).is_err()) {
+                if depth == 0 && above.iter().filter_map(name_constraints::of).any(|nc| violates(certificate, &nc)) {
                     let name = host_name::shown(certificate).join(", ");
                     pass.fail(bits::SIGNER_CONSTRAINTS, depth, || Rejection::NameConstraintViolated(name));
                 }
@@ -283,6 +296,17 @@ impl Model<'_> {
             Some(Hash::Sha1) => self.policy.sha1_is_weak,
             _ => false,
         };
+        let checked = [Some(certificate), issuer.filter(|_| above.len() == 1)];
+        for (extra, one) in checked.into_iter().flatten().enumerate() {
+            if has_unknown_critical(one) {
+                let rejection = || Rejection::Other("a critical extension that GnuTLS does not know".to_owned());
+                pass.fail(bits::UNKNOWN_CRITICAL, depth + extra, rejection);
+            }
+            let key = one.public_key();
+            if self.policy.medium_profile && !is_medium(key) {
+                pass.fail(bits::INSECURE_ALGORITHM, depth + extra, || Rejection::WeakKey { bits: key.bits, wanted: 2048 });
+            }
+        }
         if weak && !is_issuer(certificate, certificate) {
             let algorithm = certificate.signature_algorithm().to_string();
             pass.fail(bits::INSECURE_ALGORITHM, depth, || Rejection::WeakSignature(algorithm));
@@ -327,7 +351,7 @@ impl Model<'_> {
             pass.fail(bits::PURPOSE_MISMATCH | bits::INVALID, 0, || purpose_mismatch(self.question));
         }
         if let Some(host) = self.question.host
-            && let Err(rejection) = host_name::check(leaf, host, Rules::WHOLE_LABEL)
+            && let Err(rejection) = host_name::check(leaf, host, Rules::GNUTLS)
         {
             pass.fail(bits::UNEXPECTED_OWNER | bits::INVALID, 0, || rejection);
         }
@@ -388,11 +412,89 @@ fn may_issue(certificate: &Certificate, issuer: &Certificate, at_the_top: bool, 
             }
             basic.ca
         }
-        None => at_the_top && is_issuer(issuer, issuer),
+        None => at_the_top && (issuer.version() == 1 || is_issuer(issuer, issuer)),
     }
+}
+
+/// `gnutls_x509_name_constraints_check_crt` for each kind (lib/x509/name_constraints.c): a subject's common name or e-mail address stands
+/// in for missing alternative names and must be alone; an excluded URI or directory name forbids all of that kind, a permitted one none.
+fn violates(certificate: &Certificate, constraints: &NameConstraints<'_>) -> bool {
+    let names = certificate.subject_alt_name().unwrap_or_default();
+    let constrained = |tag: u8| constraints.kinds().any(|kind| kind == tag);
+    let stand_in = |tag: u8, given: bool, subject: Vec<String>, name: fn(String) -> GeneralName| {
+        if given || !constrained(tag) {
+            return false;
+        }
+        match <[String; 1]>::try_from(subject) {
+            Ok([one]) => constraints.check_one(&name(one)).is_err(),
+            Err(all) => !all.is_empty(),
+        }
+    };
+    if names.len().saturating_mul(constraints.kinds().count()) > COMPARISONS {
+        return true;
+    }
+    let has = |wanted: fn(&GeneralName) -> bool| names.iter().any(wanted);
+    let forbidden = |tag: u8| !constraints.of_kind(tag).1.is_empty();
+    let compared = |n: &&GeneralName| matches!(n, GeneralName::Dns(_) | GeneralName::Email(_) | GeneralName::Ip(_));
+    let is_server = certificate.extended_key_usage().is_none_or(|l| l.contains(&Purpose::ServerAuth) || l.contains(&Purpose::Any));
+    names.iter().filter(compared).any(|name| constraints.check_one(name).is_err())
+        || (is_server
+            && stand_in(0x82, has(|n| matches!(n, GeneralName::Dns(_))), certificate.subject().common_names(), GeneralName::Dns))
+        || stand_in(0x81, has(|n| matches!(n, GeneralName::Email(_))), certificate.subject().email_addresses(), GeneralName::Email)
+        || forbidden(0xa4)
+        || forbidden(0x86)
+}
+
+fn is_medium(key: &PublicKey) -> bool {
+    match key.algorithm {
+        KeyAlgorithm::Rsa | KeyAlgorithm::Dsa => key.bits >= 2048,
+        KeyAlgorithm::Ec(_) => key.bits >= 224 && !key.explicit_curve,
+        KeyAlgorithm::Ed25519 | KeyAlgorithm::Ed448 => true,
+        KeyAlgorithm::Other(ref oid) => matches!(oid.as_str(), "1.3.101.110" | "1.3.101.111"),
+    }
+}
+
+/// Critical extensions that GnuTLS knows (`supported_extensions` in lib/x509/verify.c).
+fn has_unknown_critical(certificate: &Certificate) -> bool {
+    const KNOWN: &[&str] = &[
+        "1.3.6.1.5.5.7.1.1",
+        "1.3.6.1.5.5.7.1.14",
+        "1.3.6.1.5.5.7.1.24",
+        "2.5.29.14",
+        "2.5.29.15",
+        "2.5.29.16",
+        "2.5.29.17",
+        "2.5.29.18",
+        "2.5.29.19",
+        "2.5.29.30",
+        "2.5.29.31",
+        "2.5.29.32",
+        "2.5.29.35",
+        "2.5.29.37",
+        "2.5.29.54",
+    ];
+    certificate.extensions().iter().any(|e| e.critical && !KNOWN.contains(&&*e.oid))
+}
+
+/// What `gnutls_x509_crt_import` and the look at the leaf's names refuse.
+fn parse_fault(certificate: &Certificate) -> Option<ClientError> {
+    let (code, name, text) = certificate.defects().iter().find_map(|defect| match defect {
+        Defect::DuplicateExtension(_) => {
+            Some(("-422", "GNUTLS_E_X509_DUPLICATE_EXTENSION", "Duplicate extension in X.509 certificate."))
+        }
+        Defect::BadExtension(oid, _) if oid == "2.5.29.17" => {
+            Some(("-69", "GNUTLS_E_ASN1_DER_ERROR", "ASN1 parser: Error in DER parsing."))
+        }
+        Defect::SignatureAlgorithmMismatch => Some(("-43", "GNUTLS_E_CERTIFICATE_ERROR", "Error in the certificate.")),
+        _ => None,
+    })?;
+    let rejection = Rejection::Other(text.to_owned());
+    Some(ClientError { code: code.into(), name: name.into(), depth: Some(0), text: text.into(), rejection })
 }
 
 fn serves(certificate: &Certificate, purpose: &Purpose) -> bool {
     *purpose == Purpose::Any
-        || certificate.extended_key_usage().is_none_or(|list| list.contains(purpose) || list.contains(&Purpose::Any))
+        || certificate
+            .extended_key_usage()
+            .is_none_or(|list| list.is_empty() || list.contains(purpose) || list.contains(&Purpose::Any))
 }

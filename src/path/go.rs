@@ -6,10 +6,12 @@
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
     host_name::Rules,
-    name_constraints::{self, Scope, Violation},
+    name_constraints::{self, NameConstraints, in_domain, in_network, uri_host},
     openssl::purpose_name,
 };
-use crate::x509::{Certificate, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError};
+use crate::x509::{
+    Certificate, Defect, Extension, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, Tlv, elements, elements_exactly, read_tlv,
+};
 
 /// The knobs of one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,9 @@ impl Policy {
 /// `maxChainSignatureChecks`.
 const SIGNATURE_CHECKS: usize = 100;
 
+/// `maxConstraintComparisons`.
+const COMPARISONS: usize = 250_000;
+
 /// Critical extensions that `parseCertificate` handles.
 const HANDLED: &[&str] =
     &["2.5.29.14", "2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.32", "2.5.29.35", "2.5.29.37"];
@@ -44,6 +49,11 @@ const HANDLED: &[&str] =
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
     let leaf = question.leaf();
+    if let Some(text) = parse_fault(leaf) {
+        let rejection = Rejection::Other(text.to_owned());
+        let error = ClientError { code: "x509".into(), name: "parse".into(), depth: Some(0), text: text.to_owned(), rejection };
+        return Verdict::Untrusted { path: vec![leaf.clone()], errors: vec![error] };
+    }
     let mut search = Search { question, policy, checks: 0, error: None, chains: Vec::new(), unsupported: None };
     let early = search.check(leaf, Kind::Leaf, &[]).err().or_else(|| check_host(question));
     if let Some(error) = early {
@@ -177,6 +187,16 @@ impl Search<'_> {
             return Err("x509: invalid signature: parent certificate cannot sign this kind of certificate".into());
         }
         let algorithm = child.signature_algorithm();
+        let key = parent.public_key();
+        let implemented = match &key.algorithm {
+            KeyAlgorithm::Rsa => !key.only_pss && algorithm.hash != Some(Hash::Sha224),
+            KeyAlgorithm::Ec(_) => algorithm.hash != Some(Hash::Sha224),
+            KeyAlgorithm::Ed25519 => true,
+            KeyAlgorithm::Dsa | KeyAlgorithm::Ed448 | KeyAlgorithm::Other(_) => false,
+        };
+        if !implemented {
+            return Err("x509: cannot verify signature: algorithm unimplemented".into());
+        }
         let insecure = match algorithm.hash {
             Some(Hash::Md2 | Hash::Md5) => true,
             Some(Hash::Sha1) => self.policy.sha1_is_insecure,
@@ -202,7 +222,12 @@ impl Search<'_> {
     /// `isValid`.
     fn check(&self, certificate: &Certificate, kind: Kind, chain: &[Certificate]) -> Result<(), Box<ClientError>> {
         let depth = chain.len();
-        if certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&&*e.oid)) {
+        // `parseNameConstraintsExtension`: a kind that Go does not know leaves the extension unhandled.
+        let unknown_kind = |nc: NameConstraints<'_>| nc.kinds().any(|tag| !matches!(tag, 0x81 | 0x82 | 0x86 | 0x87));
+        let unhandled = |e: &Extension| {
+            !HANDLED.contains(&&*e.oid) || (e.oid == "2.5.29.30" && name_constraints::of(certificate).is_some_and(unknown_kind))
+        };
+        if certificate.extensions().iter().any(|e| e.critical && unhandled(e)) {
             return Err(Box::new(ClientError {
                 code: "x509.UnhandledCriticalExtension".into(),
                 name: "UnhandledCriticalExtension".into(),
@@ -284,39 +309,102 @@ fn check_time(certificate: &Certificate, depth: usize, question: &Question<'_>) 
 /// The names of everything below against the constraints of one CA; the common name and directory names don't count.
 fn check_constraints(ca: &Certificate, below: &[Certificate], depth: usize) -> Result<(), Box<ClientError>> {
     let Some(constraints) = name_constraints::of(ca) else { return Ok(()) };
-    for certificate in below {
-        let scope = Scope { common_name: false, directory: false };
-        if let Err(violation) = constraints.check(certificate, scope) {
-            let (name, why) = match violation {
-                Violation::NotPermitted(name) => (name, "is not permitted by any constraint"),
-                Violation::Excluded(name) => (name, "is excluded by constraint"),
-                Violation::MinMax | Violation::Syntax | Violation::UnsupportedKind => {
-                    ("a name".to_owned(), "can't be compared with a constraint")
-                }
-            };
-            let kind = kind_of(certificate, &name);
-            let text = format!(
-                "x509: a root or intermediate certificate is not authorized to sign for this name: {kind} \"{name}\" {why}"
-            );
-            return Err(invalid(2, depth, text, Rejection::NameConstraintViolated(name)));
+    let mut comparisons = 0;
+    for name in below.iter().flat_map(|c| c.subject_alt_name().unwrap_or_default()) {
+        let (kind, tag, shown) = match name {
+            GeneralName::Dns(text) => ("DNS name", 0x82, text.clone()),
+            GeneralName::Email(text) => ("email address", 0x81, text.clone()),
+            GeneralName::Uri(text) => ("URI", 0x86, text.clone()),
+            GeneralName::Ip(octets) => ("IP address", 0x87, octets.iter().map(u8::to_string).collect::<Vec<_>>().join(".")),
+            GeneralName::Directory(_) | GeneralName::Other(_) | GeneralName::OtherName(..) => continue,
+        };
+        let (permitted, excluded) = constraints.of_kind(tag);
+        comparisons += permitted.len() + excluded.len();
+        if comparisons > COMPARISONS {
+            let rejection = Rejection::BudgetExceeded("name constraint comparisons", COMPARISONS);
+            return Err(invalid(6, depth, "x509: unknown error".to_owned(), rejection));
         }
+        let matches = |base: &&[u8]| is_in_subtree(name, base);
+        let why = if excluded.iter().any(matches) {
+            "is excluded by constraint"
+        } else if !permitted.is_empty() && !permitted.iter().any(matches) {
+            "is not permitted by any constraint"
+        } else {
+            continue;
+        };
+        let text = format!(
+            "x509: a root or intermediate certificate is not authorized to sign for this name: {kind} \"{shown}\" {why}"
+        );
+        return Err(invalid(2, depth, text, Rejection::NameConstraintViolated(shown)));
     }
     Ok(())
 }
 
-fn kind_of(certificate: &Certificate, name: &str) -> &'static str {
-    let found = certificate.subject_alt_name().unwrap_or_default().iter().find_map(|n| match n {
-        GeneralName::Dns(text) if text == name => Some("DNS name"),
-        GeneralName::Email(text) if text == name => Some("email address"),
-        GeneralName::Uri(text) if text == name => Some("URI"),
+/// `matchDomainConstraint`, `matchEmailConstraint`, `matchURIConstraint`, `matchIPConstraint`: a mailbox's or a URI's domain is matched
+/// like a DNS name, subdomains included. What can't be compared is in no subtree.
+fn is_in_subtree(name: &GeneralName, base: &[u8]) -> bool {
+    if let GeneralName::Ip(octets) = name {
+        return in_network(octets, base).unwrap_or(false);
+    }
+    let Ok(text) = std::str::from_utf8(base) else { return false };
+    match name {
+        GeneralName::Dns(name) => in_domain(name, text),
+        GeneralName::Email(name) => match (name.split_once('@'), text.split_once('@')) {
+            (Some((local, host)), Some((base_local, base_host))) => {
+                local == base_local && host.eq_ignore_ascii_case(base_host)
+            }
+            (Some((_, host)), None) => !host.contains('@') && in_domain(host, text),
+            (None, _) => false,
+        },
+        GeneralName::Uri(name) => uri_host(name).is_some_and(|host| in_domain(host, text)),
+        GeneralName::Directory(_) | GeneralName::Ip(_) | GeneralName::Other(_) | GeneralName::OtherName(..) => false,
+    }
+}
+
+/// What `parseCertificate` refuses; the handshake ends there for whatever was sent, and such a root is left out of a pool.
+fn parse_fault(certificate: &Certificate) -> Option<&'static str> {
+    let key = certificate.public_key();
+    let fault = certificate.defects().iter().find_map(|defect| match defect {
+        Defect::DuplicateExtension(_) => Some("x509: certificate contains duplicate extensions"),
+        Defect::SignatureAlgorithmMismatch => Some("x509: inner and outer signature algorithm identifiers don't match"),
+        Defect::BadPublicKey => Some("x509: malformed public key"),
+        Defect::LooseBoolean(oid) if oid == "2.5.29.19" => Some("x509: invalid basic constraints b"),
+        Defect::LooseBoolean(_) => Some("x509: malformed extension"),
+        Defect::BadExtension(oid, _) => match oid.as_str() {
+            "2.5.29.17" => Some("x509: invalid subject alternative names"),
+            "2.5.29.19" => Some("x509: invalid basic constraints"),
+            "2.5.29.15" => Some("x509: invalid key usage"),
+            "2.5.29.37" => Some("x509: invalid extended key usages"),
+            "2.5.29.30" => Some("x509: invalid NameConstraints extension"),
+            "2.5.29.31" => Some("x509: invalid CRL distribution points"),
+            _ => None,
+        },
         _ => None,
     });
-    found.unwrap_or("IP address")
+    fault.or(match &key.algorithm {
+        KeyAlgorithm::Ec(_) if key.explicit_curve => Some("x509: invalid ECDSA parameters"),
+        KeyAlgorithm::Ec(curve) if !matches!(curve.as_str(), "P-224" | "P-256" | "P-384" | "P-521") => {
+            Some("x509: unsupported elliptic curve")
+        }
+        _ if has_bad_access_information(certificate) => Some("x509: invalid authority info access"),
+        _ => None,
+    })
+}
+
+/// authorityInfoAccess: a sequence of sequences of an OID and a GeneralName.
+fn has_bad_access_information(certificate: &Certificate) -> bool {
+    let Some((_, value)) = certificate.extension("1.3.6.1.5.5.7.1.1") else { return false };
+    let description = |item: Tlv<'_>| {
+        let mut parts = elements(item.value);
+        item.tag == 0x30 && parts.next().is_some_and(|t| t.tag == 0x06) && parts.next().is_some()
+    };
+    let list = read_tlv(value).filter(|(t, _)| t.tag == 0x30).and_then(|(t, _)| elements_exactly(t.value));
+    !list.is_some_and(|list| list.into_iter().all(description))
 }
 
 fn check_host(question: &Question<'_>) -> Option<Box<ClientError>> {
     let host = question.host?;
-    let rejection = host_name::check(question.leaf(), host, Rules::ALT_NAME_ONLY).err()?;
+    let rejection = host_name::check(question.leaf(), host, Rules::GO).err()?;
     let names = host_name::shown(question.leaf()).join(", ");
     let text = if question.leaf().subject_alt_name().is_none_or(<[_]>::is_empty) {
         "x509: certificate relies on legacy Common Name field, use SANs instead".to_owned()
@@ -334,17 +422,18 @@ fn check_host(question: &Question<'_>) -> Option<Box<ClientError>> {
 
 fn invalid(reason: u8, depth: usize, text: String, rejection: Rejection) -> Box<ClientError> {
     // The names of `x509.InvalidReason`.
-    const REASONS: [&str; 6] = [
+    const REASONS: [&str; 7] = [
         "NotAuthorizedToSign",
         "Expired",
         "CANotAuthorizedForThisName",
         "TooManyIntermediates",
         "IncompatibleUsage",
         "NameMismatch",
+        "TooManyConstraints",
     ];
     Box::new(ClientError {
         code: format!("x509.CertificateInvalidError/{reason}"),
-        name: REASONS[usize::from(reason).min(5)].into(),
+        name: REASONS[usize::from(reason).min(6)].into(),
         depth: Some(depth),
         text,
         rejection,

@@ -11,8 +11,10 @@ use crate::x509::{Certificate, GeneralName};
 pub enum CommonName {
     /// Never: Go 1.15, webpki.
     Never,
-    /// When no DNS name is in subjectAltName: OpenSSL's `do_x509_check`, Java's `HostnameChecker`, GnuTLS, Node.
+    /// When no DNS name is in subjectAltName: OpenSSL's `do_x509_check`, Java's `HostnameChecker`, Node.
     WithoutDnsName,
+    /// When neither a DNS name nor an address is, and there is only one: `gnutls_x509_crt_check_hostname2`.
+    WithoutDnsNameOrAddress,
 }
 
 /// The knobs of one client.
@@ -31,13 +33,19 @@ impl Rules {
     pub const OPENSSL: Rules =
         Rules { common_name: CommonName::WithoutDnsName, partial_wildcards: true, labels_after_wildcard: 2 };
     /// Python's `SSLContext.check_hostname`: `X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS` (Modules/_ssl.c); the same for curl's own
-    /// `Curl_cert_hostcheck`, Node's `checkServerIdentity` and `gnutls_x509_crt_check_hostname2`.
+    /// `Curl_cert_hostcheck` and Node's `checkServerIdentity`.
     pub const WHOLE_LABEL: Rules =
         Rules { common_name: CommonName::WithoutDnsName, partial_wildcards: false, labels_after_wildcard: 2 };
+    /// `gnutls_x509_crt_check_hostname2`.
+    pub const GNUTLS: Rules = Rules { common_name: CommonName::WithoutDnsNameOrAddress, ..Rules::WHOLE_LABEL };
     /// `sun.security.util.HostnameChecker`, TYPE_TLS.
     pub const JAVA: Rules = Rules { common_name: CommonName::WithoutDnsName, partial_wildcards: true, labels_after_wildcard: 2 };
-    /// Go's `VerifyHostname` from 1.15, webpki: subjectAltName only.
+    /// subjectAltName only, as browsers do.
     pub const ALT_NAME_ONLY: Rules = Rules { common_name: CommonName::Never, partial_wildcards: false, labels_after_wildcard: 1 };
+    /// Go's `VerifyHostname` from 1.15: a lone `*` covers a name of one label.
+    pub const GO: Rules = Rules { labels_after_wildcard: 0, ..Rules::ALT_NAME_ONLY };
+    /// webpki: `*.com` covers nothing.
+    pub const WEBPKI: Rules = Rules { labels_after_wildcard: 2, ..Rules::ALT_NAME_ONLY };
 }
 
 /// Checks `certificate` against `host`, a DNS name or an address (in brackets or not).
@@ -53,7 +61,13 @@ pub fn check(certificate: &Certificate, host: &str, rules: Rules) -> Result<(), 
             let asked = bare.strip_suffix('.').unwrap_or(bare);
             let mut dns =
                 names.iter().filter_map(|n| if let GeneralName::Dns(d) = n { Some(d.as_str()) } else { None }).peekable();
-            if dns.peek().is_none() && rules.common_name == CommonName::WithoutDnsName {
+            let has_address = names.iter().any(|n| matches!(n, GeneralName::Ip(_)));
+            let common_name = match rules.common_name {
+                CommonName::Never => false,
+                CommonName::WithoutDnsName => true,
+                CommonName::WithoutDnsNameOrAddress => !has_address && certificate.subject().common_names().len() == 1,
+            };
+            if dns.peek().is_none() && common_name {
                 certificate.subject().common_name().is_some_and(|name| matches(&name, asked, rules))
             } else {
                 dns.any(|name| matches(name, asked, rules))
@@ -63,6 +77,26 @@ pub fn check(certificate: &Certificate, host: &str, rules: Rules) -> Result<(), 
     if matched { Ok(()) } else { Err(Rejection::HostMismatch { asked: host.to_owned(), names: shown(certificate) }) }
 }
 
+/// Checks `certificate` against a mailbox, as `X509_check_email` does: the addresses in subjectAltName, and those of the subject only
+/// where there is none of them. The domain's case doesn't count.
+///
+/// # Errors
+/// [`Rejection::HostMismatch`] with the names that were looked at.
+pub fn check_email(certificate: &Certificate, mailbox: &str) -> Result<(), Rejection> {
+    let alternatives = certificate.subject_alt_name().unwrap_or_default();
+    let mut names: Vec<String> =
+        alternatives.iter().filter_map(|n| if let GeneralName::Email(e) = n { Some(e.clone()) } else { None }).collect();
+    if names.is_empty() {
+        names = certificate.subject().email_addresses();
+    }
+    let parts = |name: &str| name.rsplit_once('@').map(|(local, host)| (local.to_owned(), host.to_ascii_lowercase()));
+    let asked = parts(mailbox);
+    if asked.is_some() && names.iter().any(|name| parts(name) == asked) {
+        return Ok(());
+    }
+    Err(Rejection::HostMismatch { asked: mailbox.to_owned(), names })
+}
+
 /// Whether a name in a certificate covers `asked`.
 #[must_use]
 pub fn matches(pattern: &str, asked: &str, rules: Rules) -> bool {
@@ -70,6 +104,9 @@ pub fn matches(pattern: &str, asked: &str, rules: Rules) -> bool {
         return false;
     }
     let pattern = pattern.strip_suffix('.').unwrap_or(pattern);
+    if pattern == "*" && rules.labels_after_wildcard == 0 {
+        return !asked.contains('.');
+    }
     let Some((label, rest)) = pattern.split_once('.').filter(|(label, _)| label.contains('*')) else {
         return !pattern.contains('*') && pattern.eq_ignore_ascii_case(asked);
     };

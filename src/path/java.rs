@@ -141,7 +141,7 @@ fn check_path(question: &Question<'_>, path: &[Certificate], anchor: &Certificat
             check_ca(certificate, depth, &mut allowed)?;
         }
         let self_issued = certificate.canonical_subject() == certificate.canonical_issuer();
-        let scope = Scope { common_name: false, directory: true };
+        let scope = Scope { common_name: false, directory: true, subject_email: false };
         let names_broken = |nc: &name_constraints::NameConstraints<'_>| nc.check(certificate, scope).is_err();
         if (depth == 0 || !self_issued) && constraints.iter().any(names_broken) {
             let rejection = Rejection::NameConstraintViolated(host_name::shown(certificate).join(", "));

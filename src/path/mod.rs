@@ -9,8 +9,10 @@ pub mod host_name;
 pub mod java;
 pub mod name_constraints;
 pub mod openssl;
+pub mod openssl_crl;
 pub mod openssl_errors;
 pub mod openssl_legacy;
+pub mod openssl_policy;
 pub mod openssl_rules;
 pub mod webpki;
 
@@ -18,7 +20,7 @@ pub use explore::explore;
 
 use crate::{
     base::At,
-    x509::{Certificate, Purpose, SignatureCache},
+    x509::{Certificate, Crl, Purpose, SignatureCache},
 };
 
 /// The certificates that a client may end a path at, in the order in which it sees them.
@@ -45,6 +47,21 @@ pub struct Question<'a> {
     pub purpose: &'a Purpose,
     /// Signature checks, shared by all clients that judge the same certificates.
     pub signatures: &'a SignatureCache,
+    /// What only some questions bring along.
+    pub extra: Extra<'a>,
+}
+
+/// What hardly a TLS client is given, but a verifier may be; engines that know nothing of it ignore it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra<'a> {
+    /// Certificates that help to build a path and were not presented; `None` when those after the leaf are meant.
+    pub untrusted: Option<&'a [Certificate]>,
+    /// Revocation lists.
+    pub crls: &'a [Crl],
+    /// The mailbox that the leaf must be made out to.
+    pub email: Option<&'a str>,
+    /// The certificate policies that are acceptable, as dotted OIDs (`-policy`).
+    pub policies: &'a [&'a str],
 }
 
 impl Question<'_> {
@@ -52,6 +69,12 @@ impl Question<'_> {
     #[must_use]
     pub fn leaf(&self) -> &Certificate {
         &self.presented[0]
+    }
+
+    /// What may stand between leaf and anchor: all that was presented, the leaf too, unless it was said otherwise.
+    #[must_use]
+    pub fn untrusted(&self) -> &[Certificate] {
+        self.extra.untrusted.unwrap_or(self.presented)
     }
 }
 
@@ -136,6 +159,8 @@ pub enum Rejection {
     BudgetExceeded(&'static str, usize),
     /// The date field can't be read.
     DateUnreadable,
+    /// An extension can't be read (its dotted OID), and to the client the certificate has no issuer then.
+    ExtensionUnreadable(String),
     /// notAfter has passed.
     Expired {
         /// The end of validity.

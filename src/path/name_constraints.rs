@@ -1,6 +1,6 @@
 //! nameConstraints (RFC 5280, section 4.2.1.10), as the clients read it.
 
-use crate::x509::{Certificate, GeneralName, Name, Tlv, read_tlv};
+use crate::x509::{Certificate, GeneralName, Name, elements, oid_text, read_tlv};
 
 /// What a name breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Violation {
     NotPermitted(String),
     /// A constraint, or a name that it applies to, can't be read.
     Syntax,
+    /// More names and constraints than a client compares.
+    TooMany,
     /// A constraint of a kind that the client doesn't know, on a name of that kind.
     UnsupportedKind,
 }
@@ -24,6 +26,8 @@ pub struct Scope {
     pub common_name: bool,
     /// Directory names: the subject, and those among the alternative names.
     pub directory: bool,
+    /// The e-mail addresses in the subject, as OpenSSL does; a name of a kind that is constrained and not understood is an error then.
+    pub subject_email: bool,
 }
 
 /// One subtree.
@@ -40,6 +44,10 @@ pub struct NameConstraints<'a> {
 }
 
 const OID: &str = "2.5.29.30";
+/// emailAddress (PKCS #9).
+const EMAIL_ADDRESS: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
+/// id-on-SmtpUTF8Mailbox.
+const SMTP_UTF8_MAILBOX: &str = "1.3.6.1.5.5.7.8.9";
 /// Comparisons of one certificate's names with one CA's subtrees before a client gives up; OpenSSL's `NAME_CHECK_MAX` is 2^20.
 const COMPARISONS: usize = 1 << 20;
 
@@ -54,7 +62,9 @@ pub fn of(ca: &Certificate) -> Option<NameConstraints<'_>> {
         for subtree in elements(list.value) {
             let mut parts = elements(subtree.value);
             if let Some(base) = parts.next() {
-                into.push(Subtree { tag: base.tag, base: base.value, min_max: parts.next().is_some() });
+                // A minimum of 0 is the default written out.
+                let min_max = parts.any(|t| t.tag != 0x80 || t.value.iter().any(|b| *b != 0));
+                into.push(Subtree { tag: base.tag, base: base.value, min_max });
             }
         }
     }
@@ -68,11 +78,20 @@ impl<'a> NameConstraints<'a> {
     /// The first [`Violation`], in the order of the names in the certificate, the subject first and the common name last.
     pub fn check(&'a self, certificate: &Certificate, scope: Scope) -> Result<(), Violation> {
         let names = certificate.subject_alt_name().unwrap_or_default();
-        if names.len().saturating_add(1).saturating_mul(self.permitted.len() + self.excluded.len()) > COMPARISONS {
-            return Err(Violation::UnsupportedKind);
+        let count = names.len() + certificate.subject().attributes().count();
+        if count.saturating_mul(self.permitted.len() + self.excluded.len()) > COMPARISONS {
+            return Err(Violation::TooMany);
         }
         if scope.directory && !certificate.subject().is_empty() {
             self.check_name(0xa4, &Subject::Directory(certificate.subject()))?;
+        }
+        if scope.subject_email {
+            for (_, oid, value) in certificate.subject().attributes() {
+                if *oid == EMAIL_ADDRESS {
+                    let text = std::str::from_utf8(value.value).ok().filter(|_| value.tag == 0x16).ok_or(Violation::Syntax)?;
+                    self.check_name(0x81, &Subject::Email(text))?;
+                }
+            }
         }
         for name in names {
             match name {
@@ -81,28 +100,90 @@ impl<'a> NameConstraints<'a> {
                 GeneralName::Email(text) => self.check_name(0x81, &Subject::Email(text))?,
                 GeneralName::Ip(octets) => self.check_name(0x87, &Subject::Ip(octets))?,
                 GeneralName::Uri(text) => self.check_name(0x86, &Subject::Uri(text))?,
-                GeneralName::Directory(_) | GeneralName::Other => {}
+                GeneralName::OtherName(kind, value) if scope.subject_email => self.check_other_name(kind, value)?,
+                GeneralName::Other(tag) if scope.subject_email => self.check_name(*tag, &Subject::NotUnderstood)?,
+                GeneralName::Directory(_) | GeneralName::Other(_) | GeneralName::OtherName(..) => {}
             }
         }
-        match certificate.subject().common_name() {
-            Some(name) if scope.common_name && looks_like_dns(&name) => self.check_name(0x82, &Subject::Dns(&name)),
-            _ => Ok(()),
+        if scope.common_name {
+            for (_, oid, value) in certificate.subject().attributes() {
+                if *oid == [0x55, 0x04, 0x03] {
+                    let name = crate::x509::directory_string(&value);
+                    let name = name.trim_end_matches('\0');
+                    if name.contains('\0') {
+                        return Err(Violation::Syntax);
+                    }
+                    if looks_like_dns(name) {
+                        self.check_name(0x82, &Subject::Dns(name))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The subtrees of a kind (the tag of its GeneralName): permitted, then excluded.
+    #[must_use]
+    pub fn of_kind(&self, tag: u8) -> (Vec<&'a [u8]>, Vec<&'a [u8]>) {
+        let bases = |list: &[Subtree<'a>]| list.iter().filter(|s| s.tag == tag).map(|s| s.base).collect();
+        (bases(&self.permitted), bases(&self.excluded))
+    }
+
+    /// The kinds (the tags of their GeneralNames) that are constrained at all.
+    pub fn kinds(&self) -> impl Iterator<Item = u8> {
+        self.permitted.iter().chain(&self.excluded).map(|s| s.tag)
+    }
+
+    /// Checks one name of a kind that [`Self::check`] knows.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub fn check_one(&'a self, name: &GeneralName) -> Result<(), Violation> {
+        match name {
+            GeneralName::Directory(name) => self.check_name(0xa4, &Subject::Directory(name)),
+            GeneralName::Dns(text) => self.check_name(0x82, &Subject::Dns(text)),
+            GeneralName::Email(text) => self.check_name(0x81, &Subject::Email(text)),
+            GeneralName::Ip(octets) => self.check_name(0x87, &Subject::Ip(octets)),
+            GeneralName::Uri(text) => self.check_name(0x86, &Subject::Uri(text)),
+            GeneralName::Other(_) | GeneralName::OtherName(..) => Ok(()),
         }
     }
 
     fn check_name(&'a self, tag: u8, name: &Subject<'_>) -> Result<(), Violation> {
-        let of_kind = |list: &'a [Subtree<'a>]| list.iter().filter(move |s| s.tag == tag);
-        if of_kind(&self.permitted).chain(of_kind(&self.excluded)).any(|s| s.min_max) {
-            return Err(Violation::MinMax);
+        self.check_those(|subtree| subtree.tag == tag, name)
+    }
+
+    /// Constraints on otherName apply to names of the same type; one type is an e-mail address (RFC 9598) and is under e-mail's.
+    fn check_other_name(&'a self, kind: &str, value: &[u8]) -> Result<(), Violation> {
+        if kind == SMTP_UTF8_MAILBOX {
+            let (text, _) = read_tlv(value).filter(|(t, _)| t.tag == 0x0c).ok_or(Violation::Syntax)?;
+            let text = std::str::from_utf8(text.value).map_err(|_| Violation::Syntax)?;
+            return self.check_name(0x81, &Subject::Mailbox(text));
         }
-        let mut inside = of_kind(&self.permitted).next().is_none();
-        for subtree in of_kind(&self.permitted) {
-            inside |= name.lies_in(subtree.base)?;
+        let same_type = |subtree: &Subtree<'_>| {
+            let of = read_tlv(subtree.base).filter(|(t, _)| t.tag == 0x06).map(|(t, _)| oid_text(t.value));
+            subtree.tag == 0xa0 && of.as_deref() == Some(kind)
+        };
+        self.check_those(same_type, &Subject::NotUnderstood)
+    }
+
+    fn check_those(&'a self, meant: impl Fn(&Subtree<'_>) -> bool, name: &Subject<'_>) -> Result<(), Violation> {
+        let mut inside = None;
+        for subtree in self.permitted.iter().filter(|s| meant(s)) {
+            if subtree.min_max {
+                return Err(Violation::MinMax);
+            }
+            if inside != Some(true) {
+                inside = Some(name.lies_in(subtree.base)?);
+            }
         }
-        if !inside {
+        if inside == Some(false) {
             return Err(Violation::NotPermitted(name.shown()));
         }
-        for subtree in of_kind(&self.excluded) {
+        for subtree in self.excluded.iter().filter(|s| meant(s)) {
+            if subtree.min_max {
+                return Err(Violation::MinMax);
+            }
             if name.lies_in(subtree.base)? {
                 return Err(Violation::Excluded(name.shown()));
             }
@@ -117,6 +198,9 @@ enum Subject<'a> {
     Dns(&'a str),
     Email(&'a str),
     Ip(&'a [u8]),
+    /// An e-mail address whose domain is in UTF-8.
+    Mailbox(&'a str),
+    NotUnderstood,
     Uri(&'a str),
 }
 
@@ -127,23 +211,19 @@ impl Subject<'_> {
             // The subtree's RDNs must be the first of the name's; canonical forms are compared, as OpenSSL's `nc_dn` does.
             Subject::Directory(name) => name.canonical().starts_with(&Name::new(base).canonical()),
             Subject::Dns(name) => in_domain(name, text()?),
-            Subject::Email(name) => {
+            // `nc_email` and `nc_email_eai`: the local part counts its case.
+            Subject::Email(name) | Subject::Mailbox(name) => {
                 let base = text()?;
-                let Some((_, host)) = name.rsplit_once('@') else { return Err(Violation::Syntax) };
+                let Some((local, host)) = name.rsplit_once('@') else { return Err(Violation::Syntax) };
                 match base.rsplit_once('@') {
-                    Some(_) => name.eq_ignore_ascii_case(base),
-                    None if base.starts_with('.') => ends_with(host, base),
+                    Some(("", base)) => host.eq_ignore_ascii_case(base),
+                    Some((base_local, base)) => local == base_local && host.eq_ignore_ascii_case(base),
+                    None if base.starts_with('.') => ends_with(name, base),
                     None => host.eq_ignore_ascii_case(base),
                 }
             }
-            Subject::Ip(octets) => match base.len() {
-                8 | 32 if base.len() == octets.len() * 2 => {
-                    let (network, mask) = base.split_at(octets.len());
-                    octets.iter().zip(network).zip(mask).all(|((o, n), m)| o & m == n & m)
-                }
-                8 | 32 => false,
-                _ => return Err(Violation::Syntax),
-            },
+            Subject::Ip(octets) => in_network(octets, base).ok_or(Violation::Syntax)?,
+            Subject::NotUnderstood => return Err(Violation::UnsupportedKind),
             Subject::Uri(uri) => {
                 let base = text()?;
                 let Some(host) = uri_host(uri) else { return Err(Violation::Syntax) };
@@ -155,14 +235,26 @@ impl Subject<'_> {
     fn shown(&self) -> String {
         match self {
             Subject::Directory(name) => name.to_string(),
-            Subject::Dns(text) | Subject::Email(text) | Subject::Uri(text) => (*text).to_owned(),
+            Subject::Dns(text) | Subject::Email(text) | Subject::Mailbox(text) | Subject::Uri(text) => (*text).to_owned(),
+            Subject::NotUnderstood => "a name of another kind".to_owned(),
             Subject::Ip(octets) => octets.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
         }
     }
 }
 
+/// Whether an address lies in a network: `None` if the constraint is of neither family's length.
+#[must_use]
+pub fn in_network(octets: &[u8], base: &[u8]) -> Option<bool> {
+    if !matches!(octets.len(), 4 | 16) || !matches!(base.len(), 8 | 32) {
+        return None;
+    }
+    let (network, mask) = base.split_at(base.len() / 2);
+    Some(network.len() == octets.len() && octets.iter().zip(network).zip(mask).all(|((o, n), m)| o & m == n & m))
+}
+
 /// The base itself and everything below it; an empty base is everything.
-fn in_domain(name: &str, base: &str) -> bool {
+#[must_use]
+pub fn in_domain(name: &str, base: &str) -> bool {
     base.is_empty()
         || name.eq_ignore_ascii_case(base)
         || (ends_with(name, base) && (base.starts_with('.') || name.as_bytes().get(name.len() - base.len() - 1) == Some(&b'.')))
@@ -172,7 +264,9 @@ fn ends_with(name: &str, end: &str) -> bool {
     name.len() > end.len() && name.as_bytes()[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }
 
-fn uri_host(uri: &str) -> Option<&str> {
+/// The host of a URI with an authority.
+#[must_use]
+pub fn uri_host(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -189,14 +283,6 @@ fn looks_like_dns(name: &str) -> bool {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
-}
-
-fn elements(mut input: &[u8]) -> impl Iterator<Item = Tlv<'_>> {
-    std::iter::from_fn(move || {
-        let (tlv, rest) = read_tlv(input)?;
-        input = rest;
-        Some(tlv)
-    })
 }
 
 #[cfg(test)]

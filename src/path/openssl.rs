@@ -6,13 +6,15 @@
 use super::{
     Question, Rejection, Verdict,
     host_name::Rules,
+    openssl_crl,
     openssl_errors::Texts,
+    openssl_policy,
     openssl_rules::{
-        DEPTH, Dialect, Errors, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued, is_valid_at,
-        key_security_bits, serves, signature_security_bits,
+        Callback, DEPTH, Dialect, Errors, Trusted, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued,
+        is_unreadable, is_valid_at, key_security_bits, proxy_length, said_trust, serves, signature_security_bits, trusts,
     },
 };
-use crate::x509::{Certificate, Defect, Purpose};
+use crate::x509::{Certificate, Defect, KeyAlgorithm, Purpose};
 
 /// The knobs of one version and one way to call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,18 @@ pub struct Policy {
     pub partial_chain: bool,
     /// `X509_V_FLAG_X509_STRICT`.
     pub strict: bool,
+    /// How many certificates may stand between leaf and anchor (`X509_VERIFY_PARAM_set_depth`).
+    pub depth: usize,
+    /// `X509_V_FLAG_CHECK_SS_SIGNATURE`: the signature of a self-signed anchor is checked too.
+    pub check_own_signature: bool,
+    /// `X509_V_FLAG_ALLOW_PROXY_CERTS`.
+    pub allow_proxies: bool,
+    /// Revocation.
+    pub crl: openssl_crl::Demands,
+    /// Certificate policies.
+    pub policies: openssl_policy::Demands,
+    /// Which errors the caller lets pass on the way.
+    pub callback: Callback,
 }
 
 /// Which of several issuers is taken when none is valid now; the first valid one wins in all versions.
@@ -52,6 +66,12 @@ impl Policy {
         level: 1,
         partial_chain: false,
         strict: false,
+        depth: DEPTH,
+        check_own_signature: false,
+        allow_proxies: false,
+        crl: openssl_crl::Demands { check: openssl_crl::Reach::Nobody, extended: false, deltas: false },
+        policies: openssl_policy::Demands { check: false, explicit: false, inhibit_any: false, inhibit_map: false },
+        callback: Callback::CarriesOn,
     };
     /// 1.1.1h to 1.1.1w: the issuer test lost its look at keyUsage.
     pub const V1_1_1: Policy = Policy {
@@ -79,42 +99,100 @@ impl Policy {
     }
 }
 
-/// Chains are built up to one longer than the depth allows, and then refused with 22.
-const LENGTH: usize = DEPTH + 1;
-
 /// Asks `X509_verify_cert`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
-    let mut errors = Errors::new(question, policy.dialect);
-    check_leaf_key(question.leaf(), policy, &mut errors);
-    let chain = build(question, policy, &mut errors);
-    check_extensions(&chain, question, policy, &mut errors);
-    check_level(&chain, policy, &mut errors);
-    errors.check_host(&chain[0]);
-    errors.check_signatures_and_times(&chain, policy.partial_chain, policy.is_3());
-    errors.check_name_constraints(&chain);
+    let mut errors = Errors::new(question, policy.dialect, policy.callback);
+    let chain = verify(question, policy, question.leaf(), false, &mut errors);
     errors.verdict(chain)
 }
 
-fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> Vec<Certificate> {
+/// `verify_chain`; `nested` for the issuer of a revocation list, which must be able to sign lists instead of serving the purpose.
+pub(super) fn verify(
+    question: &Question<'_>,
+    policy: &Policy,
+    leaf: &Certificate,
+    nested: bool,
+    errors: &mut Errors<'_>,
+) -> Vec<Certificate> {
+    check_leaf_key(leaf, policy, errors);
+    if errors.stopped() {
+        return vec![leaf.clone()];
+    }
+    let Built { chain, untrusted } = build(question, policy, leaf, errors);
+    let steps: [&dyn Fn(&mut Errors<'_>); 8] = [
+        &|errors| check_extensions(&chain, untrusted, question, policy, nested, errors),
+        &|errors| check_level(&chain, policy, errors),
+        &|errors| errors.check_identity(&chain[0]),
+        &|errors| {
+            // `X509_get_pubkey_parameters` fails without a word.
+            if policy.is_3() && !is_key_readable(&chain[0]) {
+                errors.abort();
+            }
+        },
+        &|errors| openssl_crl::check(question, policy, nested, &chain, errors),
+        &|errors| {
+            errors.check_signatures_and_times(&chain, policy.partial_chain, policy.is_3(), policy.check_own_signature);
+        },
+        &|errors| errors.check_name_constraints(&chain),
+        &|errors| {
+            if policy.policies.check && !nested {
+                check_policies(&chain, question, policy, errors);
+            }
+        },
+    ];
+    for step in steps {
+        if errors.stopped() {
+            break;
+        }
+        step(errors);
+    }
+    chain
+}
+
+/// `check_policy`.
+fn check_policies(chain: &[Certificate], question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) {
+    match openssl_policy::check(chain, question.extra.policies, policy.policies) {
+        openssl_policy::Outcome::Valid => {}
+        openssl_policy::Outcome::NoPolicy => errors.push_plain(43, 0),
+        openssl_policy::Outcome::Invalid => {
+            for (depth, certificate) in chain[..chain.len() - 1].iter().enumerate() {
+                if openssl_policy::Policies::of(certificate).is_none() {
+                    errors.push_plain(42, depth);
+                }
+            }
+        }
+    }
+}
+
+struct Built {
+    chain: Vec<Certificate>,
+    /// How many certificates, from the leaf up, did not come from the store (`num_untrusted`).
+    untrusted: usize,
+}
+
+fn build(question: &Question<'_>, policy: &Policy, leaf: &Certificate, errors: &mut Errors<'_>) -> Built {
     let dialect = &policy.dialect;
-    let mut sent: Vec<&Certificate> = question.presented.iter().collect();
-    let mut chain = vec![question.leaf().clone()];
-    // How many certificates, from the leaf up, did not come from the store.
+    // Chains are built up to one longer than the depth allows, and then refused with 22.
+    let length = policy.depth.saturating_add(1);
+    let mut sent: Vec<&Certificate> = question.untrusted().iter().collect();
+    let mut chain = vec![leaf.clone()];
     let mut untrusted = 1;
-    let mut trusted = false;
+    let mut trust = Trusted::Unsaid;
     let mut ask_sent = true;
     loop {
         let last = chain[chain.len() - 1].clone();
         let self_signed = dialect.is_self_signed(&last);
-        let mut found = if chain.len() > LENGTH { None } else { store_issuer(question, policy, &chain, &last) };
+        let known = chain.len();
+        let mut found = if known > length { None } else { store_issuer(question, policy, &chain, &last) };
         if let Some(issuer) = &found {
             if !self_signed {
                 chain.push(issuer.clone());
-            } else if chain.len() == untrusted {
+            } else if known == untrusted {
                 // A self-signed certificate that was sent must be the store's own, byte for byte.
                 if *issuer == last {
                     untrusted -= 1;
+                    chain[untrusted] = issuer.clone();
                 } else {
                     found = None;
                 }
@@ -122,8 +200,9 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
         }
         if found.is_some() {
             ask_sent = false;
-            trusted = is_trusted(&chain, untrusted, policy);
-            if trusted {
+            let from = if chain.len() > known { known } else { known - 1 };
+            trust = check_trust(&chain, from.max(untrusted), question, policy, errors);
+            if trust != Trusted::Unsaid {
                 break;
             }
             if !self_signed && !dialect.is_self_signed(&chain[chain.len() - 1]) {
@@ -134,7 +213,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             break;
         }
         let last = &chain[chain.len() - 1];
-        let next = if dialect.is_self_signed(last) || chain.len() > LENGTH {
+        let next = if dialect.is_self_signed(last) || chain.len() > length {
             None
         } else {
             best_issuer(last, &chain, sent.iter().copied(), question, policy, policy.is_3())
@@ -151,22 +230,35 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> V
             None => ask_sent = false,
         }
     }
-    // `lookup_cert_match` goes the way of every lookup: a directory behind a file that has the name is not seen.
-    let in_store_itself = || in_store(question.anchors, chain[0].canonical_subject()).contains(&&chain[0]);
-    if !trusted && chain.len() == untrusted && policy.partial_chain && in_store_itself() {
-        trusted = true;
+    if trust == Trusted::Unsaid && chain.len() == untrusted && chain.len() <= length && policy.partial_chain {
+        // `lookup_cert_match` goes the way of every lookup: a directory behind a file that has the name is not seen.
+        let own = in_store(question.anchors, chain[0].canonical_subject()).into_iter().find(|c| **c == chain[0]);
+        if let Some(own) = own {
+            if trusts(own, question.purpose, dialect) == Trusted::Rejected {
+                errors.push(28, 0, Rejection::Other("the store rejects it for this purpose".to_owned()));
+            } else {
+                chain[0] = own.clone();
+                untrusted = 0;
+                trust = Trusted::Yes;
+            }
+        }
     }
-    if !trusted {
-        report_untrusted(&chain, untrusted, dialect, errors);
+    if trust == Trusted::Unsaid && !errors.stopped() {
+        report_untrusted(&chain, untrusted, policy, errors);
     }
-    chain
+    Built { chain, untrusted }
 }
 
-fn report_untrusted(chain: &[Certificate], untrusted: usize, dialect: &Dialect, errors: &mut Errors<'_>) {
+fn report_untrusted(chain: &[Certificate], untrusted: usize, policy: &Policy, errors: &mut Errors<'_>) {
+    let dialect = &policy.dialect;
     let depth = chain.len() - 1;
     let last = &chain[depth];
-    if chain.len() > LENGTH {
-        errors.push(22, depth, Rejection::BudgetExceeded("path depth", DEPTH));
+    // From 3.0 an error that the callback let pass before is reported in place of these.
+    if policy.is_3() && errors.repeat_last(depth) {
+        return;
+    }
+    if chain.len() > policy.depth.saturating_add(1) {
+        errors.push(22, depth, Rejection::BudgetExceeded("path depth", policy.depth));
         // From 3.0 a callback that carries on hears of the missing issuer too.
         if dialect.texts == Texts::Before3 {
             return;
@@ -180,14 +272,44 @@ fn report_untrusted(chain: &[Certificate], untrusted: usize, dialect: &Dialect, 
         }
     } else {
         let code = if untrusted < chain.len() { 2 } else { 20 };
-        errors.push(code, depth, Rejection::IssuerMissing(last.issuer().to_string()));
+        // A certificate with an extension that can't be read has no issuer, whatever is in the store.
+        let rejection = if dialect.unreadable_is_unrelated && is_unreadable(last) {
+            Rejection::ExtensionUnreadable(unreadable_extension(last))
+        } else {
+            Rejection::IssuerMissing(last.issuer().to_string())
+        };
+        errors.push(code, depth, rejection);
     }
 }
 
-/// `check_trust`: a self-signed certificate of the store, or any one with PARTIAL_CHAIN.
-fn is_trusted(chain: &[Certificate], untrusted: usize, policy: &Policy) -> bool {
-    let from_store = &chain[untrusted..];
-    !from_store.is_empty() && (policy.partial_chain || from_store.iter().any(|c| policy.dialect.is_self_signed(c)))
+/// The dotted OID of the extension that makes a certificate unusable to OpenSSL.
+fn unreadable_extension(certificate: &Certificate) -> String {
+    let found = certificate.defects().iter().find_map(|defect| match defect {
+        Defect::BadExtension(oid, _) | Defect::DuplicateExtension(oid) => Some(oid.clone()),
+        _ => None,
+    });
+    found.unwrap_or_else(|| "2.5.29.15".to_owned())
+}
+
+/// `check_trust`: what the settings of a store's certificate say, a self-signed one by itself, or any one with PARTIAL_CHAIN.
+fn check_trust(
+    chain: &[Certificate],
+    from: usize,
+    question: &Question<'_>,
+    policy: &Policy,
+    errors: &mut Errors<'_>,
+) -> Trusted {
+    for (depth, certificate) in chain.iter().enumerate().skip(from) {
+        match trusts(certificate, question.purpose, &policy.dialect) {
+            Trusted::Yes => return Trusted::Yes,
+            Trusted::Rejected => {
+                errors.push(28, depth, Rejection::Other("the store rejects it for this purpose".to_owned()));
+                return if errors.stopped() { Trusted::Rejected } else { Trusted::Unsaid };
+            }
+            Trusted::Unsaid => {}
+        }
+    }
+    if policy.partial_chain && from < chain.len() { Trusted::Yes } else { Trusted::Unsaid }
 }
 
 /// `X509_STORE_CTX_get1_issuer`.
@@ -267,43 +389,119 @@ fn smallest_rsa(strength: u32) -> u32 {
 }
 
 /// `check_extensions`: over the whole chain since 1.1.0.
-fn check_extensions(chain: &[Certificate], question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) {
+fn check_extensions(
+    chain: &[Certificate],
+    untrusted: usize,
+    question: &Question<'_>,
+    policy: &Policy,
+    nested: bool,
+    errors: &mut Errors<'_>,
+) {
     let dialect = &policy.dialect;
     let invalid_ca = if policy.is_3() { 79 } else { 24 };
     let mut below = 0u32;
+    let mut proxies = 0u32;
+    let mut expected = Expected::Leaf;
     for (depth, certificate) in chain.iter().enumerate() {
-        let must_be_ca = depth > 0;
         if has_unhandled_critical(certificate, dialect) {
             errors.push_plain(34, depth);
         }
-        if is_proxy(certificate) {
+        let proxy = is_proxy(certificate);
+        if proxy && (nested || !policy.allow_proxies) {
             errors.push_plain(40, depth);
         }
         let kind = ca_kind(certificate, dialect);
-        let bad = if must_be_ca {
-            kind == 0 || ((depth + 1 < chain.len() || policy.strict) && kind != 1)
-        } else {
-            policy.strict && kind > 1
-        };
-        if bad {
-            errors.push(invalid_ca, depth, Rejection::NotCa);
+        match expected {
+            Expected::Leaf if policy.strict && kind > 1 => errors.push(invalid_ca, depth, Rejection::NotCa),
+            Expected::Ca if kind == 0 || ((depth + 1 < chain.len() || policy.strict) && kind != 1) => {
+                errors.push(invalid_ca, depth, Rejection::NotCa);
+            }
+            Expected::NoCa if kind != 0 => errors.push_plain(37, depth),
+            Expected::Leaf | Expected::Ca | Expected::NoCa => {}
+        }
+        if policy.is_3() && chain.len() > 1 {
+            // `check_curve`.
+            if !is_key_readable(certificate) {
+                errors.push_plain(1, depth);
+            } else if certificate.public_key().explicit_curve {
+                errors.push_plain(94, depth);
+            }
         }
         if policy.strict && policy.is_3() && chain.len() > 1 {
             check_strictly(certificate, depth, depth + 1 == chain.len(), errors);
         }
-        if !serves(certificate, question.purpose, must_be_ca, dialect) {
+        let wrong_purpose = if nested {
+            !may_sign_lists(certificate, expected == Expected::Ca, dialect)
+        } else {
+            !is_for(certificate, depth >= untrusted, question, policy, expected == Expected::Ca)
+        };
+        if wrong_purpose {
             errors.push(26, depth, Rejection::PurposeMismatch(purpose_name(question)));
         }
         if let Some(limit) = certificate.basic_constraints().and_then(|b| b.path_len)
             && depth > 1
-            && below > limit
+            && below > limit.saturating_add(proxies)
         {
             errors.push(25, depth, Rejection::PathTooLong { limit, found: below });
         }
         if depth > 0 && !is_self_issued(certificate) {
             below += 1;
         }
+        // RFC 3820: another proxy or the leaf itself signs a proxy.
+        if proxy {
+            if let Some(limit) = proxy_length(certificate) {
+                if proxies > limit {
+                    errors.push(38, depth, Rejection::PathTooLong { limit, found: proxies });
+                }
+                proxies = limit;
+            }
+            proxies = proxies.saturating_add(1);
+            expected = Expected::NoCa;
+        } else {
+            expected = Expected::Ca;
+        }
     }
+}
+
+/// What a certificate must be at its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    /// Anything: the first.
+    Leaf,
+    /// A CA.
+    Ca,
+    /// No CA, because a proxy certificate stands below.
+    NoCa,
+}
+
+/// Kinds of keys that OpenSSL reads, although they sign nothing here: X25519, X448, Diffie-Hellman, SM2.
+const READABLE_KEYS: &[&str] = &["1.2.840.10046.2.1", "1.2.840.113549.1.3.1", "1.3.101.110", "1.3.101.111"];
+
+/// Whether `X509_get0_pubkey` gives a key.
+fn is_key_readable(certificate: &Certificate) -> bool {
+    match &certificate.public_key().algorithm {
+        KeyAlgorithm::Other(oid) => READABLE_KEYS.contains(&oid.as_str()),
+        _ => true,
+    }
+}
+
+/// `check_purpose`: the settings of a store's certificate come before its extensions; what can't be read passes, unless strictly.
+fn is_for(certificate: &Certificate, from_store: bool, question: &Question<'_>, policy: &Policy, as_ca: bool) -> bool {
+    if *question.purpose == Purpose::Any {
+        return true;
+    }
+    let said = if from_store { said_trust(certificate, question.purpose) } else { Trusted::Unsaid };
+    match said {
+        Trusted::Yes => true,
+        Trusted::Rejected => false,
+        Trusted::Unsaid if policy.dialect.unreadable_is_unrelated && is_unreadable(certificate) => !policy.strict,
+        Trusted::Unsaid => serves(certificate, question.purpose, as_ca, &policy.dialect),
+    }
+}
+
+/// `check_purpose_crl_sign`.
+fn may_sign_lists(certificate: &Certificate, as_ca: bool, dialect: &Dialect) -> bool {
+    if as_ca { ca_kind(certificate, dialect) != 0 } else { certificate.key_usage().is_none_or(|usage| usage.crl_sign()) }
 }
 
 pub(super) fn purpose_name(question: &Question<'_>) -> String {

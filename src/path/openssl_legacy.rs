@@ -8,7 +8,7 @@ use super::{
     host_name::Rules,
     openssl::purpose_name,
     openssl_errors::Texts,
-    openssl_rules::{DEPTH, Dialect, Errors, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued, serves},
+    openssl_rules::{Callback, DEPTH, Dialect, Errors, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued, serves},
 };
 use crate::x509::Certificate;
 
@@ -54,7 +54,7 @@ const DIALECT: Dialect = Dialect {
 /// Asks `X509_verify_cert`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
-    let mut errors = Errors::new(question, DIALECT);
+    let mut errors = Errors::new(question, DIALECT, Callback::CarriesOn);
     let Built { chain, untrusted } = build(question, policy, &mut errors);
     check_extensions(&chain[..untrusted], question, policy, &mut errors);
     errors.check_name_constraints(&chain);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::At,
-    x509::{Certificate, Defect, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError},
+    x509::{AuthorityKeyId, Certificate, Defect, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, read_tlv},
 };
 
 /// The longest path: `X509_VERIFY_PARAM`'s default depth of 100 counts the certificates between leaf and anchor (x509_vpm.c).
@@ -34,20 +34,80 @@ pub struct Dialect {
     pub host: Rules,
 }
 
-/// Errors as a callback sees them that carries on, and what this tool couldn't check.
+/// Which errors a verify callback lets pass; the first other one ends the verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callback {
+    /// All of them: `openssl s_client` without `-verify_return_error`.
+    CarriesOn,
+    /// Those of `openssl verify` (`cb` in apps/verify.c): expiry, a self-signed leaf, extensions, policies.
+    Verify,
+}
+
+impl Callback {
+    fn lets_pass(self, code: u32) -> bool {
+        match self {
+            Callback::CarriesOn => true,
+            Callback::Verify => matches!(code, 10 | 11 | 12 | 18 | 25 | 26 | 34 | 37 | 43 | 78..=93),
+        }
+    }
+}
+
+/// Errors as a callback sees them, and what this tool couldn't check.
 pub(super) struct Errors<'a> {
     question: &'a Question<'a>,
     dialect: Dialect,
+    callback: Callback,
+    stopped: bool,
     list: Vec<ClientError>,
     unsupported: Option<(usize, String)>,
 }
 
 impl<'a> Errors<'a> {
-    pub(super) fn new(question: &'a Question<'a>, dialect: Dialect) -> Self {
-        Errors { question, dialect, list: Vec::new(), unsupported: None }
+    pub(super) fn new(question: &'a Question<'a>, dialect: Dialect, callback: Callback) -> Self {
+        Errors { question, dialect, callback, stopped: false, list: Vec::new(), unsupported: None }
+    }
+
+    /// Whether the callback has ended the verification; what is pushed now is not heard.
+    pub(super) fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Ends the verification as an internal error does: the callback is not asked, and 1 stands only where nothing else does.
+    pub(super) fn abort(&mut self) {
+        if self.list.is_empty() {
+            self.push_plain(1, 0);
+        }
+        self.stopped = true;
+    }
+
+    /// Runs a verification inside this one, which may end without ending this one; whether it went through.
+    pub(super) fn nested<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> (T, bool) {
+        let result = run(self);
+        let good = !std::mem::take(&mut self.stopped);
+        (result, good)
+    }
+
+    /// Reports the last error again at `depth`; `false` when there is none.
+    pub(super) fn repeat_last(&mut self, depth: usize) -> bool {
+        let Some(last) = self.list.last() else { return false };
+        let again = ClientError { depth: Some(depth), ..last.clone() };
+        self.list.push(again);
+        true
+    }
+
+    /// Notes a signature that this tool can't check.
+    pub(super) fn unsupported(&mut self, what: String) {
+        if !self.stopped {
+            let before = self.list.len();
+            self.unsupported.get_or_insert((before, what));
+        }
     }
 
     pub(super) fn push(&mut self, code: u32, depth: usize, rejection: Rejection) {
+        if self.stopped {
+            return;
+        }
+        self.stopped = !self.callback.lets_pass(code);
         let texts = self.dialect.texts;
         self.list.push(ClientError {
             code: code.to_string(),
@@ -88,7 +148,16 @@ impl<'a> Errors<'a> {
         }
     }
 
-    /// `check_id`: an address by its octets (64), a name by DNS names or the common name (62).
+    /// `check_id`: a name or an address, and a mailbox (63).
+    pub(super) fn check_identity(&mut self, leaf: &Certificate) {
+        self.check_host(leaf);
+        let Some(mailbox) = self.question.extra.email else { return };
+        if let Err(rejection) = host_name::check_email(leaf, mailbox) {
+            self.push(63, 0, rejection);
+        }
+    }
+
+    /// An address by its octets (64), a name by DNS names or the common name (62).
     pub(super) fn check_host(&mut self, leaf: &Certificate) {
         let Some(host) = self.question.host else { return };
         if let Err(rejection) = host_name::check(leaf, host, self.dialect.host) {
@@ -103,13 +172,21 @@ impl<'a> Errors<'a> {
             if depth != 0 && is_self_issued(certificate) {
                 continue;
             }
+            if self.dialect.texts != Texts::Before3 && is_proxy(certificate) && !is_proxy_name(certificate) {
+                self.push_plain(72, depth);
+            }
             for constraints in chain[depth + 1..].iter().rev().filter_map(name_constraints::of) {
-                let scope = Scope { common_name: depth == 0 && !has_dns_name(certificate), directory: true };
+                let scope = Scope {
+                    common_name: depth == 0 && !has_dns_name(certificate),
+                    directory: true,
+                    subject_email: true,
+                };
                 if let Err(violation) = constraints.check(certificate, scope) {
                     let (code, what) = match violation {
                         Violation::NotPermitted(what) => (47, what),
                         Violation::Excluded(what) => (48, what),
                         Violation::MinMax => (49, "minimum or maximum".to_owned()),
+                        Violation::TooMany => (1, "more names and constraints than a client compares".to_owned()),
                         Violation::UnsupportedKind => (51, "a kind that is not supported".to_owned()),
                         Violation::Syntax => (53, "a name that can't be read".to_owned()),
                     };
@@ -120,7 +197,12 @@ impl<'a> Errors<'a> {
     }
 
     /// `internal_verify`: from the top down, signature and times; the self-signed top is not checked against itself.
-    pub(super) fn check_signatures_and_times(&mut self, chain: &[Certificate], partial: bool, after_lone_leaf: bool) {
+    /// With `own` its signature is.
+    pub(super) fn check_signatures_and_times(&mut self, chain: &[Certificate], partial: bool, after_lone_leaf: bool, own: bool) {
+        let top = chain.len() - 1;
+        if own && self.dialect.is_self_signed(&chain[top]) {
+            self.check_signature(&chain[top], &chain[top], top, top);
+        }
         self.check_from_the_top(chain, partial, after_lone_leaf, |_| true);
     }
 
@@ -154,7 +236,7 @@ impl<'a> Errors<'a> {
         loop {
             let subject = &chain[depth];
             if wanted(depth) && depth < top {
-                self.check_signature(subject, issuer, depth);
+                self.check_signature(subject, issuer, depth, depth + 1);
             }
             self.check_time(subject, depth);
             if depth == 0 {
@@ -165,13 +247,20 @@ impl<'a> Errors<'a> {
         }
     }
 
-    fn check_signature(&mut self, subject: &Certificate, issuer: &Certificate, depth: usize) {
-        let forbids = issuer.key_usage().is_some_and(|usage| !usage.key_cert_sign());
-        if !self.dialect.issuer_needs_cert_sign && forbids {
-            self.push(32, depth + 1, Rejection::KeyUsageLacksCertSign);
+    fn check_signature(&mut self, subject: &Certificate, issuer: &Certificate, depth: usize, issuer_depth: usize) {
+        let usage = issuer.key_usage().filter(|_| depth != issuer_depth || issuer.is_ca());
+        if !self.dialect.issuer_needs_cert_sign {
+            // `ossl_x509_signing_allowed`.
+            if is_proxy(subject) && self.dialect.texts != Texts::Before3 {
+                if usage.is_some_and(|usage| !usage.digital_signature()) {
+                    self.push_plain(39, issuer_depth);
+                }
+            } else if usage.is_some_and(|usage| !usage.key_cert_sign()) {
+                self.push(32, issuer_depth, Rejection::KeyUsageLacksCertSign);
+            }
         }
         if issuer.defects().contains(&Defect::BadPublicKey) {
-            self.push(6, depth + 1, Rejection::Other("the issuer's public key can't be read".to_owned()));
+            self.push(6, issuer_depth, Rejection::Other("the issuer's public key can't be read".to_owned()));
             return;
         }
         // `X509_verify` compares the two algorithm fields first.
@@ -182,11 +271,36 @@ impl<'a> Errors<'a> {
         match self.question.signatures.verify(subject, issuer) {
             Ok(()) => {}
             Err(SignatureError::Invalid | SignatureError::KeyMismatch) => self.push(7, depth, Rejection::InvalidSignature),
-            Err(SignatureError::Unsupported(what)) => {
-                let before = self.list.len();
-                self.unsupported.get_or_insert((before, what));
-            }
+            Err(SignatureError::Unsupported(what)) => self.unsupported(what),
         }
+    }
+}
+
+/// What a store's certificate says about being trusted (`X509_check_trust`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trusted {
+    Yes,
+    Rejected,
+    Unsaid,
+}
+
+/// The settings of a `TRUSTED CERTIFICATE`; without any, a self-signed certificate is trusted.
+pub(super) fn trusts(certificate: &Certificate, purpose: &Purpose, dialect: &Dialect) -> Trusted {
+    match said_trust(certificate, purpose) {
+        Trusted::Unsaid if dialect.is_self_signed(certificate) => Trusted::Yes,
+        said => said,
+    }
+}
+
+/// `obj_trust` (crypto/x509/x509_trust.c): any purpose stands for every one; a list without the purpose rejects it.
+pub(super) fn said_trust(certificate: &Certificate, purpose: &Purpose) -> Trusted {
+    let Some(trust) = certificate.trust() else { return Trusted::Unsaid };
+    let meant = |p: &Purpose| p == purpose || *p == Purpose::Any;
+    match &trust.trusted {
+        _ if trust.rejected.iter().any(meant) => Trusted::Rejected,
+        Some(trusted) if trusted.iter().any(meant) => Trusted::Yes,
+        Some(_) => Trusted::Rejected,
+        None => Trusted::Unsaid,
     }
 }
 
@@ -195,7 +309,7 @@ impl Dialect {
     pub(super) fn is_issued_by(&self, subject: &Certificate, issuer: &Certificate) -> bool {
         subject.canonical_issuer() == issuer.canonical_subject()
             && !(self.unreadable_is_unrelated && (is_unreadable(subject) || is_unreadable(issuer)))
-            && authority_key_id_fits(subject, issuer)
+            && authority_key_id_fits(subject.authority_key_id(), issuer)
             && (!self.issuer_needs_key_kind || subject.signature_suits_key_of(issuer))
             && !(self.issuer_needs_cert_sign && issuer.key_usage().is_some_and(|usage| !usage.key_cert_sign()))
     }
@@ -215,8 +329,8 @@ pub(super) fn in_store<'a>(anchors: &'a Anchors, name: &[u8]) -> Vec<&'a Certifi
 }
 
 /// `X509_check_akid`: a key identifier, a serial and an issuer, each only if both sides have it.
-fn authority_key_id_fits(subject: &Certificate, issuer: &Certificate) -> bool {
-    let Some(authority) = subject.authority_key_id() else { return true };
+pub(super) fn authority_key_id_fits(authority: Option<&AuthorityKeyId>, issuer: &Certificate) -> bool {
+    let Some(authority) = authority else { return true };
     if let (Some(wanted), Some(found)) = (&authority.key_id, issuer.subject_key_id())
         && wanted != found
     {
@@ -228,10 +342,29 @@ fn authority_key_id_fits(subject: &Certificate, issuer: &Certificate) -> bool {
     authority.issuer.first().is_none_or(|name| name.canonical() == issuer.canonical_issuer())
 }
 
-/// `EXFLAG_INVALID`: an extension that OpenSSL caches can't be read or stands twice, or keyUsage allows nothing.
-fn is_unreadable(certificate: &Certificate) -> bool {
-    certificate.defects().iter().any(|d| matches!(d, Defect::BadExtension(..) | Defect::DuplicateExtension(_)))
+/// `EXFLAG_INVALID` (`ossl_x509v3_cache_extensions`): an extension that OpenSSL caches can't be read or stands twice, keyUsage allows
+/// nothing, or a proxy certificate is a CA or has alternative names.
+pub(super) fn is_unreadable(certificate: &Certificate) -> bool {
+    const CACHED: &[&str] = &[
+        "1.3.6.1.5.5.7.1.14",
+        "2.16.840.1.113730.1.1",
+        "2.5.29.14",
+        "2.5.29.15",
+        "2.5.29.17",
+        "2.5.29.19",
+        "2.5.29.30",
+        "2.5.29.31",
+        "2.5.29.35",
+        "2.5.29.37",
+    ];
+    let bad = |defect: &Defect| match defect {
+        Defect::BadExtension(oid, _) | Defect::DuplicateExtension(oid) => CACHED.contains(&oid.as_str()),
+        _ => false,
+    };
+    let named = |oid: &str| certificate.extension(oid).is_some();
+    certificate.defects().iter().any(bad)
         || certificate.key_usage().is_some_and(|usage| usage.0 == 0)
+        || (is_proxy(certificate) && (certificate.is_ca() || named("2.5.29.17") || named("2.5.29.18")))
 }
 
 pub(super) fn is_self_issued(certificate: &Certificate) -> bool {
@@ -308,14 +441,34 @@ pub(super) fn has_unhandled_critical(certificate: &Certificate, dialect: &Dialec
         "2.5.29.37",
         "2.5.29.54",
     ];
-    // Key identifiers joined the list in 3.0.
-    let key_identifier = |oid: &str| dialect.texts != Texts::Before3 && (oid == "2.5.29.14" || oid == "2.5.29.35");
-    certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&&*e.oid) && !key_identifier(&e.oid))
+    // Key identifiers and id-pkix-ocsp-nocheck joined the list in 3.0.
+    let since_3 = |oid: &str| matches!(oid, "1.3.6.1.5.5.7.48.1.5" | "2.5.29.14" | "2.5.29.35");
+    let handled = |oid: &str| HANDLED.contains(&oid) || (dialect.texts != Texts::Before3 && since_3(oid));
+    certificate.extensions().iter().any(|e| e.critical && !handled(&e.oid))
 }
 
 /// RFC 3820 proxy certificates are refused unless an application allows them.
 pub(super) fn is_proxy(certificate: &Certificate) -> bool {
     certificate.extension("1.3.6.1.5.5.7.1.14").is_some()
+}
+
+/// pCPathLenConstraint (RFC 3820, section 3.8.1).
+pub(super) fn proxy_length(certificate: &Certificate) -> Option<u32> {
+    let (_, value) = certificate.extension("1.3.6.1.5.5.7.1.14")?;
+    let (outer, _) = read_tlv(value)?;
+    let (length, _) = read_tlv(outer.value).filter(|(t, _)| t.tag == 0x02)?;
+    Some(length.value.iter().fold(0u32, |acc, b| acc.saturating_mul(256).saturating_add(u32::from(*b))))
+}
+
+/// The subject is the issuer and one common name more, alone in its RDN (RFC 3820, section 3.4).
+fn is_proxy_name(certificate: &Certificate) -> bool {
+    let subject: Vec<_> = certificate.subject().attributes().collect();
+    let [.., (before, ..), (last, oid, _)] = &subject[..] else { return false };
+    let common_name = *oid == [0x55, 0x04, 0x03];
+    before != last
+        && common_name
+        && subject.len() == certificate.issuer().attributes().count() + 1
+        && certificate.canonical_subject().starts_with(certificate.canonical_issuer())
 }
 
 /// `EVP_PKEY_security_bits`.
@@ -333,7 +486,12 @@ pub(super) fn key_security_bits(certificate: &Certificate, texts: Texts) -> u32 
         },
         KeyAlgorithm::Ed25519 => 128,
         KeyAlgorithm::Ed448 => 224,
-        KeyAlgorithm::Other(_) => 0,
+        KeyAlgorithm::Other(oid) => match oid.as_str() {
+            // X25519 and X448.
+            "1.3.101.110" => 128,
+            "1.3.101.111" => 224,
+            _ => 0,
+        },
     }
 }
 

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
     host_name::Rules,
-    name_constraints::{self, Scope, Violation},
+    name_constraints::{self, NameConstraints, in_domain, in_network},
     openssl::purpose_name,
 };
-use crate::x509::{Certificate, Defect, Hash, KeyAlgorithm, Purpose, SignatureError};
+use crate::{
+    base::At,
+    x509::{Certificate, Defect, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, read_tlv},
+};
 
 /// The knobs of one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +24,17 @@ pub struct Policy {
     pub contexts: bool,
     /// Whether work is bounded (0.100.2, RUSTSEC-2023-0052).
     pub budgeted: bool,
+    /// Whether a name with a wildcard is outside only if everything that it covers is (0.103.16, as recorded; with which release that began is not known).
+    pub wildcards_expand: bool,
 }
 
 impl Policy {
     /// webpki 0.22.
-    pub const V0_22: Policy = Policy { ranked: false, contexts: false, budgeted: false };
+    pub const V0_22: Policy = Policy { ranked: false, contexts: false, budgeted: false, wildcards_expand: false };
     /// rustls-webpki 0.101.
     pub const V0_101: Policy = Policy { ranked: true, budgeted: true, ..Policy::V0_22 };
     /// rustls-webpki 0.103.
-    pub const V0_103: Policy = Policy { contexts: true, ..Policy::V0_101 };
+    pub const V0_103: Policy = Policy { contexts: true, wildcards_expand: true, ..Policy::V0_101 };
 }
 
 /// `Budget::default`: from Go's limit, and mozilla::pkix's.
@@ -40,14 +45,56 @@ const INTERMEDIATES: usize = 6;
 /// Critical extensions that are read (src/cert.rs, `remember_extension`).
 const HANDLED: &[&str] = &["2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.37"];
 
+/// `Budget::default`.
+const COMPARISONS: usize = 250_000;
+
+const RSA_KEY: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+const P256_KEY: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+const P384_KEY: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22";
+const ED25519_KEY: &[u8] = b"\x06\x03\x2b\x65\x70";
+/// What rustls's ring provider offers: the contents of AlgorithmIdentifier, compared as they are encoded, and of those of the keys
+/// (src/crypto/ring/mod.rs in rustls, `SUPPORTED_SIG_ALGS`).
+const ALGORITHMS: &[(&[u8], &[&[u8]])] = &[
+    (b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02", &[P256_KEY, P384_KEY]),
+    (b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03", &[P256_KEY, P384_KEY]),
+    (ED25519_KEY, &[ED25519_KEY]),
+    (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00", &[RSA_KEY]),
+    (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c\x05\x00", &[RSA_KEY]),
+    (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d\x05\x00", &[RSA_KEY]),
+    (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", &[RSA_KEY]),
+    (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", &[RSA_KEY]),
+    (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", &[RSA_KEY]),
+    (
+        b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\
+        \xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\
+        \xa2\x03\x02\x01\x20",
+        &[RSA_KEY],
+    ),
+    (
+        b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
+        \xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
+        \xa2\x03\x02\x01\x30",
+        &[RSA_KEY],
+    ),
+    (
+        b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\
+        \xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\
+        \xa2\x03\x02\x01\x40",
+        &[RSA_KEY],
+    ),
+];
+
 /// Asks `verify_for_usage` with ring's algorithms, then `verify_is_valid_for_subject_name`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
+    if let Some(error) = parse_fault(question.leaf()) {
+        return Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] };
+    }
     let mut by_subject: BTreeMap<&[u8], Vec<&Certificate>> = BTreeMap::new();
     for certificate in &question.presented[1..] {
         by_subject.entry(certificate.subject().raw()).or_default().push(certificate);
     }
-    let mut builder = Builder { question, policy, by_subject, signatures: 0, calls: 0 };
+    let mut builder = Builder { question, policy, by_subject, signatures: 0, calls: 0, comparisons: 0 };
     let mut path = vec![question.leaf().clone()];
     match builder.build(&mut path) {
         Ok(anchor) => {
@@ -79,6 +126,7 @@ struct Builder<'a> {
     by_subject: BTreeMap<&'a [u8], Vec<&'a Certificate>>,
     signatures: usize,
     calls: usize,
+    comparisons: usize,
 }
 
 impl Builder<'_> {
@@ -96,6 +144,10 @@ impl Builder<'_> {
             }
         }
         for candidate in self.by_subject.get(head.issuer().raw()).cloned().unwrap_or_default() {
+            if let Some(error) = parse_fault(candidate) {
+                worst = self.most_specific(worst, Failure { rank: 20, fatal: false, error: Box::new(error) });
+                continue;
+            }
             if path.iter().any(|c| c.spki() == candidate.spki() && c.subject().raw() == candidate.subject().raw()) {
                 continue;
             }
@@ -134,6 +186,10 @@ impl Builder<'_> {
             return Err(other(130, "UnsupportedCriticalExtension", depth));
         }
         match (certificate.validity().not_before, certificate.validity().not_after) {
+            // Its times count from 1970 and have no sign.
+            (Some(date), _) | (_, Some(date)) if date < At(0) => {
+                return Err(failure(20, "BadDerTime", depth, Rejection::DateUnreadable));
+            }
             (Some(start), Some(end)) if start > end => return Err(other(190, "InvalidCertValidity", depth)),
             (Some(not_before), _) if at < not_before => {
                 return Err(failure(290, "CertNotValidYet", depth, Rejection::NotYetValid { not_before, at }));
@@ -175,18 +231,47 @@ impl Builder<'_> {
             self.check_signature(certificate, issuer, depth)?;
             issuer = certificate;
         }
-        let scope = Scope { common_name: false, directory: true };
         for (depth, certificate) in path.iter().enumerate().rev() {
             let above = path[depth + 1..].iter().chain([anchor]);
-            let violation = above.filter_map(name_constraints::of).find_map(|nc| nc.check(certificate, scope).err());
-            if let Some(violation) = violation {
-                let what = match violation {
-                    Violation::NotPermitted(name) | Violation::Excluded(name) => name,
-                    Violation::MinMax | Violation::Syntax | Violation::UnsupportedKind => {
-                        "a name that can't be compared".to_owned()
-                    }
-                };
-                return Err(failure(230, "NameConstraintViolation", depth, Rejection::NameConstraintViolated(what)));
+            for constraints in above.filter_map(name_constraints::of) {
+                self.check_constraints(&constraints, certificate, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `check_name_constraints` (src/subject_name/verify.rs): the alternative names, then a directory name, whatever it is.
+    fn check_constraints(&mut self, constraints: &NameConstraints<'_>, certificate: &Certificate, depth: usize) -> Result<(), Failure> {
+        let violated = |what: String| failure(230, "NameConstraintViolation", depth, Rejection::NameConstraintViolated(what));
+        let all = constraints.kinds().count();
+        let names = certificate.subject_alt_name().unwrap_or_default();
+        for name in names.iter().map(Some).chain([None]) {
+            self.comparisons += all;
+            if self.comparisons > COMPARISONS {
+                return Err(fatal("MaximumNameConstraintComparisonsExceeded", "name constraint comparisons", COMPARISONS));
+            }
+            let tag = name.map_or(0xa4, tag_of);
+            let (permitted, excluded) = constraints.of_kind(tag);
+            let shown = || host_name::shown(certificate).join(", ");
+            let malformed = |_| failure(230, "MalformedNameConstraint", depth, Rejection::NameConstraintViolated(shown()));
+            let lies_in = |base: &[u8], excluding: bool| match name {
+                Some(GeneralName::Dns(text)) => is_constrained(text, base, excluding, self.policy.wildcards_expand),
+                Some(GeneralName::Ip(octets)) => in_network(octets, base).ok_or(()),
+                // Directory names are not compared: everything is outside of what is permitted, and inside of what is excluded.
+                Some(GeneralName::Directory(_)) | None => Ok(excluding),
+                Some(_) => Err(()),
+            };
+            let mut inside = permitted.is_empty();
+            for base in permitted {
+                inside = inside || lies_in(base, false).map_err(malformed)?;
+            }
+            if !inside {
+                return Err(violated(shown()));
+            }
+            for base in excluded {
+                if lies_in(base, true).map_err(malformed)? {
+                    return Err(violated(shown()));
+                }
             }
         }
         Ok(())
@@ -203,7 +288,23 @@ impl Builder<'_> {
                 if self.policy.contexts { "UnsupportedSignatureAlgorithmContext" } else { "UnsupportedSignatureAlgorithm" };
             return Err(failure(140, name, depth, Rejection::WeakSignature(algorithm.to_string())));
         }
+        let encoded = |der: &[u8]| read_tlv(der).map(|(t, _)| t.value.to_vec()).unwrap_or_default();
+        let signed_by = encoded(&algorithm.identifier);
+        if !ALGORITHMS.iter().any(|(signature, _)| *signature == signed_by) {
+            let name =
+                if self.policy.contexts { "UnsupportedSignatureAlgorithmContext" } else { "UnsupportedSignatureAlgorithm" };
+            return Err(failure(140, name, depth, Rejection::UnsupportedSignature(algorithm.to_string())));
+        }
         let key = issuer.public_key();
+        let key_algorithm = read_tlv(issuer.spki()).map(|(t, _)| encoded(t.value)).unwrap_or_default();
+        if !ALGORITHMS.iter().any(|(signature, keys)| *signature == signed_by && keys.contains(&&key_algorithm[..])) {
+            let name = if self.policy.contexts {
+                "UnsupportedSignatureAlgorithmForPublicKeyContext"
+            } else {
+                "UnsupportedSignatureAlgorithmForPublicKey"
+            };
+            return Err(failure(150, name, depth, Rejection::InvalidSignature));
+        }
         if key.algorithm == KeyAlgorithm::Rsa && certificate.signature_suits_key_of(issuer) && !(2048..=8192).contains(&key.bits)
         {
             let rejection = Rejection::WeakKey { bits: key.bits, wanted: 2048 };
@@ -230,9 +331,44 @@ impl Builder<'_> {
     }
 }
 
+/// What `Cert::from_der` refuses in the leaf; such an intermediate is only passed over.
+fn parse_fault(certificate: &Certificate) -> Option<ClientError> {
+    let name = certificate.defects().iter().find_map(|defect| match defect {
+        Defect::DuplicateExtension(oid) if HANDLED.contains(&oid.as_str()) => Some("ExtensionValueInvalid"),
+        Defect::LooseBoolean(_) => Some("BadDer"),
+        _ => None,
+    })?;
+    Some(*other(0, name, 0).error)
+}
+
+fn tag_of(name: &GeneralName) -> u8 {
+    match name {
+        GeneralName::Directory(_) => 0xa4,
+        GeneralName::Dns(_) => 0x82,
+        GeneralName::Email(_) => 0x81,
+        GeneralName::Ip(_) => 0x87,
+        GeneralName::Other(tag) => *tag,
+        GeneralName::OtherName(..) => 0xa0,
+        GeneralName::Uri(_) => 0x86,
+    }
+}
+
+/// Whether a DNS name lies in a subtree; a wildcard lies in an excluded one if something that it covers does.
+fn is_constrained(name: &str, base: &[u8], excluding: bool, expand: bool) -> Result<bool, ()> {
+    let base = std::str::from_utf8(base).map_err(|_| ())?;
+    if base.contains('*') {
+        return Err(());
+    }
+    let covers_some = || {
+        let parent = base.split_once('.').map_or("", |(_, rest)| rest);
+        name.strip_prefix("*.").is_some_and(|rest| rest.eq_ignore_ascii_case(parent))
+    };
+    Ok(in_domain(name, base) || (excluding && expand && covers_some()))
+}
+
 fn check_host(question: &Question<'_>, policy: &Policy) -> Option<ClientError> {
     let host = question.host?;
-    let rejection = host_name::check(question.leaf(), host, Rules::ALT_NAME_ONLY).err()?;
+    let rejection = host_name::check(question.leaf(), host, Rules::WEBPKI).err()?;
     let text = match &rejection {
         Rejection::HostMismatch { asked, .. } if policy.contexts => {
             format!("certificate not valid for name {asked:?}")

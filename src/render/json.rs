@@ -595,6 +595,7 @@ fn slug(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::BudgetExceeded(..) => "budget-exceeded",
         Rejection::DateUnreadable => "date-unreadable",
+        Rejection::ExtensionUnreadable(_) => "extension-unreadable",
         Rejection::Expired { .. } => "expired",
         Rejection::HostMismatch { .. } => "host-mismatch",
         Rejection::InvalidSignature => "invalid-signature",

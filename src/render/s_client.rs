@@ -10,7 +10,7 @@ use crate::{
     facts::{Presented, Protocol},
     path::{Verdict, host_name},
     report::Report,
-    x509::{Certificate, KeyAlgorithm, Name, read_tlv},
+    x509::{Certificate, KeyAlgorithm, Name},
 };
 
 /// What there is to show.
@@ -73,7 +73,8 @@ pub fn report(report: &Report, showcerts: bool) -> String {
 }
 
 /// The name in the certificate that covers `host` (`X509_VERIFY_PARAM_get0_peername`).
-fn peername(leaf: &Certificate, host: &str) -> Option<String> {
+#[must_use]
+pub fn peername(leaf: &Certificate, host: &str) -> Option<String> {
     host_name::shown(leaf).into_iter().find(|name| name == host || host_name::matches(name, host, host_name::Rules::OPENSSL))
 }
 
@@ -309,7 +310,7 @@ fn cipher_version(cipher: &str) -> &'static str {
 fn public_key(certificate: &Certificate) -> Option<(&'static str, u32)> {
     let key = certificate.public_key();
     let name = match &key.algorithm {
-        KeyAlgorithm::Rsa if is_pss(certificate) => "RSASSA-PSS",
+        KeyAlgorithm::Rsa if key.only_pss => "RSASSA-PSS",
         KeyAlgorithm::Rsa => "rsaEncryption",
         KeyAlgorithm::Dsa => "dsaEncryption",
         KeyAlgorithm::Ec(_) => "id-ecPublicKey",
@@ -318,15 +319,6 @@ fn public_key(certificate: &Certificate) -> Option<(&'static str, u32)> {
         KeyAlgorithm::Other(_) => return None,
     };
     Some((name, key.bits))
-}
-
-/// Whether the key says id-RSASSA-PSS (1.2.840.113549.1.1.10; RFC 4055, section 1.2).
-fn is_pss(certificate: &Certificate) -> bool {
-    let oid = read_tlv(certificate.spki())
-        .and_then(|(spki, _)| read_tlv(spki.value))
-        .and_then(|(algorithm, _)| read_tlv(algorithm.value))
-        .map(|(oid, _)| oid.value);
-    oid == Some(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a])
 }
 
 /// `ASN1_TIME_print`.

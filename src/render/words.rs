@@ -1,6 +1,6 @@
 //! Rejections and failures in words, for every format.
 
-use crate::{facts::ConnectFailure, path::Rejection};
+use crate::{facts::ConnectFailure, path::Rejection, x509::extension_name};
 
 /// A rejection in words.
 #[must_use]
@@ -8,6 +8,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> String {
     match rejection {
         Rejection::BudgetExceeded(what, limit) => format!("gave up after {limit} {what}"),
         Rejection::DateUnreadable => "a date that can't be read".into(),
+        Rejection::ExtensionUnreadable(oid) => format!("{} can't be read", extension_name(oid)),
         Rejection::Expired { not_after, at } => format!("expired {not_after} ({})", at.relative(*not_after)),
         Rejection::HostMismatch { asked, names } => format!("is for {}, not for {asked}", names.join(", ")),
         Rejection::InvalidSignature => "the issuer's key did not make this signature".into(),

@@ -16,7 +16,17 @@ use crate::base::{At, Fingerprint};
 
 /// A parsed certificate; cheap to clone. Equality is equality of the DER.
 #[derive(Clone)]
-pub struct Certificate(Arc<Fields>);
+pub struct Certificate(Arc<Fields>, Option<Arc<Trust>>);
+
+/// What OpenSSL keeps behind the certificate in a `TRUSTED CERTIFICATE` block (`X509_CERT_AUX`, crypto/x509/x_x509a.c), as far as it
+/// decides: the purposes that this certificate may end a path for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Purposes it is trusted for; `None` when it says nothing, and then nothing is ruled out.
+    pub trusted: Option<Vec<Purpose>>,
+    /// Purposes it is rejected for.
+    pub rejected: Vec<Purpose>,
+}
 
 /// What [`Certificate`] found in the DER, as ranges into it.
 struct Fields {
@@ -58,6 +68,8 @@ pub enum Defect {
     BadExtension(String, String),
     /// A subject public key that can't be read.
     BadPublicKey,
+    /// A BOOLEAN that is neither 00 nor FF (X.690, section 11.1), in `critical` or in the extension of this OID.
+    LooseBoolean(String),
     /// Two extensions of the same OID (RFC 5280, section 4.2 forbids it).
     DuplicateExtension(String),
     /// The two signature algorithm fields differ (RFC 5280, section 4.1.1.2).
@@ -135,9 +147,13 @@ impl Certificate {
             for item in elements(list.0.value) {
                 let mut parts = elements(item.value).peekable();
                 let Some(oid) = parts.next().filter(|t| t.tag == 0x06) else { continue };
-                let critical = parts.next_if(|t| t.tag == 0x01).is_some_and(|t| t.value.first().is_some_and(|b| *b != 0));
+                let flag = parts.next_if(|t| t.tag == 0x01).map(|t| t.value);
+                let critical = flag.is_some_and(|value| value.first().is_some_and(|b| *b != 0));
                 let Some(value) = parts.next().filter(|t| t.tag == 0x04) else { continue };
                 let oid = oid_text(oid.value);
+                if flag.is_some_and(|value| !matches!(value, [0x00 | 0xff])) {
+                    defects.push(Defect::LooseBoolean(oid.clone().into_owned()));
+                }
                 if extensions.iter().any(|e: &Extension| e.oid == oid) {
                     defects.push(Defect::DuplicateExtension(oid.clone().into_owned()));
                 }
@@ -149,7 +165,7 @@ impl Certificate {
         }
         let known = extension::Known::read(der, &extensions, &mut defects);
 
-        Ok(Certificate(Arc::new(Fields {
+        let fields = Fields {
             fingerprint: OnceLock::new(),
             version,
             serial: at(serial.value),
@@ -169,7 +185,33 @@ impl Certificate {
             known,
             defects,
             der: der.into(),
-        })))
+        };
+        Ok(Certificate(Arc::new(fields), None))
+    }
+
+    /// Reads the content of a `TRUSTED CERTIFICATE` block: a certificate and maybe its [`Trust`].
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_trusted(der: &[u8]) -> Result<Certificate, NotACertificate> {
+        let (outer, trailing) = read_tlv(der).ok_or(NotACertificate("no complete SEQUENCE"))?;
+        let certificate = Certificate::parse(outer.whole)?;
+        Ok(match Trust::read(trailing) {
+            Some(trust) => certificate.with_trust(trust),
+            None => certificate,
+        })
+    }
+
+    /// The same certificate with settings of its own.
+    #[must_use]
+    pub fn with_trust(self, trust: Trust) -> Certificate {
+        Certificate(self.0, Some(Arc::new(trust)))
+    }
+
+    /// What its block says of its trust, if it was a `TRUSTED CERTIFICATE`.
+    #[must_use]
+    pub fn trust(&self) -> Option<&Trust> {
+        self.1.as_deref()
     }
 
     /// The whole certificate.
@@ -354,6 +396,18 @@ impl Certificate {
     }
 }
 
+impl Trust {
+    /// Reads an `X509_CERT_AUX`; `None` when there is none, or none that can be read.
+    pub fn read(der: &[u8]) -> Option<Trust> {
+        let (outer, _) = read_tlv(der).filter(|(t, _)| t.tag == 0x30)?;
+        let purposes = |list: Tlv<'_>| elements(list.value).filter(|t| t.tag == 0x06).map(|t| Purpose::of(&oid_text(t.value))).collect();
+        let mut parts = elements(outer.value).peekable();
+        let trusted = parts.next_if(|t| t.tag == 0x30).map(purposes);
+        let rejected = parts.next_if(|t| t.tag == 0xa0).map(purposes).unwrap_or_default();
+        Some(Trust { trusted, rejected })
+    }
+}
+
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.0.der == other.0.der
@@ -382,7 +436,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// UTCTime (RFC 5280, section 4.1.2.5.1: years 50 to 99 are 19xx) or GeneralizedTime, both to the second and in UTC.
-fn read_date(date: &Tlv<'_>) -> Option<At> {
+pub(super) fn read_date(date: &Tlv<'_>) -> Option<At> {
     let text = std::str::from_utf8(date.value).ok()?.strip_suffix('Z')?;
     let (year, rest) = match (date.tag, text.len()) {
         (0x17, 12) => {

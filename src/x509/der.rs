@@ -39,7 +39,7 @@ pub fn read_tlv(input: &[u8]) -> Option<(Tlv<'_>, &[u8])> {
 }
 
 /// The elements of a constructed value, up to the first that can't be read.
-pub(super) fn elements(mut input: &[u8]) -> impl Iterator<Item = Tlv<'_>> {
+pub fn elements(mut input: &[u8]) -> impl Iterator<Item = Tlv<'_>> {
     std::iter::from_fn(move || {
         let (tlv, rest) = read_tlv(input)?;
         input = rest;
@@ -47,8 +47,21 @@ pub(super) fn elements(mut input: &[u8]) -> impl Iterator<Item = Tlv<'_>> {
     })
 }
 
+/// The elements of a constructed value; `None` if they don't fill it.
+#[must_use]
+pub fn elements_exactly(mut input: &[u8]) -> Option<Vec<Tlv<'_>>> {
+    let mut found = Vec::new();
+    while !input.is_empty() {
+        let (tlv, rest) = read_tlv(input)?;
+        found.push(tlv);
+        input = rest;
+    }
+    Some(found)
+}
+
 /// The dotted form of an object identifier's contents.
-pub(super) fn oid_text(value: &[u8]) -> Cow<'static, str> {
+#[must_use]
+pub fn oid_text(value: &[u8]) -> Cow<'static, str> {
     match usual(value) {
         Some(text) => Cow::Borrowed(text),
         None => Cow::Owned(dotted(value)),

@@ -11,6 +11,10 @@ pub struct PublicKey {
     pub algorithm: KeyAlgorithm,
     /// Its size in bits: RSA and DSA modulus, field size of the curve. 0 when unknown.
     pub bits: u32,
+    /// The curve is written out instead of named (RFC 5480 forbids it; OpenSSL's error 94).
+    pub explicit_curve: bool,
+    /// An RSA key that only makes RSASSA-PSS signatures (id-RSASSA-PSS; RFC 4055, section 1.2).
+    pub only_pss: bool,
 }
 
 /// Kinds of keys.
@@ -62,7 +66,7 @@ pub struct SignatureAlgorithm {
 
 impl PublicKey {
     pub(super) fn unreadable() -> Self {
-        PublicKey { algorithm: KeyAlgorithm::Other(String::new()), bits: 0 }
+        PublicKey { algorithm: KeyAlgorithm::Other(String::new()), bits: 0, explicit_curve: false, only_pss: false }
     }
 
     /// Reads a subjectPublicKeyInfo.
@@ -74,11 +78,27 @@ impl PublicKey {
         let mut algorithm = elements(algorithm.value);
         let oid = oid_text(algorithm.next().filter(|t| t.tag == 0x06)?.value);
         let parameters = algorithm.next();
+        let mut explicit_curve = false;
         let (algorithm, bits) = match &*oid {
-            "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => {
+            "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" | "2.5.8.1.1" => {
                 let (sequence, _) = read_tlv(key).filter(|(t, _)| t.tag == 0x30)?;
                 let (modulus, _) = read_tlv(sequence.value).filter(|(t, _)| t.tag == 0x02)?;
                 (KeyAlgorithm::Rsa, integer_bits(modulus.value))
+            }
+            "1.2.840.10045.2.1" if parameters.is_some_and(|p| p.tag == 0x30) => {
+                explicit_curve = true;
+                // ECParameters (SEC 1, C.2): version, fieldID (its type, then the prime), and the rest.
+                let field = elements(parameters?.value).nth(1)?;
+                let bits = integer_bits(elements(field.value).nth(1)?.value);
+                let name = match bits {
+                    192 => "P-192",
+                    224 => "P-224",
+                    256 => "P-256",
+                    384 => "P-384",
+                    521 => "P-521",
+                    _ => "written out",
+                };
+                (KeyAlgorithm::Ec(name.to_owned()), bits)
             }
             "1.2.840.10045.2.1" => {
                 let curve = oid_text(parameters.filter(|t| t.tag == 0x06)?.value);
@@ -97,12 +117,13 @@ impl PublicKey {
             "1.3.101.112" => (KeyAlgorithm::Ed25519, 256),
             "1.3.101.113" => (KeyAlgorithm::Ed448, 456),
             "1.2.840.10040.4.1" => {
-                let prime = parameters.and_then(|p| read_tlv(p.value)).map_or(0, |(p, _)| integer_bits(p.value));
-                (KeyAlgorithm::Dsa, prime)
+                // Parameters may be inherited from the issuer (RFC 3279, section 2.3.2); no reader today does that.
+                let (prime, _) = read_tlv(parameters.filter(|p| p.tag == 0x30)?.value)?;
+                (KeyAlgorithm::Dsa, integer_bits(prime.value))
             }
-            _ => (KeyAlgorithm::Other(oid.into_owned()), 0),
+            _ => (KeyAlgorithm::Other(oid.clone().into_owned()), 0),
         };
-        Some(PublicKey { algorithm, bits })
+        Some(PublicKey { algorithm, bits, explicit_curve, only_pss: oid == "1.2.840.113549.1.1.10" })
     }
 }
 

@@ -17,6 +17,15 @@ impl Name {
         Name(der.into())
     }
 
+    /// A name of one RDN, from the contents of its SET.
+    #[must_use]
+    pub fn of_rdn(contents: &[u8]) -> Self {
+        let (mut set, mut name) = (Vec::new(), Vec::new());
+        push_tlv(&mut set, 0x31, contents);
+        push_tlv(&mut name, 0x30, &set);
+        Name(name.into())
+    }
+
     /// The DER.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
@@ -33,6 +42,19 @@ impl Name {
     #[must_use]
     pub fn common_name(&self) -> Option<String> {
         self.attributes().filter(|(_, oid, _)| *oid == [0x55, 0x04, 0x03]).last().map(|(_, _, value)| text(&value))
+    }
+
+    /// Every common name.
+    #[must_use]
+    pub fn common_names(&self) -> Vec<String> {
+        self.attributes().filter(|(_, oid, _)| *oid == [0x55, 0x04, 0x03]).map(|(_, _, value)| text(&value)).collect()
+    }
+
+    /// The e-mail addresses among the attributes (PKCS #9).
+    #[must_use]
+    pub fn email_addresses(&self) -> Vec<String> {
+        let of_kind = self.attributes().filter(|(_, oid, _)| *oid == [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01]);
+        of_kind.map(|(_, _, value)| text(&value)).collect()
     }
 
     /// A name for people: common name, else organisational unit, else organisation, else everything.
@@ -102,7 +124,7 @@ impl Name {
     }
 
     /// Each attribute: the index of its RDN, the contents of its OID, its value.
-    fn attributes(&self) -> impl Iterator<Item = (usize, &[u8], Tlv<'_>)> {
+    pub fn attributes(&self) -> impl Iterator<Item = (usize, &[u8], Tlv<'_>)> {
         let body = read_tlv(&self.0).map(|(t, _)| t.value).unwrap_or_default();
         elements(body).enumerate().flat_map(|(rdn, set)| {
             elements(set.value).filter_map(move |attribute| {
@@ -162,6 +184,10 @@ fn attribute_name(oid: &[u8]) -> String {
 }
 
 /// A directory string as text; what is no string is shown in hexadecimal.
+pub fn directory_string(value: &Tlv<'_>) -> String {
+    text(value)
+}
+
 fn text(value: &Tlv<'_>) -> String {
     match value.tag {
         0x1e => String::from_utf16_lossy(

@@ -13,8 +13,9 @@ use ring::signature::{
 };
 
 use super::{
-    Certificate, Hash, KeyAlgorithm, PublicKey,
+    Certificate, Crl, Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm,
     der::{Tlv, elements, oid_text, read_tlv},
+    legacy,
 };
 use crate::base::Fingerprint;
 
@@ -32,31 +33,66 @@ pub enum SignatureError {
     Unsupported(String),
 }
 
-const RSA_PSS: &str = "1.2.840.113549.1.1.10";
+pub(super) const RSA_PSS: &str = "1.2.840.113549.1.1.10";
 
-/// Checks the signature of `child` with the key in `issuer_spki` (a subjectPublicKeyInfo).
-///
-/// # Errors
-/// [`SignatureError::Unsupported`] for everything that `ring` has no algorithm for (MD5, DSA, P-521, Ed448, RSA below 1024 bits);
-/// that says nothing about the signature.
-pub fn verify(child: &Certificate, issuer_spki: &[u8]) -> Result<(), SignatureError> {
-    let key = PublicKey::read(issuer_spki).ok_or(SignatureError::Invalid)?;
-    let algorithm = algorithm(child, &key)?;
-    let octets = key_octets(issuer_spki).ok_or(SignatureError::Invalid)?;
-    UnparsedPublicKey::new(algorithm, octets).verify(child.tbs(), child.signature()).map_err(|_| SignatureError::Invalid)
+/// Something that was signed: a certificate or a revocation list.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// The signed part, with tag and length.
+    pub tbs: &'a [u8],
+    /// How it was signed.
+    pub algorithm: &'a SignatureAlgorithm,
+    /// The signature's octets.
+    pub signature: &'a [u8],
 }
 
-fn algorithm(child: &Certificate, key: &PublicKey) -> Result<&'static dyn VerificationAlgorithm, SignatureError> {
-    let signature = child.signature_algorithm();
-    let unsupported = || SignatureError::Unsupported(format!("{signature} with {key}"));
-    match signature_kind(&signature.oid) {
-        Some(kind) if kind != key.algorithm.kind() => return Err(SignatureError::KeyMismatch),
-        Some(_) => {}
-        None => return Err(unsupported()),
+impl<'a> From<&'a Certificate> for Signed<'a> {
+    fn from(certificate: &'a Certificate) -> Self {
+        Signed {
+            tbs: certificate.tbs(),
+            algorithm: certificate.signature_algorithm(),
+            signature: certificate.signature(),
+        }
     }
+}
+
+impl<'a> From<&'a Crl> for Signed<'a> {
+    fn from(crl: &'a Crl) -> Self {
+        Signed { tbs: crl.tbs(), algorithm: crl.signature_algorithm(), signature: crl.signature() }
+    }
+}
+
+/// Checks a signature with the key in `issuer_spki` (a subjectPublicKeyInfo): with `ring`, and where that refuses (MD5, DSA, small
+/// keys, odd curves) with plain arithmetic, because a client that accepts such a signature has to be judged too.
+///
+/// # Errors
+/// [`SignatureError::Unsupported`] for everything that neither knows (MD2, Ed448, SM2); that says nothing about the signature.
+pub fn verify<'a>(signed: impl Into<Signed<'a>>, issuer_spki: &[u8]) -> Result<(), SignatureError> {
+    let signed = signed.into();
+    let key = PublicKey::read(issuer_spki).ok_or(SignatureError::Invalid)?;
+    match signature_kind(&signed.algorithm.oid) {
+        Some(_) if !suits(signed.algorithm, &key) => return Err(SignatureError::KeyMismatch),
+        Some(_) => {}
+        None => return Err(unsupported(signed, &key)),
+    }
+    let octets = key_octets(issuer_spki).ok_or(SignatureError::Invalid)?;
+    match algorithm(signed.algorithm, &key) {
+        Some(algorithm) => {
+            let key = UnparsedPublicKey::new(algorithm, octets);
+            key.verify(signed.tbs, signed.signature).map_err(|_| SignatureError::Invalid)
+        }
+        None => legacy::verify(signed, &key, issuer_spki, octets).unwrap_or_else(|| Err(unsupported(signed, &key))),
+    }
+}
+
+fn unsupported(signed: Signed<'_>, key: &PublicKey) -> SignatureError {
+    SignatureError::Unsupported(format!("{} with {key}", signed.algorithm))
+}
+
+fn algorithm(signature: &SignatureAlgorithm, key: &PublicKey) -> Option<&'static dyn VerificationAlgorithm> {
     let large = (2048..=8192).contains(&key.bits);
     let legacy = (1024..=8192).contains(&key.bits);
-    let found: Option<&'static dyn VerificationAlgorithm> = match (&key.algorithm, signature.hash) {
+    match (&key.algorithm, signature.hash) {
         (KeyAlgorithm::Rsa, Some(hash)) if signature.oid == RSA_PSS => match hash {
             _ if !large || !pss_is_plain(&signature.identifier, hash) => None,
             Hash::Sha256 => Some(&RSA_PSS_2048_8192_SHA256),
@@ -77,8 +113,7 @@ fn algorithm(child: &Certificate, key: &PublicKey) -> Result<&'static dyn Verifi
         },
         (KeyAlgorithm::Ed25519, _) => Some(&ED25519),
         _ => None,
-    };
-    found.ok_or_else(unsupported)
+    }
 }
 
 /// What kind of key makes signatures of this algorithm; `None` for what we don't know.
@@ -112,8 +147,12 @@ impl Certificate {
     /// (OpenSSL's errors 24 and 77 come from this test, `check_sig_alg_match`).
     #[must_use]
     pub fn signature_suits_key_of(&self, issuer: &Certificate) -> bool {
-        signature_kind(&self.signature_algorithm().oid).is_none_or(|kind| kind == issuer.public_key().algorithm.kind())
+        suits(self.signature_algorithm(), issuer.public_key())
     }
+}
+
+fn suits(signature: &SignatureAlgorithm, key: &PublicKey) -> bool {
+    signature_kind(&signature.oid).is_none_or(|kind| kind == key.algorithm.kind()) && (!key.only_pss || signature.oid == RSA_PSS)
 }
 
 /// Whether the parameters of RSASSA-PSS are those that `ring` has: MGF1 with the same digest, a salt as long as the digest.
@@ -163,6 +202,14 @@ impl SignatureCache {
         // A panic elsewhere can't leave a half-made answer here.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(key).or_insert_with(|| verify(child, issuer.spki())).clone()
+    }
+
+    /// The same for a revocation list; not remembered, because each is asked for once.
+    ///
+    /// # Errors
+    /// Those of [`verify`].
+    pub fn verify_crl(&self, crl: &Crl, issuer: &Certificate) -> Result<(), SignatureError> {
+        verify(crl, issuer.spki())
     }
 
     /// How many signatures were checked.
