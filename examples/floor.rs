@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bundle = std::fs::read(path)?;
     let tree = MemoryTree::new();
     tree.file("/etc/ssl/certs/ca-certificates.crt", &bundle[..]);
-    let inquiry = Inquiry { at: AT, within: 90, purpose: Purpose::ServerAuth, clients: Vec::new(), regrade: Vec::new() };
+    let inquiry =
+        Inquiry { at: AT, within: 90, horizon: None, purpose: Purpose::ServerAuth, clients: Vec::new(), regrade: Vec::new() };
     let scan = || {
         let clock = Clock { at: AT, injected: true, built: None, newest_file: None, server_dates: Vec::new() };
         let facts = Facts {

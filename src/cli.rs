@@ -137,6 +137,9 @@ pub enum Command {
         /// As for inspect
         #[arg(value_name = "TARGET", required_unless_present = "connect")]
         targets: Vec<String>,
+        /// Also tell which clients will begin to refuse within this many days, and because of which certificate
+        #[arg(long, value_name = "DAYS", value_parser = days)]
+        horizon: Option<i64>,
         /// How to connect and what to trust
         #[command(flatten)]
         connection: Connection,

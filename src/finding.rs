@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::{
-    base::{Fingerprint, TreePath},
+    base::{At, Fingerprint, TreePath},
     edit::Applicability,
     facts::Origin,
     x509::Certificate,
@@ -58,6 +58,8 @@ pub struct Finding {
     pub remedies: Vec<Remedy>,
     /// The targets that it concerns, as typed.
     pub targets: Vec<String>,
+    /// When it will come true; `None` when it is true already.
+    pub due: Option<At>,
 }
 
 /// One place where something is seen.
@@ -136,6 +138,7 @@ impl Finding {
             evidence: Vec::new(),
             remedies: Vec::new(),
             targets: Vec::new(),
+            due: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Absent on purpose: I/O. The same facts, clients and instant give the same judgement.
 
+mod horizon;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -20,6 +22,8 @@ pub struct Inquiry {
     pub at: At,
     /// Days ahead in which an expiry is worth a word.
     pub within: i64,
+    /// Until when to look for refusals to come; `None` to look at the instant of judgement only.
+    pub horizon: Option<At>,
     /// The purpose that leaves must serve.
     pub purpose: Purpose,
     /// The clients to ask.
@@ -56,12 +60,14 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
     let mut verdicts = court.verdicts();
     let paths = court.paths();
     court.would_help(&mut verdicts);
+    let lapses = inquiry.horizon.map(|until| horizon::lapses(&court, &verdicts, &paths, until)).unwrap_or_default();
     let case = Case {
         facts,
         at: inquiry.at,
         within: inquiry.within,
         verdicts: &verdicts,
         paths: &paths,
+        lapses: &lapses,
         union: check::Union::default(),
     };
     let (mut findings, broken) = check::run_all(&case);
@@ -132,7 +138,7 @@ impl<'a> Court<'a> {
                     profile: client.profile,
                     endpoint,
                     store: reading.from.clone(),
-                    verdict: self.ask(client, reading, &reading.anchors, endpoint, self.presented(endpoint)),
+                    verdict: self.ask(client, reading, &reading.anchors, endpoint, self.presented(endpoint), self.inquiry.at),
                     would_help: Vec::new(),
                 });
             }
@@ -144,11 +150,19 @@ impl<'a> Court<'a> {
         self.facts.endpoints[endpoint].outcome.as_ref().map(|p| p.certificates.as_slice()).unwrap_or_default()
     }
 
-    fn ask(&self, client: &Client, reading: &Reading, anchors: &Anchors, endpoint: usize, presented: &[Certificate]) -> Verdict {
+    fn ask(
+        &self,
+        client: &Client,
+        reading: &Reading,
+        anchors: &Anchors,
+        endpoint: usize,
+        presented: &[Certificate],
+        at: At,
+    ) -> Verdict {
         let question = Question {
             presented,
             anchors,
-            at: self.inquiry.at,
+            at,
             host: self.facts.endpoints[endpoint].target.host.as_deref(),
             purpose: &self.inquiry.purpose,
             signatures: &self.signatures,
@@ -220,13 +234,13 @@ impl<'a> Court<'a> {
             Change::WithSent(new) => sent.push((*new).clone()),
             Change::NewestClient => {
                 let newest = newest(client)?;
-                return trusted(&self.ask(&newest, reading, &reading.anchors, verdict.endpoint, presented));
+                return trusted(&self.ask(&newest, reading, &reading.anchors, verdict.endpoint, presented, self.inquiry.at));
             }
         }
         if sent.is_empty() {
             return None;
         }
-        trusted(&self.ask(client, reading, &anchors, verdict.endpoint, &sent))
+        trusted(&self.ask(client, reading, &anchors, verdict.endpoint, &sent, self.inquiry.at))
     }
 
     /// For each refusal: every remedy that one person can carry out alone, tried.
@@ -341,7 +355,7 @@ pub fn endangered(facts: &Facts, inquiry: &Inquiry, gone: &[Certificate]) -> Vec
 pub fn one(facts: &Facts, inquiry: &Inquiry, client: &Client, endpoint: usize) -> Verdict {
     let court = Court::new(facts, inquiry, Vec::new());
     let reading = client.reads(facts);
-    court.ask(client, &reading, &reading.anchors, endpoint, court.presented(endpoint))
+    court.ask(client, &reading, &reading.anchors, endpoint, court.presented(endpoint), inquiry.at)
 }
 
 /// The newest client of the same family, unless this is it.

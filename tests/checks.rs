@@ -12,6 +12,7 @@ use certdoctor::{
     facts::{Clock, Endpoint, Environment, Facts, Presented, Selection, SourceOwner, Target, TargetSource},
     finding::{Finding, Harm, Intent, Severity},
     host::{NodeKind, Tree, TreeMut, memory::MemoryTree},
+    judge::{Inquiry, judge},
     path::{Anchors, Extra, Question, explore},
     store,
     x509::{Certificate, Purpose, SignatureCache},
@@ -36,7 +37,8 @@ fn facts(tree: &dyn Tree, at: At) -> Facts {
 
 fn scan(tree: &dyn Tree, time: &str) -> Vec<Finding> {
     let facts = facts(tree, at(time));
-    let case = Case { facts: &facts, at: at(time), within: 90, verdicts: &[], paths: &[], union: Default::default() };
+    let case =
+        Case { facts: &facts, at: at(time), within: 90, verdicts: &[], paths: &[], lapses: &[], union: Default::default() };
     let (findings, broken) = check::run_all(&case);
     assert!(broken.is_empty(), "{broken:?}");
     findings
@@ -577,7 +579,8 @@ fn diagnose(chain: &str, anchors: &str) -> Vec<Finding> {
         })
         .collect();
     let paths = [explore(&presented, &anchors.file, now, Some("localhost"), &signatures)];
-    let case = Case { facts: &facts, at: now, within: 90, verdicts: &verdicts, paths: &paths, union: Default::default() };
+    let case =
+        Case { facts: &facts, at: now, within: 90, verdicts: &verdicts, paths: &paths, lapses: &[], union: Default::default() };
     let (findings, broken) = check::run_all(&case);
     assert!(broken.is_empty(), "{broken:?}");
     findings
@@ -629,4 +632,60 @@ fn other_causes_are_told_apart() {
         assert_eq!(codes(&diagnose(chain, "U"), Severity::Warning), [code], "{chain}|U");
     }
     assert_eq!(codes(&diagnose("root-included", "U"), Severity::Note), ["CD207"]);
+}
+
+/// A forecast is the same judgement at a later instant: what the horizon tells is what a diagnosis of that day would say.
+#[test]
+fn the_horizon_tells_what_a_later_look_would_say() {
+    let now = at("2020-05-01T00:00:00Z");
+    let tree = MemoryTree::new();
+    write(&tree, "/etc/ssl/cert.pem", read_fixture("clients/stores/A_U.pem"));
+    let mut facts = facts(&tree, now);
+    facts.endpoints.push(Endpoint {
+        target: Target {
+            text: "localhost".into(),
+            source: TargetSource::Server { host: "localhost".into(), port: 443, starttls: None },
+            host: Some("localhost".into()),
+        },
+        only: None,
+        outcome: Ok(Presented {
+            certificates: certificates("chains/T-addtrust.pem"),
+            handshake_completed: true,
+            ..Presented::default()
+        }),
+    });
+    let clients: Vec<_> = ["openssl-1.0.2", "gnutls-3.6.13", "openssl-3.0", "go", "java"]
+        .iter()
+        .map(|id| client::resolve(id).expect("is known"))
+        .collect();
+    let inquiry = |at, horizon| Inquiry {
+        at,
+        within: 30,
+        horizon,
+        purpose: Purpose::ServerAuth,
+        clients: clients.clone(),
+        regrade: Vec::new(),
+    };
+    let soon = judge(&facts, &inquiry(now, Some(at("2020-12-31T00:00:00Z"))));
+    let told: Vec<_> = soon.findings.iter().filter(|f| f.code == "CD507").collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].message.contains("2 of the 5 clients that accept it now will refuse localhost"), "{}", told[0].message);
+    assert_eq!(told[0].facts[0].1, "openssl-1.0.2, gnutls-3.6.13");
+
+    let far = judge(&facts, &inquiry(now, Some(at("2023-01-01T00:00:00Z"))));
+    let told: Vec<_> =
+        far.findings.iter().filter(|f| f.code == "CD507").map(|f| (f.due.expect("a day"), f.facts[0].1.clone())).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (due, clients_told) in &told {
+        let before = judge(&facts, &inquiry(At(due.0 - 1), None));
+        let after = judge(&facts, &inquiry(At(due.0 + 1), None));
+        for id in clients_told.split(", ") {
+            let verdict = |j: &certdoctor::judge::Judgement| {
+                j.verdicts.iter().find(|v| v.client == id).expect("asked").verdict.is_trusted()
+            };
+            assert!(verdict(&before) && !verdict(&after), "{id} at {due}");
+        }
+    }
+    // The same leaf for those who are left.
+    assert_eq!(told[1].1, "openssl-3.0, go, java");
 }

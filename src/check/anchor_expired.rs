@@ -52,11 +52,10 @@ const HISTORIC: [(&str, &str); 2] = [
 ];
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    let trusted = support::trusted(case);
     let dead: Vec<_> = case
         .verdicts
         .iter()
-        .filter_map(|v| support::dead(case, v, trusted).and_then(|(_, anchor)| anchor).map(|anchor| (v, anchor)))
+        .filter_map(|v| support::dead(case, v, support::trusted(case)).and_then(|(_, anchor)| anchor).map(|anchor| (v, anchor)))
         .collect();
     for place in support::places(case, |c| c.is_expired(case.at)) {
         for anchor in &place.anchors {

@@ -46,6 +46,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.facts = vec![("sha256", certificate.fingerprint().to_string()), ("store", place.title.clone())];
             finding.evidence = support::evidence(anchor);
             finding.targets = targets;
+            finding.due = Some(end);
             finding.remedies.push(match place.store.and_then(support::upgrade) {
                 Some((package, command)) if finding.severity == Severity::Note => {
                     let text = format!("upgrade {package} before that day");

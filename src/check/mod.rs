@@ -89,6 +89,7 @@ mod unreadable_file;
 mod unrelated_presented;
 mod weak_anchor;
 mod weak_presented;
+mod will_be_refused;
 mod wrong_extension;
 mod wrong_name;
 mod wrong_order;
@@ -129,6 +130,8 @@ pub struct Case<'a> {
     pub verdicts: &'a [ClientVerdict],
     /// For each endpoint, every path that exists (against the union of the stores).
     pub paths: &'a [Vec<Attempt>],
+    /// The refusals to come, if anybody asked for them.
+    pub lapses: &'a [Lapse],
     /// What some client may trust, gathered at the first question.
     pub union: Union,
 }
@@ -160,6 +163,21 @@ pub struct ClientVerdict {
     pub verdict: Verdict,
     /// For a refusal: each remedy that was tried by judging again, in words, and whether the client then trusts.
     pub would_help: Vec<(String, bool)>,
+}
+
+/// A client that trusts an endpoint now, and will refuse it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lapse {
+    /// The first instant at which it refuses.
+    pub at: At,
+    /// Index into [`Facts::endpoints`].
+    pub endpoint: usize,
+    /// The client.
+    pub client: String,
+    /// The certificate whose time has come then.
+    pub certificate: Option<Certificate>,
+    /// What the client will say.
+    pub text: String,
 }
 
 /// A check that failed itself: what it would have found is not known.
@@ -229,6 +247,7 @@ pub static ALL: &[&Check] = &[
     &interception::CHECK,
     &protocol_mismatch::CHECK,
     &chain_refused::CHECK,
+    &will_be_refused::CHECK,
     &clock_implausible::CHECK,
     &model_and_client_disagree::CHECK,
 ];
@@ -272,6 +291,7 @@ pub fn sort(findings: &mut [Finding]) {
         b.severity
             .cmp(&a.severity)
             .then_with(|| a.code.cmp(b.code))
+            .then_with(|| a.due.cmp(&b.due))
             .then_with(|| a.subject.cmp(&b.subject))
             .then_with(|| a.message.cmp(&b.message))
     });

@@ -1,6 +1,6 @@
 //! What several checks share: the union of what is trusted, who issued whom, and words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     edit::Applicability,
@@ -36,11 +36,11 @@ pub(super) fn places<'a>(case: &Case<'a>, wanted: impl Fn(&Certificate) -> bool)
     let pick = |anchors: &[Anchor]| anchors.iter().filter(|a| wanted(&a.certificate)).cloned().collect::<Vec<Anchor>>();
     let stores = case.facts.stores.iter();
     let stores = stores.map(|s| Place { store: Some(s), title: s.title.clone(), anchors: pick(s.anchors()) });
-    let given = case.facts.given.iter().map(|g| redirected("given", "the given CA file".into(), g));
+    let given = case.facts.given.iter().map(|g| redirected("given", "the given CA file".into(), g, &wanted));
     let overrides = case.facts.environment.overrides.iter();
-    let overrides = overrides.map(|o| redirected("environment", format!("the store that {} names", o.variable), &o.redirect));
-    let redirects = given.chain(overrides).map(|place| Place { anchors: pick(&place.anchors), ..place });
-    stores.chain(redirects).filter(|place| !place.anchors.is_empty()).collect()
+    let overrides =
+        overrides.map(|o| redirected("environment", format!("the store that {} names", o.variable), &o.redirect, &wanted));
+    stores.chain(given).chain(overrides).filter(|place| !place.anchors.is_empty()).collect()
 }
 
 /// Every certificate of a store's sources and outputs, as often as it is there.
@@ -50,22 +50,23 @@ pub(super) fn store_certificates(store: &Store) -> impl Iterator<Item = &Certifi
     files.flat_map(CertFile::certificates).map(|(_, c)| c)
 }
 
-fn redirected<'a>(kind: &'static str, title: String, redirect: &Redirect) -> Place<'a> {
+fn redirected<'a>(kind: &'static str, title: String, redirect: &Redirect, wanted: &impl Fn(&Certificate) -> bool) -> Place<'a> {
     let mut anchors: Vec<Anchor> = Vec::new();
+    let mut known: BTreeMap<Certificate, usize> = BTreeMap::new();
     let mut see = |role: Role, file: &CertFile| {
-        for (entry, certificate) in file.certificates() {
-            let origin = Origin {
+        for (entry, certificate) in file.certificates().filter(|(_, c)| wanted(c)) {
+            let at = *known.entry(certificate.clone()).or_insert_with(|| {
+                anchors.push(Anchor { certificate: certificate.clone(), origins: Vec::new() });
+                anchors.len() - 1
+            });
+            anchors[at].origins.push(Origin {
                 store: kind,
                 role,
                 path: file.path.clone(),
                 line: Some(entry.line),
                 span: Some(entry.section.clone()),
                 real: file.real.clone(),
-            };
-            match anchors.iter_mut().find(|a| a.certificate == *certificate) {
-                Some(anchor) => anchor.origins.push(origin),
-                None => anchors.push(Anchor { certificate: certificate.clone(), origins: vec![origin] }),
-            }
+            });
         }
     };
     redirect.file.iter().for_each(|f| see(Role::Bundle, f));

@@ -19,7 +19,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, Check, ClientVerdict};
+use super::{Case, Check, ClientVerdict, Lapse};
 
 macro_rules! fixtures {
     ($($name:ident $path:literal)*) => {
@@ -62,6 +62,7 @@ pub(super) struct World {
     pub(super) at: At,
     pub(super) verdicts: Vec<ClientVerdict>,
     pub(super) paths: Vec<Vec<Attempt>>,
+    pub(super) lapses: Vec<Lapse>,
 }
 
 impl World {
@@ -76,7 +77,7 @@ impl World {
             clock: Clock { at, injected: false, built: None, newest_file: None, server_dates: Vec::new() },
             not_checked: Vec::new(),
         };
-        World { facts, at, verdicts: Vec::new(), paths: Vec::new() }
+        World { facts, at, verdicts: Vec::new(), paths: Vec::new(), lapses: Vec::new() }
     }
 
     pub(super) fn store(mut self, store: Store) -> World {
@@ -150,6 +151,7 @@ impl World {
             within: 90,
             verdicts: &self.verdicts,
             paths: &self.paths,
+            lapses: &self.lapses,
             union: Default::default(),
         }
     }

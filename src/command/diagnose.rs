@@ -1,15 +1,27 @@
 //! `inspect` and `diagnose`: the same look at a target, once for what is presented, once for why it fails.
 
 use super::{Failure, Outcome, Session, session::status};
-use crate::{cli::Format, path::Verdict, render};
+use crate::{cli::Format, judge, path::Verdict, render};
 
 /// Days ahead in which an expiry is worth a word beside a target.
 const WITHIN: i64 = 30;
 
-pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String], showcerts: bool) -> Result<Outcome, Failure> {
+/// What one of the two commands shows besides.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Besides {
+    /// Each certificate in PEM.
+    pub(super) showcerts: bool,
+    /// The refusals to come within this many days.
+    pub(super) horizon: Option<i64>,
+}
+
+pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String], besides: Besides) -> Result<Outcome, Failure> {
+    let Besides { showcerts, horizon } = besides;
     let targets = session.targets(typed)?;
     let facts = session.gather(&targets)?;
-    let judgement = session.judge(&facts, WITHIN)?;
+    let mut inquiry = session.inquiry(WITHIN)?;
+    inquiry.horizon = horizon.map(|days| session.at.plus_days(days));
+    let judgement = judge::judge(&facts, &inquiry);
     let mut report = session.report(command, facts, judgement);
     if command == "inspect" {
         // What lies in the stores is scan's business; here only what concerns a target counts.

@@ -86,13 +86,15 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
     {
         return Outcome::error("this command prints text only: leave --format out");
     }
+    use diagnose::Besides;
     let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);
     let result = match cli.command {
         Command::Inspect { targets, connection, showcerts } => {
-            session(connection).and_then(|s| diagnose::run(&s, "inspect", &targets, showcerts))
+            session(connection).and_then(|s| diagnose::run(&s, "inspect", &targets, Besides { showcerts, ..Besides::default() }))
         }
-        Command::Diagnose { targets, connection } => {
-            session(connection).and_then(|s| diagnose::run(&s, "diagnose", &targets, false))
+        Command::Diagnose { targets, horizon, connection } => {
+            let besides = Besides { horizon, ..Besides::default() };
+            session(connection).and_then(|s| diagnose::run(&s, "diagnose", &targets, besides))
         }
         Command::Scan { within } => session(Default::default()).and_then(|s| scan::run(&s, within)),
         Command::Fix { targets, connection, fix } => session(connection).and_then(|s| fix::run(&s, &targets, &fix)),

@@ -229,7 +229,7 @@ impl<'a> Session<'a> {
                 regrade.push((name.clone(), severity));
             }
         }
-        Ok(Inquiry { at: self.at, within, purpose: self.purpose.clone(), clients: self.clients.clone(), regrade })
+        Ok(Inquiry { at: self.at, within, horizon: None, purpose: self.purpose.clone(), clients: self.clients.clone(), regrade })
     }
 
     /// The report of facts and judgement.

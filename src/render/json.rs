@@ -263,6 +263,8 @@ struct FindingDto {
     evidence: Vec<EvidenceDto>,
     remedies: Vec<RemedyDto>,
     targets: Vec<String>,
+    /// When it will come true; null when it is true already.
+    due: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -676,6 +678,7 @@ fn finding(finding: &Finding) -> FindingDto {
             .collect(),
         remedies: finding.remedies.iter().map(remedy).collect(),
         targets: finding.targets.clone(),
+        due: finding.due.map(|at| at.to_string()),
     }
 }
 
