@@ -64,8 +64,8 @@ fn finding(case: &Case<'_>, index: usize, certificate: Option<&Certificate>, at:
         match (endpoint.outcome.as_ref().ok(), presented.iter().position(|p| p == c)) {
             (Some(whole), Some(at)) => finding.evidence.push(support::sent(endpoint, whole, at)),
             _ => {
-                let anchors = case.facts.stores.iter().flat_map(|s| s.anchors()).filter(|a| a.certificate == *c);
-                finding.evidence.extend(anchors.flat_map(support::evidence));
+                let places = support::places(case, |anchor| anchor == c);
+                finding.evidence.extend(places.iter().flat_map(|p| &p.anchors).flat_map(support::evidence));
             }
         }
     }

@@ -61,20 +61,25 @@ fn first_refusal(
     let (client, reading) = (&court.inquiry.clients[position], &court.readings[position]);
     for at in instants {
         let then = court.ask(client, reading, &reading.anchors, verdict.endpoint, court.presented(verdict.endpoint), *at);
-        let Verdict::Untrusted { path, errors } = then else { continue };
-        // The client's words are about the certificate at their depth, if that one's time has come; else whichever's has.
-        let ended = |c: &&Certificate| c.validity().not_after.is_some_and(|end| end <= *at && court.inquiry.at <= end);
-        let began = |c: &&Certificate| c.validity().not_before == Some(*at);
-        let named = errors.first().and_then(|e| path.get(e.depth?)).filter(ended);
-        let latest =
-            || involved.iter().filter(ended).max_by_key(|c| c.validity().not_after).or_else(|| involved.iter().find(began));
+        let Verdict::Untrusted { errors, .. } = then else { continue };
         return Some(Lapse {
             at: *at,
             endpoint: verdict.endpoint,
             client: verdict.client.clone(),
-            certificate: named.or_else(latest).cloned(),
+            certificate: turning(court.presented(verdict.endpoint), involved, *at).cloned(),
             text: errors.first().map(|e| e.text.clone()).unwrap_or_default(),
         });
     }
     None
+}
+
+/// The certificate that ends or begins at this instant. Of several the leaf, since nothing else matters then; else the anchor, since that
+/// one lies here: a cross-certificate mostly ends with the root that signed it.
+fn turning<'c>(presented: &'c [Certificate], involved: &'c BTreeSet<Certificate>, at: At) -> Option<&'c Certificate> {
+    let turns = |c: &&Certificate| {
+        let validity = c.validity();
+        validity.not_after.is_some_and(|end| end == at || end.0.saturating_add(1) == at.0) || validity.not_before == Some(at)
+    };
+    let leaf = presented.first().filter(turns);
+    leaf.or_else(|| involved.iter().filter(turns).find(|c| !presented.contains(c))).or_else(|| presented.iter().find(turns))
 }
