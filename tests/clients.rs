@@ -9,8 +9,11 @@ use std::{
 
 use certdoctor::{
     base::At,
-    client::{self, Client},
-    path::{Anchors, Extra, Question, Rejection, Verdict, explore},
+    client::{self, Client, Engine},
+    path::{
+        Anchors, ClientError, Extra, Question, Rejection, Verdict, explore,
+        libressl::{self, Callback},
+    },
     x509::{Certificate, Purpose, SignatureCache},
 };
 use serde_json::Value;
@@ -70,21 +73,28 @@ impl Fixtures {
         }
     }
 
-    fn judge(&self, client: &Client, case: &str, at: At) -> Verdict {
+    /// What the client was asked when `case` was recorded.
+    fn question(&self, client: &Client, case: &str, at: At) -> Question<'_> {
         let mut parts = case.split('|');
         let scenario = &self.cases[parts.next().expect("a scenario")];
         let anchors = &scenario.stores[parts.next().expect("a store")];
         // The static ffmpegs can't resolve names and were asked for the address (`note` in matrix.json).
         let host = if client.profile.family == "ffmpeg-gnutls" { "127.0.0.1" } else { &scenario.host };
-        client.judge(&Question {
+        let asked = &self.matrix["clients"].as_array().expect("clients").iter().find(|c| c["id"] == client.id.as_str());
+        let host_checked = asked.is_none_or(|c| c["host_checked"] == true);
+        Question {
             presented: &scenario.chain,
             anchors,
             at,
-            host: Some(host),
+            host: host_checked.then_some(host),
             purpose: &Purpose::ServerAuth,
             signatures: &self.signatures,
             extra: Extra::default(),
-        })
+        }
+    }
+
+    fn judge(&self, client: &Client, case: &str, at: At) -> Verdict {
+        client.judge(&self.question(client, case, at))
     }
 }
 
@@ -112,6 +122,8 @@ fn every_cell_of_the_matrix() {
     let fixtures = Fixtures::load();
     let mut wrong = Vec::new();
     let (mut cells, mut not_modelled) = (0, BTreeMap::new());
+    // One process answered all cases of a client that judges a list, in this order.
+    let mut processes: BTreeMap<&str, libressl::Process> = BTreeMap::new();
     for row in fixtures.matrix["results"].as_array().expect("results") {
         let id = row["client"].as_str().expect("a client");
         let Ok(client) = client::resolve(id) else {
@@ -120,7 +132,12 @@ fn every_cell_of_the_matrix() {
         };
         let case = row["case"].as_str().expect("a case");
         let at = At::parse(row["at"].as_str().expect("an instant")).expect("an instant");
-        let verdict = fixtures.judge(&client, case, at);
+        let verdict = match client.engine {
+            Engine::Libressl(policy) => {
+                libressl::judge_in(&fixtures.question(&client, case, at), &policy, processes.entry(id).or_default())
+            }
+            _ => fixtures.judge(&client, case, at),
+        };
         cells += 1;
         let (is, should) = (predicted(&verdict), recorded(row));
         if is != should {
@@ -138,10 +155,10 @@ fn errors_and_paths_of_openssl() {
     let (mut wrong, mut compared) = (Vec::new(), 0);
     for row in fixtures.matrix["results"].as_array().expect("results") {
         let id = row["client"].as_str().expect("a client");
-        if !id.starts_with("openssl-") {
+        if !id.starts_with("openssl-") && !id.starts_with("boringssl-x509") {
             continue;
         }
-        let client = client::resolve(id).expect("every openssl is modelled");
+        let client = client::resolve(id).expect("both are modelled");
         let case = row["case"].as_str().expect("a case");
         let at = At::parse(row["at"].as_str().expect("an instant")).expect("an instant");
         let (path, errors) = match fixtures.judge(&client, case, at) {
@@ -176,6 +193,54 @@ fn errors_and_paths_of_openssl() {
     }
     assert!(compared > 200, "only {compared} paths were recorded");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// LibreSSL's answers in full: the error that an accepted path leaves behind, and what a callback hears that carries on.
+#[test]
+fn outcomes_of_libressl() {
+    let fixtures = Fixtures::load();
+    let (mut wrong, mut compared, mut stale) = (Vec::new(), 0, 0);
+    let mut processes: BTreeMap<&str, libressl::Process> = BTreeMap::new();
+    for row in fixtures.matrix["results"].as_array().expect("results") {
+        let id = row["client"].as_str().expect("a client");
+        let Ok(Client { engine: Engine::Libressl(policy), .. }) = client::resolve(id) else { continue };
+        let case = row["case"].as_str().expect("a case");
+        let at = At::parse(row["at"].as_str().expect("an instant")).expect("an instant");
+        let client = client::resolve(id).expect("is known");
+        let question = fixtures.question(&client, case, at);
+        let process = processes.entry(id).or_default();
+        let stopped = libressl::verify(&question, &policy, Callback::Stop, process);
+        let carried_on = libressl::verify(&question, &policy, Callback::CarryOn, process);
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let short = |e: &ClientError| (e.code.parse().expect("a number"), e.depth.expect("a depth") as u64);
+        let error = stopped.error.as_ref();
+        stale += usize::from(stopped.accepted && error.is_some());
+        let is = (stopped.accepted, error.map_or(0, |e| short(e).0), error.map_or("", |e| &e.text));
+        let should = (row["verdict"] == "accept", number(&row["code"]), row["text"].as_str().unwrap_or_default());
+        if is != should {
+            wrong.push(format!("{id} {case}: recorded {should:?}, model {is:?}"));
+        }
+        if let (Some(error), Some(depth)) = (error, row["depth"].as_u64())
+            && short(error).1 != depth
+        {
+            wrong.push(format!("{id} {case}: recorded depth {depth}, model {error:?}"));
+        }
+        let path: Vec<String> = stopped.path.iter().map(|c| format!("{}<-{}", c.label(), c.issuer().label())).collect();
+        if row["path"] != serde_json::json!(path) {
+            wrong.push(format!("{id} {case}: recorded path {}, model {path:?}", row["path"]));
+        }
+        let heard: Vec<(u64, u64)> = carried_on.seen.iter().map(short).collect();
+        let told: Vec<(u64, u64)> = row["errors"]
+            .as_array()
+            .map(|list| list.iter().map(|e| (number(&e[0]), number(&e[1]))).collect())
+            .unwrap_or_default();
+        if heard != told {
+            wrong.push(format!("{id} {case}: recorded errors {told:?}, model {heard:?}"));
+        }
+        compared += 1;
+    }
+    assert!(compared > 380 && stale == 4, "{compared} compared, {stale} stale errors");
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// The two outages, and what a server should send: the verdict, asserted by name.

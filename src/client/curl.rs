@@ -56,7 +56,7 @@ fn word(error: ClientError) -> ClientError {
     ClientError { code: "60".into(), name: "CURLE_PEER_FAILED_VERIFICATION".into(), text, ..error }
 }
 
-fn wrong_host(host: &str, rejection: Rejection) -> ClientError {
+pub(super) fn wrong_host(host: &str, rejection: Rejection) -> ClientError {
     ClientError {
         code: "60".into(),
         name: "CURLE_PEER_FAILED_VERIFICATION".into(),

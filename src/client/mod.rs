@@ -3,11 +3,17 @@
 //! The algorithms are in [`crate::path`]; here they meet the versions, the flags that applications set, and the words in which each
 //! reports. Version boundaries are data with their source.
 
+mod boringssl;
+mod chrome;
 mod curl;
+mod curl_cffi;
 mod doc;
 mod gnutls;
 mod go;
+mod grpc;
 mod java;
+mod libressl;
+mod nassl;
 mod node;
 mod openssl;
 mod python;
@@ -54,12 +60,18 @@ pub struct Profile {
 /// A path building algorithm with the knobs of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
+    /// BoringSSL's X509 code.
+    Boringssl(path::boringssl::Policy),
     /// GnuTLS.
     Gnutls(path::gnutls::Policy),
     /// Go's crypto/x509.
     Go(path::go::Policy),
     /// Java's SunJSSE.
     Java,
+    /// libpki.
+    Libpki(path::libpki::Policy),
+    /// LibreSSL.
+    Libressl(path::libressl::Policy),
     /// OpenSSL from 1.1.0.
     Openssl(path::openssl::Policy),
     /// OpenSSL up to 1.0.2.
@@ -73,9 +85,12 @@ impl Engine {
     #[must_use]
     pub fn judge(&self, question: &Question<'_>) -> Verdict {
         match self {
+            Engine::Boringssl(policy) => path::boringssl::judge(question, policy),
             Engine::Gnutls(policy) => path::gnutls::judge(question, policy),
             Engine::Go(policy) => path::go::judge(question, policy),
             Engine::Java => path::java::judge(question),
+            Engine::Libpki(policy) => path::libpki::judge(question, policy),
+            Engine::Libressl(policy) => path::libressl::judge(question, policy),
             Engine::Openssl(policy) => path::openssl::judge(question, policy),
             Engine::OpensslLegacy(policy) => path::openssl_legacy::judge(question, policy),
             Engine::Webpki(policy) => path::webpki::judge(question, policy),
@@ -85,8 +100,12 @@ impl Engine {
 
 /// Every profile, sorted by id.
 pub static ALL: &[&Profile] = &[
+    &boringssl::LIBPKI,
+    &boringssl::X509,
+    &chrome::V114,
     &curl::BEFORE_PARTIAL,
     &curl::PARTIAL,
+    &curl_cffi::PYTHON,
     &gnutls::FFMPEG_3_5,
     &gnutls::FFMPEG_3_6,
     &gnutls::V3_5,
@@ -98,7 +117,19 @@ pub static ALL: &[&Profile] = &[
     &go::V1_16,
     &go::V1_18,
     &go::V1_23,
+    &grpc::CORE,
     &java::V11,
+    &libressl::V2_5,
+    &libressl::V3_1_3,
+    &libressl::V3_2_2,
+    &libressl::V3_2_4,
+    &libressl::V3_2_7,
+    &libressl::V3_3_0,
+    &libressl::V3_3_2,
+    &libressl::V3_3_5,
+    &libressl::V3_4,
+    &nassl::V1_0_2,
+    &nassl::V1_1_1,
     &node::V0_12,
     &node::V10,
     &node::V12,

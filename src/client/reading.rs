@@ -125,6 +125,32 @@ pub(super) fn node(facts: &Facts) -> Reading {
     reading
 }
 
+/// LibreSSL: its cert.pem and the directory beside it; it looks at no variable (crypto/x509/by_file.c, by_dir.c).
+pub(super) fn libressl(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    let places = Places::of(facts, None, None);
+    if let Some(file) = places.file {
+        reading.openssl_file(file);
+    }
+    for directory in places.directories {
+        reading.hash_directory(directory);
+    }
+    reading
+}
+
+/// A client that trusts what it brings with it, or what its caller names, but not this host's store; a variable may name a file.
+pub(super) fn told(facts: &Facts, variable: Option<&str>, why: &str) -> Reading {
+    if facts.given.is_some() {
+        return openssl(facts);
+    }
+    let mut reading = Reading::default();
+    match variable.and_then(|name| facts.environment.get(name)).and_then(|o| o.redirect.file.as_ref()) {
+        Some(file) => reading.openssl_file(file),
+        None => reading.unknown = Some(format!("{why}; give --CAfile to judge with other anchors")),
+    }
+    reading
+}
+
 /// GnuTLS and what is built on it: the bundle that the distribution compiled in, no variable.
 pub(super) fn gnutls(facts: &Facts) -> Reading {
     let mut reading = Reading::default();

@@ -1,6 +1,7 @@
 //! From what a person types after `--client` to a profile.
 
 use super::{ALL, Client, Engine, Profile};
+use crate::path::boringssl;
 
 /// No client of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +74,18 @@ pub(super) fn with_option(engine: Engine, option: &str) -> Option<Engine> {
             }
             Some(Engine::OpensslLegacy(policy))
         }
-        Engine::Gnutls(_) | Engine::Go(_) | Engine::Java | Engine::Webpki(_) => None,
+        Engine::Boringssl(_) => {
+            matches!(option, "partial" | "partial_chain").then_some(Engine::Boringssl(boringssl::Policy { partial_chain: true }))
+        }
+        Engine::Libressl(mut policy) => {
+            match option {
+                "partial" | "partial_chain" => policy.partial_chain = true,
+                "verify_result" => policy.reads_error = true,
+                _ => return None,
+            }
+            Some(Engine::Libressl(policy))
+        }
+        Engine::Gnutls(_) | Engine::Go(_) | Engine::Java | Engine::Libpki(_) | Engine::Webpki(_) => None,
     }
 }
 

@@ -11,6 +11,8 @@ use crate::x509::{Certificate, GeneralName};
 pub enum CommonName {
     /// Never: Go 1.15, webpki.
     Never,
+    /// When there is no subjectAltName at all: BoringSSL's `do_x509_check` (crypto/x509/v3_utl.cc).
+    WithoutAltName,
     /// When no DNS name is in subjectAltName: OpenSSL's `do_x509_check`, Java's `HostnameChecker`, Node.
     WithoutDnsName,
     /// When neither a DNS name nor an address is, and there is only one: `gnutls_x509_crt_check_hostname2`.
@@ -64,6 +66,7 @@ pub fn check(certificate: &Certificate, host: &str, rules: Rules) -> Result<(), 
             let has_address = names.iter().any(|n| matches!(n, GeneralName::Ip(_)));
             let common_name = match rules.common_name {
                 CommonName::Never => false,
+                CommonName::WithoutAltName => certificate.subject_alt_name().is_none(),
                 CommonName::WithoutDnsName => true,
                 CommonName::WithoutDnsNameOrAddress => !has_address && certificate.subject().common_names().len() == 1,
             };

@@ -2,11 +2,15 @@
 //!
 //! Time, anchors and knobs are arguments. One file is one algorithm; versions of a family differ by the plain data of a policy.
 
+pub mod boringssl;
 pub mod explore;
 pub mod gnutls;
 pub mod go;
 pub mod host_name;
 pub mod java;
+pub mod libpki;
+pub mod libressl;
+pub mod libressl_verify;
 pub mod name_constraints;
 pub mod openssl;
 pub mod openssl_crl;
@@ -136,7 +140,7 @@ impl Verdict {
     }
 
     /// The verdict of a client that met a signature which this tool can't check.
-    fn unchecked(what: &str) -> Verdict {
+    pub(crate) fn unchecked(what: &str) -> Verdict {
         Verdict::Unknown(format!("{what} can't be checked by this tool; ask the client itself"))
     }
 }

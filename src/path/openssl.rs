@@ -4,9 +4,7 @@
 //! sent. There is no backtracking.
 
 use super::{
-    Question, Rejection, Verdict,
-    host_name::Rules,
-    openssl_crl,
+    Question, Rejection, Verdict, openssl_crl,
     openssl_errors::Texts,
     openssl_policy,
     openssl_rules::{
@@ -55,13 +53,7 @@ pub enum TieBreak {
 impl Policy {
     /// 1.1.0 to 1.1.1g.
     pub const V1_1_0: Policy = Policy {
-        dialect: Dialect {
-            texts: Texts::Before3,
-            issuer_needs_cert_sign: true,
-            unreadable_is_unrelated: false,
-            issuer_needs_key_kind: false,
-            host: Rules::OPENSSL,
-        },
+        dialect: Dialect::OLD,
         tie_break: TieBreak::Last,
         level: 1,
         partial_chain: false,
@@ -292,13 +284,7 @@ fn unreadable_extension(certificate: &Certificate) -> String {
 }
 
 /// `check_trust`: what the settings of a store's certificate say, a self-signed one by itself, or any one with PARTIAL_CHAIN.
-fn check_trust(
-    chain: &[Certificate],
-    from: usize,
-    question: &Question<'_>,
-    policy: &Policy,
-    errors: &mut Errors<'_>,
-) -> Trusted {
+fn check_trust(chain: &[Certificate], from: usize, question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> Trusted {
     for (depth, certificate) in chain.iter().enumerate().skip(from) {
         match trusts(certificate, question.purpose, &policy.dialect) {
             Trusted::Yes => return Trusted::Yes,

@@ -5,10 +5,10 @@
 
 use super::{
     Question, Rejection, Verdict,
-    host_name::Rules,
     openssl::purpose_name,
-    openssl_errors::Texts,
-    openssl_rules::{Callback, DEPTH, Dialect, Errors, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued, serves},
+    openssl_rules::{
+        Callback, DEPTH, Dialect, Errors, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued, serves,
+    },
 };
 use crate::x509::Certificate;
 
@@ -43,20 +43,14 @@ impl Policy {
     pub const V1_0_1: Policy = Policy { checks_host: false, untrusted_is_an_error: true, ..Policy::V1_0_2 };
 }
 
-const DIALECT: Dialect = Dialect {
-    texts: Texts::Before3,
-    issuer_needs_cert_sign: true,
-    unreadable_is_unrelated: false,
-    issuer_needs_key_kind: false,
-    host: Rules::OPENSSL,
-};
+const DIALECT: Dialect = Dialect::OLD;
 
 /// Asks `X509_verify_cert`.
 #[must_use]
 pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
     let mut errors = Errors::new(question, DIALECT, Callback::CarriesOn);
-    let Built { chain, untrusted } = build(question, policy, &mut errors);
-    check_extensions(&chain[..untrusted], question, policy, &mut errors);
+    let Built { chain, untrusted } = build(question, policy, &mut First { question }, &mut errors);
+    check_extensions(&chain[..untrusted], question, policy.strict, &mut errors);
     errors.check_name_constraints(&chain);
     let last = &chain[chain.len() - 1];
     if policy.untrusted_is_an_error && !DIALECT.is_self_signed(last) {
@@ -69,23 +63,62 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
     errors.verdict(chain)
 }
 
-struct Built {
-    chain: Vec<Certificate>,
-    /// How many certificates, from the leaf up, did not come from the store (`last_untrusted`).
-    untrusted: usize,
+/// How a library that has this builder chooses an issuer.
+pub(super) trait Issuers {
+    /// What differs in the tests on single certificates.
+    const DIALECT: Dialect;
+    /// The longest path that is built.
+    const LONGEST: usize;
+
+    /// `X509_STORE_CTX_get1_issuer`. LibreSSL tells the callback about dates on the way.
+    fn of_store(&mut self, subject: &Certificate, errors: &mut Errors<'_>) -> Option<Certificate>;
+
+    /// `find_issuer`: the place among what was sent and is not used yet.
+    fn of_sent(&mut self, subject: &Certificate, sent: &[&Certificate], errors: &mut Errors<'_>) -> Option<usize>;
 }
 
-fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> Built {
-    let mut chain = follow_sent(question, policy);
+/// OpenSSL and BoringSSL take the first that fits, whatever its dates say.
+struct First<'a> {
+    question: &'a Question<'a>,
+}
+
+impl Issuers for First<'_> {
+    const DIALECT: Dialect = DIALECT;
+    const LONGEST: usize = DEPTH + 1;
+
+    fn of_store(&mut self, subject: &Certificate, _: &mut Errors<'_>) -> Option<Certificate> {
+        first_of_store(self.question, &Self::DIALECT, subject)
+    }
+
+    fn of_sent(&mut self, subject: &Certificate, sent: &[&Certificate], _: &mut Errors<'_>) -> Option<usize> {
+        sent.iter().position(|c| Self::DIALECT.is_issued_by(subject, c))
+    }
+}
+
+/// The first match of the store; dates don't matter.
+pub(super) fn first_of_store(question: &Question<'_>, dialect: &Dialect, subject: &Certificate) -> Option<Certificate> {
+    in_store(question.anchors, subject.canonical_issuer()).into_iter().find(|c| dialect.is_issued_by(subject, c)).cloned()
+}
+
+/// What was built.
+pub(super) struct Built {
+    pub(super) chain: Vec<Certificate>,
+    /// How many certificates, from the leaf up, did not come from the store (`last_untrusted`).
+    pub(super) untrusted: usize,
+}
+
+/// The path, with an error if it leads to nothing trusted.
+pub(super) fn build<I: Issuers>(question: &Question<'_>, policy: &Policy, issuers: &mut I, errors: &mut Errors<'_>) -> Built {
+    let mut chain = follow_sent(question, policy, issuers, errors);
     let mut untrusted = chain.len();
     let mut shorter = chain.len();
     let mut sent_root = None;
     let mut reported = false;
     let trusted = loop {
         let last = chain[chain.len() - 1].clone();
-        if DIALECT.is_self_signed(&last) {
+        if I::DIALECT.is_self_signed(&last) {
             if chain.len() == 1 {
-                if let Some(own) = store_issuer(question, &last).filter(|own| *own == last) {
+                if let Some(own) = issuers.of_store(&last, errors).filter(|own| *own == last) {
                     chain[0] = own;
                     untrusted = 0;
                 } else {
@@ -99,8 +132,8 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> B
                 shorter -= 1;
             }
         }
-        complete_from_store(question, &mut chain);
-        if is_trusted(&chain, untrusted, question, policy) {
+        complete_from_store(&mut chain, issuers, errors);
+        if is_trusted::<I>(&chain, untrusted, question, policy) {
             break true;
         }
         if policy.trusted_first || !policy.alternative_chains {
@@ -110,7 +143,7 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> B
         let mut found = false;
         while shorter > 1 {
             shorter -= 1;
-            if store_issuer(question, &chain[shorter - 1]).is_some() {
+            if issuers.of_store(&chain[shorter - 1], errors).is_some() {
                 chain.truncate(shorter);
                 untrusted = shorter;
                 found = true;
@@ -122,51 +155,51 @@ fn build(question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> B
         }
     };
     if !trusted && !reported {
-        report_untrusted(&mut chain, &mut untrusted, sent_root, errors);
+        report_untrusted::<I>(&mut chain, &mut untrusted, sent_root, errors);
     }
     Built { chain, untrusted }
 }
 
-/// Phase 1: the first issuer in the order sent, whatever its dates say.
-fn follow_sent(question: &Question<'_>, policy: &Policy) -> Vec<Certificate> {
+/// Phase 1.
+fn follow_sent<I: Issuers>(
+    question: &Question<'_>,
+    policy: &Policy,
+    issuers: &mut I,
+    errors: &mut Errors<'_>,
+) -> Vec<Certificate> {
     let mut sent: Vec<&Certificate> = question.presented.iter().collect();
     let mut chain = vec![question.leaf().clone()];
-    while chain.len() <= DEPTH {
-        let last = &chain[chain.len() - 1];
-        if DIALECT.is_self_signed(last) || (policy.trusted_first && store_issuer(question, last).is_some()) {
+    while chain.len() < I::LONGEST {
+        let last = chain[chain.len() - 1].clone();
+        if I::DIALECT.is_self_signed(&last) || (policy.trusted_first && issuers.of_store(&last, errors).is_some()) {
             break;
         }
-        let Some(at) = sent.iter().position(|c| DIALECT.is_issued_by(last, c)) else { break };
+        let Some(at) = issuers.of_sent(&last, &sent, errors) else { break };
         chain.push(sent.remove(at).clone());
     }
     chain
 }
 
 /// Phase 2.
-fn complete_from_store(question: &Question<'_>, chain: &mut Vec<Certificate>) {
-    while chain.len() <= DEPTH {
+fn complete_from_store<I: Issuers>(chain: &mut Vec<Certificate>, issuers: &mut I, errors: &mut Errors<'_>) {
+    while chain.len() < I::LONGEST {
         let last = &chain[chain.len() - 1];
-        if DIALECT.is_self_signed(last) {
+        if I::DIALECT.is_self_signed(last) {
             return;
         }
-        let Some(issuer) = store_issuer(question, last) else { return };
+        let Some(issuer) = issuers.of_store(last, errors) else { return };
         chain.push(issuer);
     }
 }
 
-/// `X509_STORE_CTX_get1_issuer`: the first match; dates don't matter.
-fn store_issuer(question: &Question<'_>, subject: &Certificate) -> Option<Certificate> {
-    in_store(question.anchors, subject.canonical_issuer()).into_iter().find(|c| DIALECT.is_issued_by(subject, c)).cloned()
-}
-
 /// `check_trust`.
-fn is_trusted(chain: &[Certificate], untrusted: usize, question: &Question<'_>, policy: &Policy) -> bool {
+fn is_trusted<I: Issuers>(chain: &[Certificate], untrusted: usize, question: &Question<'_>, policy: &Policy) -> bool {
     let found = |c: &Certificate| in_store(question.anchors, c.canonical_subject()).contains(&c);
-    chain[untrusted..].iter().any(|c| DIALECT.is_self_signed(c))
+    chain[untrusted..].iter().any(|c| I::DIALECT.is_self_signed(c))
         || (policy.partial_chain && (untrusted < chain.len() || chain.iter().any(found)))
 }
 
-fn report_untrusted(
+fn report_untrusted<I: Issuers>(
     chain: &mut Vec<Certificate>,
     untrusted: &mut usize,
     sent_root: Option<Certificate>,
@@ -174,7 +207,7 @@ fn report_untrusted(
 ) {
     let last = &chain[chain.len() - 1];
     match sent_root {
-        Some(root) if DIALECT.is_issued_by(last, &root) => {
+        Some(root) if I::DIALECT.is_issued_by(last, &root) => {
             chain.push(root);
             *untrusted = chain.len();
             errors.push(19, chain.len() - 1, Rejection::SelfSignedRootUntrusted);
@@ -187,7 +220,7 @@ fn report_untrusted(
 }
 
 /// `check_chain_extensions`: only what was sent.
-fn check_extensions(sent: &[Certificate], question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) {
+pub(super) fn check_extensions(sent: &[Certificate], question: &Question<'_>, strict: bool, errors: &mut Errors<'_>) {
     let mut below = 0u32;
     for (depth, certificate) in sent.iter().enumerate() {
         let must_be_ca = depth > 0;
@@ -198,7 +231,7 @@ fn check_extensions(sent: &[Certificate], question: &Question<'_>, policy: &Poli
             errors.push_plain(40, depth);
         }
         let kind = ca_kind(certificate, &DIALECT);
-        if if must_be_ca { kind == 0 || (policy.strict && kind != 1) } else { policy.strict && kind > 1 } {
+        if if must_be_ca { kind == 0 || (strict && kind != 1) } else { strict && kind > 1 } {
             errors.push(24, depth, Rejection::NotCa);
         }
         if !serves(certificate, question.purpose, must_be_ca, &DIALECT) {

@@ -30,8 +30,25 @@ pub struct Dialect {
     pub unreadable_is_unrelated: bool,
     /// Whether the issuer's key must be of the kind that the signature needs (from 3.0).
     pub issuer_needs_key_kind: bool,
+    /// Whether Netscape's and Microsoft's server-gated cryptography serve as serverAuth (not in BoringSSL).
+    pub server_gated: bool,
+    /// Whether name constraints on DNS names hold for the common name of a leaf without DNS names (not in BoringSSL).
+    pub constrains_common_name: bool,
     /// How host names are compared.
     pub host: Rules,
+}
+
+impl Dialect {
+    /// 1.0.1 to 1.1.1g, from which the other libraries came.
+    pub const OLD: Dialect = Dialect {
+        texts: Texts::Before3,
+        issuer_needs_cert_sign: true,
+        unreadable_is_unrelated: false,
+        issuer_needs_key_kind: false,
+        server_gated: true,
+        constrains_common_name: true,
+        host: Rules::OPENSSL,
+    };
 }
 
 /// Which errors a verify callback lets pass; the first other one ends the verification.
@@ -118,17 +135,29 @@ impl<'a> Errors<'a> {
         });
     }
 
+    pub(super) fn push_error(&mut self, error: ClientError) {
+        self.list.push(error);
+    }
+
     /// An error that has no counterpart in our own terms.
     pub(super) fn push_plain(&mut self, code: u32, depth: usize) {
         self.push(code, depth, Rejection::Other(text(code, self.dialect.texts).to_owned()));
     }
 
     pub(super) fn verdict(self, path: Vec<Certificate>) -> Verdict {
+        match self.finish() {
+            Err(what) => Verdict::unchecked(&what),
+            Ok(errors) if errors.is_empty() => Verdict::Trusted { path },
+            Ok(errors) => Verdict::Untrusted { path, errors },
+        }
+    }
+
+    /// The list, unless its beginning is not known: what comes before an unchecked signature stands, what comes after may not be
+    /// the first error. Then the signature's algorithm.
+    pub(super) fn finish(self) -> Result<Vec<ClientError>, String> {
         match self.unsupported {
-            // What comes before an unchecked signature stands; what comes after may not be the first error.
-            Some((0, what)) => Verdict::unchecked(&what),
-            _ if self.list.is_empty() => Verdict::Trusted { path },
-            _ => Verdict::Untrusted { path, errors: self.list },
+            Some((0, what)) => Err(what),
+            _ => Ok(self.list),
         }
     }
 
@@ -177,20 +206,13 @@ impl<'a> Errors<'a> {
             }
             for constraints in chain[depth + 1..].iter().rev().filter_map(name_constraints::of) {
                 let scope = Scope {
-                    common_name: depth == 0 && !has_dns_name(certificate),
+                    common_name: self.dialect.constrains_common_name && depth == 0 && !has_dns_name(certificate),
                     directory: true,
                     subject_email: true,
                 };
                 if let Err(violation) = constraints.check(certificate, scope) {
-                    let (code, what) = match violation {
-                        Violation::NotPermitted(what) => (47, what),
-                        Violation::Excluded(what) => (48, what),
-                        Violation::MinMax => (49, "minimum or maximum".to_owned()),
-                        Violation::TooMany => (1, "more names and constraints than a client compares".to_owned()),
-                        Violation::UnsupportedKind => (51, "a kind that is not supported".to_owned()),
-                        Violation::Syntax => (53, "a name that can't be read".to_owned()),
-                    };
-                    self.push(code, depth, Rejection::NameConstraintViolated(what));
+                    let (code, rejection) = constraint_error(violation);
+                    self.push(code, depth, rejection);
                 }
             }
         }
@@ -211,6 +233,16 @@ impl<'a> Errors<'a> {
     pub(super) fn check_each_once(&mut self, chain: &[Certificate], untrusted: usize, partial: bool) {
         let mut checked = BTreeSet::new();
         self.check_from_the_top(chain, partial, false, |depth| checked.insert((depth < untrusted, chain[depth].fingerprint())));
+    }
+
+    /// `check_chain_signatures_and_time` of BoringSSL (crypto/x509/x509_vfy.cc): the same without exceptions, the top's times always.
+    pub(super) fn check_every_signature_and_time(&mut self, chain: &[Certificate]) {
+        for (depth, subject) in chain.iter().enumerate().rev() {
+            if let Some(issuer) = chain.get(depth + 1) {
+                self.check_signature(subject, issuer, depth, depth + 1);
+            }
+            self.check_time(subject, depth);
+        }
     }
 
     fn check_from_the_top(
@@ -376,7 +408,20 @@ pub(super) fn is_valid_at(certificate: &Certificate, at: At) -> bool {
     validity.not_before.is_some_and(|start| start <= at) && validity.not_after.is_some_and(|end| at < end)
 }
 
-fn has_dns_name(certificate: &Certificate) -> bool {
+/// The code of a broken name constraint (`nc_match`, crypto/x509/v3_ncons.c).
+pub(super) fn constraint_error(violation: Violation) -> (u32, Rejection) {
+    let (code, what) = match violation {
+        Violation::NotPermitted(what) => (47, what),
+        Violation::Excluded(what) => (48, what),
+        Violation::MinMax => (49, "minimum or maximum".to_owned()),
+        Violation::TooMany => (1, "more names and constraints than a client compares".to_owned()),
+        Violation::UnsupportedKind => (51, "a kind that is not supported".to_owned()),
+        Violation::Syntax => (53, "a name that can't be read".to_owned()),
+    };
+    (code, Rejection::NameConstraintViolated(what))
+}
+
+pub(super) fn has_dns_name(certificate: &Certificate) -> bool {
     certificate.subject_alt_name().unwrap_or_default().iter().any(|n| matches!(n, GeneralName::Dns(_)))
 }
 
@@ -406,7 +451,7 @@ pub(super) fn ca_kind(certificate: &Certificate, dialect: &Dialect) -> u8 {
 /// then a CA's CA kind, or a leaf's keyUsage.
 pub(super) fn serves(certificate: &Certificate, purpose: &Purpose, as_ca: bool, dialect: &Dialect) -> bool {
     let gated = |p: &Purpose| matches!(p, Purpose::Other(o) if o == "1.3.6.1.4.1.311.10.3.3" || o == "2.16.840.1.113730.4.1");
-    let allowed = |p: &Purpose| p == purpose || (*purpose == Purpose::ServerAuth && gated(p));
+    let allowed = |p: &Purpose| p == purpose || (dialect.server_gated && *purpose == Purpose::ServerAuth && gated(p));
     if *purpose == Purpose::Any {
         return true;
     }
