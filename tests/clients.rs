@@ -195,6 +195,31 @@ fn errors_and_paths_of_openssl() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The words of applications that show no more than a sentence.
+#[test]
+fn texts_of_applications() {
+    let fixtures = Fixtures::load();
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for row in fixtures.matrix["results"].as_array().expect("results") {
+        let id = row["client"].as_str().expect("a client");
+        if row["verdict"] == "accept" || !["apt-", "chromium-", "curl_cffi-", "git-"].iter().any(|family| id.starts_with(family))
+        {
+            continue;
+        }
+        let case = row["case"].as_str().expect("a case");
+        let at = At::parse(row["at"].as_str().expect("an instant")).expect("an instant");
+        let verdict = fixtures.judge(&client::resolve(id).expect("is known"), case, at);
+        let (is, should) = (&verdict.errors()[0].text, row["text"].as_str().expect("a text"));
+        // curl_cffi writes "Failed to perform, curl: (60) " before it and a full stop behind it.
+        if !should.trim_end_matches('.').ends_with(is.trim_end_matches('.')) {
+            wrong.push(format!("{id} {case}: recorded {should:?}, model {is:?}"));
+        }
+        compared += 1;
+    }
+    assert!(compared > 100, "only {compared} texts were recorded");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// LibreSSL's answers in full: the error that an accepted path leaves behind, and what a callback hears that carries on.
 #[test]
 fn outcomes_of_libressl() {

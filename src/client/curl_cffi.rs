@@ -25,8 +25,9 @@ fn judge(engine: &Engine, question: &Question<'_>) -> Verdict {
     }
     let verdict = engine.judge(&Question { host: None, ..*question });
     let wrong = question.host.and_then(|host| {
-        let rejection = host_name::check(question.leaf(), host, Rules::WHOLE_LABEL).err()?;
-        Some(wrong_host(host, rejection))
+        let wrong = wrong_host(host, host_name::check(question.leaf(), host, Rules::WHOLE_LABEL).err()?);
+        // curl 8 writes the word together.
+        Some(ClientError { text: wrong.text.replace("host name", "hostname"), ..wrong })
     });
     match (verdict, wrong) {
         (Verdict::Trusted { path }, None) => Verdict::Trusted { path },

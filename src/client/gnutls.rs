@@ -131,7 +131,7 @@ fn wget(engine: &Engine, question: &Question<'_>) -> Verdict {
 }
 
 /// The library's verdict with the program's exit status; `word` gets GnuTLS's sentences.
-fn recode(verdict: Verdict, code: &str, word: impl Fn(String) -> String) -> Verdict {
+pub(super) fn recode(verdict: Verdict, code: &str, word: impl Fn(String) -> String) -> Verdict {
     match verdict {
         Verdict::Untrusted { path, errors } => {
             let recode = |error: ClientError| ClientError { code: code.to_owned(), text: word(error.text), ..error };

@@ -3,11 +3,13 @@
 //! The algorithms are in [`crate::path`]; here they meet the versions, the flags that applications set, and the words in which each
 //! reports. Version boundaries are data with their source.
 
+mod apt;
 mod boringssl;
 mod chrome;
 mod curl;
 mod curl_cffi;
 mod doc;
+mod git;
 mod gnutls;
 mod go;
 mod grpc;
@@ -100,6 +102,7 @@ impl Engine {
 
 /// Every profile, sorted by id.
 pub static ALL: &[&Profile] = &[
+    &apt::GNUTLS,
     &boringssl::LIBPKI,
     &boringssl::X509,
     &chrome::V114,
@@ -108,6 +111,8 @@ pub static ALL: &[&Profile] = &[
     &curl_cffi::PYTHON,
     &gnutls::FFMPEG_3_5,
     &gnutls::FFMPEG_3_6,
+    &git::GNUTLS,
+    &git::OPENSSL,
     &gnutls::V3_5,
     &gnutls::V3_6_13,
     &gnutls::V3_6_14,

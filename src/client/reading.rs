@@ -166,6 +166,21 @@ pub(super) fn gnutls(facts: &Facts) -> Reading {
     reading.without_duplicates()
 }
 
+/// git: GIT_SSL_CAINFO, else what its libcurl was built with (http.sslCAInfo in its configuration is not looked at).
+pub(super) fn git(facts: &Facts) -> Reading {
+    let mut reading = Reading::default();
+    let places = Places::of(facts, Some("GIT_SSL_CAINFO"), None);
+    if let Some(file) = places.file {
+        reading.whole_file(file);
+    }
+    if facts.given.is_some() {
+        for directory in places.directories {
+            reading.every_file(directory, false);
+        }
+    }
+    reading.without_duplicates()
+}
+
 /// Go: the bundle and every file of the directories, each replaced by its variable; what can't be read is passed over.
 pub(super) fn go(facts: &Facts) -> Reading {
     let mut reading = Reading::default();
