@@ -147,6 +147,23 @@ fn every_case_of_the_lab_gives_a_valid_document() {
 }
 
 #[test]
+fn all_clients_are_asked_once_and_agreeing_families_named_once() {
+    let (chain, store) = (chain("addtrust"), store("A_U"));
+    let arguments =
+        [case("inspect", &chain, &store), vec!["--client", "all", "--client", "go-1.18", "--client", "openssl-3.0"]].concat();
+    let (_, document) = json(&arguments);
+    let asked: Vec<&str> =
+        document["verdicts"].as_array().expect("verdicts").iter().map(|v| v["client"].as_str().expect("an id")).collect();
+    let every: Vec<&str> = certdoctor::client::ALL.iter().map(|profile| profile.id).collect();
+    assert_eq!(asked, every);
+    let text = run(&arguments).out;
+    assert!(text.contains("go (4 versions)") && text.contains("libressl-2.5.1"), "{text}");
+    assert!(!text.contains("go-1.18") && !text.contains("libressl ("), "{text}");
+    let wordy = run(&[arguments, vec!["-v"]].concat()).out;
+    assert!(wordy.contains("go-1.18"), "{wordy}");
+}
+
+#[test]
 fn s_client_words_and_an_honest_exit_status() {
     let (chain, dead, living) = (chain("addtrust"), store("A"), store("U"));
     let mut arguments = case("inspect", &chain, &dead);

@@ -1,6 +1,6 @@
 //! What the commands have in common: options turned into a request, gathering, judging, and the frame of a report.
 
-use std::{io, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 use crate::{
     base::{At, TreePath, shell},
@@ -376,6 +376,8 @@ fn clients(names: &[String], format: Format, connection: &Connection) -> Result<
             clients.push(client::resolve(name).map_err(|e| Failure(e.to_string()))?);
         }
     }
+    let mut seen = BTreeSet::new();
+    clients.retain(|c| seen.insert(c.id.clone()));
     let mut options = Vec::new();
     if connection.partial_chain {
         options.push("partial".to_owned());

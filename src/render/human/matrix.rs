@@ -28,16 +28,18 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         let heading = format!("what clients with {stores} say about {}{but}", endpoint.target);
         out.push_str(&format!("\n{}\n", style.bold(&heading)));
         // Clients that say the same share a line; a refusal is shown before consent, consent before silence.
-        let mut rows: Vec<(u8, String, Vec<String>)> = Vec::new();
-        for verdict in verdicts {
+        let mut rows: Vec<(u8, String, Vec<&ClientVerdict>)> = Vec::new();
+        for verdict in &verdicts {
             let (rank, text) = say(verdict, report.verbosity);
             match rows.iter_mut().find(|(r, t, _)| *r == rank && *t == text) {
-                Some((_, _, clients)) => clients.push(verdict.client.clone()),
-                None => rows.push((rank, text, vec![verdict.client.clone()])),
+                Some((_, _, row)) => row.push(verdict),
+                None => rows.push((rank, text, vec![verdict])),
             }
         }
         rows.sort_by_key(|(rank, ..)| *rank);
-        for (rank, text, clients) in rows {
+        for (rank, text, row) in rows {
+            let clients =
+                if report.verbosity > 0 { row.iter().map(|v| v.client.clone()).collect() } else { names(&row, &verdicts) };
             let mark = match rank {
                 0 => style.bad("[x] "),
                 1 => style.good("[ok]"),
@@ -46,6 +48,22 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
             out.push_str(&format!("{mark} {}\n     {text}\n", clients.join(", ")));
         }
     }
+}
+
+/// The clients of a row; a family that is there with every version that was asked is named once.
+fn names(row: &[&ClientVerdict], all: &[&ClientVerdict]) -> Vec<String> {
+    let of = |list: &[&ClientVerdict], family: &str| list.iter().filter(|v| v.profile.family == family).count();
+    let mut names: Vec<String> = Vec::new();
+    for verdict in row {
+        let family = verdict.profile.family;
+        let here = of(row, family);
+        let name =
+            if here > 1 && here == of(all, family) { format!("{family} ({here} versions)") } else { verdict.client.clone() };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn say(verdict: &ClientVerdict, verbosity: i8) -> (u8, String) {
