@@ -268,6 +268,32 @@ fn outcomes_of_libressl() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A client that reads `SSL_get_verify_result` refuses what the handshake accepted.
+#[test]
+fn a_stale_error_refuses_who_reads_it() {
+    let fixtures = Fixtures::load();
+    let at = At::parse("2026-11-22T01:00:00Z").expect("an instant");
+    for (id, case) in [("libressl-2.9.2", "renewed-root|old+new"), ("libressl-4.3.2", "two-int-old-first|U")] {
+        let judge = |id: &str| predicted(&fixtures.judge(&client::resolve(id).expect("is known"), case, at));
+        assert!(judge(id).0, "{id} {case}");
+        assert_eq!(judge(&format!("{id}+verify_result")), (false, "10".to_owned()), "{id} {case}");
+    }
+}
+
+/// A signature that failed is remembered, but not why: asked again in one process, LibreSSL's first new verifier says something else.
+#[test]
+fn a_process_remembers_what_failed() {
+    let fixtures = Fixtures::load();
+    let client = client::resolve("libressl-3.2.3").expect("is known");
+    let at = At::parse("2026-11-22T01:00:00Z").expect("an instant");
+    let Engine::Libressl(policy) = client.engine else { panic!("another engine") };
+    let question = fixtures.question(&client, "rekeyed-root|wrong", at);
+    let mut process = libressl::Process::default();
+    assert_eq!(predicted(&libressl::judge_in(&question, &policy, &mut process)).1, "7");
+    assert_eq!(predicted(&libressl::judge_in(&question, &policy, &mut process)).1, "20");
+    assert_eq!(predicted(&fixtures.judge(&client, "rekeyed-root|wrong", at)).1, "7");
+}
+
 /// The two outages, and what a server should send: the verdict, asserted by name.
 #[test]
 fn the_founding_cases() {

@@ -163,6 +163,23 @@ mod tests {
         assert_eq!(id("openssl-3"), "openssl-3.0");
         assert_eq!(id("node-8.17.0"), "node-4");
         assert_eq!(id("node-8"), "node-4");
+        for (version, profile) in [
+            ("2.9.2", "2.5.1"),
+            ("3.1.2", "2.5.1"),
+            ("3.2.1", "3.1.3"),
+            ("3.2.3", "3.2.2"),
+            ("3.2.6", "3.2.4"),
+            ("3.2.7", "3.2.7"),
+            ("3.3.1", "3.3.0"),
+            ("3.3.4", "3.3.2"),
+            ("3.3.6", "3.3.5"),
+            ("3.9.2", "3.4.0"),
+            ("4.3.2", "3.4.0"),
+        ] {
+            assert_eq!(id(&format!("libressl-{version}")), format!("libressl-{profile}"));
+        }
+        assert_eq!(id("boringssl-x509+partial"), "boringssl-x509");
+        assert_eq!(id("git-openssl"), "git-openssl-2");
     }
 
     #[test]

@@ -228,8 +228,8 @@ impl Verifier<'_> {
                 self.consider(certificate, true, &candidate, chain, full_chain);
             }
         }
-        let presented = self.question.presented;
-        for candidate in presented.iter().filter(|c| DIALECT.is_issued_by(certificate, c)) {
+        let question = self.question;
+        for candidate in question.untrusted().iter().filter(|c| DIALECT.is_issued_by(certificate, c)) {
             self.consider(certificate, false, candidate, chain, full_chain);
         }
         if self.chains.len() > before {

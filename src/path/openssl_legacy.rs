@@ -167,7 +167,7 @@ fn follow_sent<I: Issuers>(
     issuers: &mut I,
     errors: &mut Errors<'_>,
 ) -> Vec<Certificate> {
-    let mut sent: Vec<&Certificate> = question.presented.iter().collect();
+    let mut sent: Vec<&Certificate> = question.untrusted().iter().collect();
     let mut chain = vec![question.leaf().clone()];
     while chain.len() < I::LONGEST {
         let last = chain[chain.len() - 1].clone();
