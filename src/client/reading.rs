@@ -2,7 +2,7 @@
 //!
 //! Sources: OpenSSL crypto/x509/x509_def.c and by_file.c; Go crypto/x509/root_unix.go and root_linux.go; rustls-native-certs 0.8
 //! src/unix.rs; curl src/tool_operate.c and lib/vtls; GnuTLS configure.ac (`--with-default-trust-store-file`); Node
-//! src/crypto/crypto_context.cc; OpenJDK TrustStoreManager.java.
+//! src/crypto/crypto_context.cc; OpenJDK TrustStoreManager.java; git http.c; gRPC src/core/lib/security/security_connector/ssl_utils.cc.
 
 use std::collections::BTreeSet;
 
@@ -125,7 +125,8 @@ pub(super) fn node(facts: &Facts) -> Reading {
     reading
 }
 
-/// LibreSSL: its cert.pem and the directory beside it; it looks at no variable (crypto/x509/by_file.c, by_dir.c).
+/// LibreSSL: its cert.pem, which distributions lead to their bundle, and the directory beside it; it looks at no variable
+/// (crypto/x509/by_file.c, by_dir.c).
 pub(super) fn libressl(facts: &Facts) -> Reading {
     let mut reading = Reading::default();
     let places = Places::of(facts, None, None);
@@ -344,6 +345,8 @@ mod tests {
             set("SSL_CERT_FILE", file("/a.pem", vec![Content::Certificate(a.clone())])),
             set("CURL_CA_BUNDLE", file("/b.pem", vec![Content::Certificate(b.clone())])),
             set("NODE_EXTRA_CA_CERTS", file("/b.pem", vec![Content::Certificate(b.clone())])),
+            set("GIT_SSL_CAINFO", file("/b.pem", vec![Content::Certificate(b.clone())])),
+            set("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", file("/a.pem", vec![Content::Certificate(a.clone())])),
         ];
         let facts = facts(None, overrides);
         assert_eq!(openssl(&facts).anchors.file, std::slice::from_ref(&a));
@@ -351,6 +354,11 @@ mod tests {
         assert_eq!(rustls(&facts).anchors.file, std::slice::from_ref(&a));
         assert_eq!(curl(&facts).anchors.file, std::slice::from_ref(&b));
         assert!(gnutls(&facts).anchors.file.is_empty());
+        assert!(libressl(&facts).anchors.file.is_empty());
+        assert_eq!(git(&facts).anchors.file, std::slice::from_ref(&b));
+        let named = told(&facts, Some("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"), "its own list");
+        assert_eq!((named.anchors.file.as_slice(), named.unknown), (std::slice::from_ref(&a), None));
+        assert!(told(&facts, None, "its own list").unknown.is_some());
         let reading = node(&facts);
         assert_eq!(reading.anchors.file, std::slice::from_ref(&b));
         assert!(reading.unknown.is_some());
