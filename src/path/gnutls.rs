@@ -33,7 +33,8 @@ pub struct Policy {
 
 impl Policy {
     /// Up to 3.5.
-    pub const V3_5: Policy = Policy { sha1_is_weak: false, retries_expired: false, sorts_in_runs: false, checks_purpose: true, medium_profile: false };
+    pub const V3_5: Policy =
+        Policy { sha1_is_weak: false, retries_expired: false, sorts_in_runs: false, checks_purpose: true, medium_profile: false };
     /// 3.6.0 to 3.6.13.
     pub const V3_6: Policy = Policy { sha1_is_weak: true, ..Policy::V3_5 };
     /// 3.6.14 and later in 3.6.
@@ -79,11 +80,7 @@ const WORDS: &[(u32, &str, &str)] = &[
     (bits::SIGNATURE_FAILURE, "GNUTLS_CERT_SIGNATURE_FAILURE", "The signature in the certificate is invalid."),
     (bits::UNEXPECTED_OWNER, "GNUTLS_CERT_UNEXPECTED_OWNER", "The name in the certificate does not match the expected."),
     (bits::PURPOSE_MISMATCH, "GNUTLS_CERT_PURPOSE_MISMATCH", "The certificate chain does not match the intended purpose."),
-    (
-        bits::UNKNOWN_CRITICAL,
-        "GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS",
-        "The certificate contains an unknown critical extension.",
-    ),
+    (bits::UNKNOWN_CRITICAL, "GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS", "The certificate contains an unknown critical extension."),
 ];
 
 /// `DEFAULT_MAX_VERIFY_DEPTH`, the default of `gnutls_certificate_set_verify_limits`: `_gnutls_x509_cert_verify_peers` refuses more (from the
@@ -436,11 +433,17 @@ fn violates(certificate: &Certificate, constraints: &NameConstraints<'_>) -> boo
     let has = |wanted: fn(&GeneralName) -> bool| names.iter().any(wanted);
     let forbidden = |tag: u8| !constraints.of_kind(tag).1.is_empty();
     let compared = |n: &&GeneralName| matches!(n, GeneralName::Dns(_) | GeneralName::Email(_) | GeneralName::Ip(_));
-    let is_server = certificate.extended_key_usage().is_none_or(|l| l.contains(&Purpose::ServerAuth) || l.contains(&Purpose::Any));
+    let is_server =
+        certificate.extended_key_usage().is_none_or(|l| l.contains(&Purpose::ServerAuth) || l.contains(&Purpose::Any));
     names.iter().filter(compared).any(|name| constraints.check_one(name).is_err())
         || (is_server
             && stand_in(0x82, has(|n| matches!(n, GeneralName::Dns(_))), certificate.subject().common_names(), GeneralName::Dns))
-        || stand_in(0x81, has(|n| matches!(n, GeneralName::Email(_))), certificate.subject().email_addresses(), GeneralName::Email)
+        || stand_in(
+            0x81,
+            has(|n| matches!(n, GeneralName::Email(_))),
+            certificate.subject().email_addresses(),
+            GeneralName::Email,
+        )
         || forbidden(0xa4)
         || forbidden(0x86)
 }

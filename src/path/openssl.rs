@@ -292,13 +292,7 @@ fn unreadable_extension(certificate: &Certificate) -> String {
 }
 
 /// `check_trust`: what the settings of a store's certificate say, a self-signed one by itself, or any one with PARTIAL_CHAIN.
-fn check_trust(
-    chain: &[Certificate],
-    from: usize,
-    question: &Question<'_>,
-    policy: &Policy,
-    errors: &mut Errors<'_>,
-) -> Trusted {
+fn check_trust(chain: &[Certificate], from: usize, question: &Question<'_>, policy: &Policy, errors: &mut Errors<'_>) -> Trusted {
     for (depth, certificate) in chain.iter().enumerate().skip(from) {
         match trusts(certificate, question.purpose, &policy.dialect) {
             Trusted::Yes => return Trusted::Yes,

@@ -8,7 +8,9 @@ use super::{
     host_name::Rules,
     openssl::purpose_name,
     openssl_errors::Texts,
-    openssl_rules::{Callback, DEPTH, Dialect, Errors, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued, serves},
+    openssl_rules::{
+        Callback, DEPTH, Dialect, Errors, ca_kind, has_unhandled_critical, in_store, is_proxy, is_self_issued, serves,
+    },
 };
 use crate::x509::Certificate;
 

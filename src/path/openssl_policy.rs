@@ -276,9 +276,10 @@ fn prune(levels: &mut [Level]) -> bool {
 /// `tree_calculate_authority_set` and `tree_calculate_user_set`. The nodes of the authority set are those whose parent is anyPolicy.
 fn is_satisfied(levels: &[Level], wanted: &[&str]) -> bool {
     let any_at_end = levels.last().is_some_and(|l| l.any);
-    let authority = levels.windows(2).filter(|pair| pair[0].any).flat_map(|pair| {
-        pair[1].nodes.iter().filter(|n| n.alive && n.parent.is_none()).map(|n| n.policy.id.as_str())
-    });
+    let authority = levels
+        .windows(2)
+        .filter(|pair| pair[0].any)
+        .flat_map(|pair| pair[1].nodes.iter().filter(|n| n.alive && n.parent.is_none()).map(|n| n.policy.id.as_str()));
     let authority: BTreeSet<&str> = authority.collect();
     if wanted.contains(&ANY) {
         return any_at_end || !authority.is_empty();

@@ -176,11 +176,7 @@ impl<'a> Errors<'a> {
                 self.push_plain(72, depth);
             }
             for constraints in chain[depth + 1..].iter().rev().filter_map(name_constraints::of) {
-                let scope = Scope {
-                    common_name: depth == 0 && !has_dns_name(certificate),
-                    directory: true,
-                    subject_email: true,
-                };
+                let scope = Scope { common_name: depth == 0 && !has_dns_name(certificate), directory: true, subject_email: true };
                 if let Err(violation) = constraints.check(certificate, scope) {
                     let (code, what) = match violation {
                         Violation::NotPermitted(what) => (47, what),

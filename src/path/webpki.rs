@@ -241,7 +241,12 @@ impl Builder<'_> {
     }
 
     /// `check_name_constraints` (src/subject_name/verify.rs): the alternative names, then a directory name, whatever it is.
-    fn check_constraints(&mut self, constraints: &NameConstraints<'_>, certificate: &Certificate, depth: usize) -> Result<(), Failure> {
+    fn check_constraints(
+        &mut self,
+        constraints: &NameConstraints<'_>,
+        certificate: &Certificate,
+        depth: usize,
+    ) -> Result<(), Failure> {
         let violated = |what: String| failure(230, "NameConstraintViolation", depth, Rejection::NameConstraintViolated(what));
         let all = constraints.kinds().count();
         let names = certificate.subject_alt_name().unwrap_or_default();

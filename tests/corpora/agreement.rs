@@ -29,7 +29,11 @@ pub struct Verifier {
 /// One case, compared.
 pub enum Compared {
     Equal,
-    Different { what: &'static str, is: String, should: String },
+    Different {
+        what: &'static str,
+        is: String,
+        should: String,
+    },
     /// The verifier was not asked, or not what the model is asked.
     NotRun(String),
 }

@@ -126,8 +126,7 @@ fn told(verdict: &Verdict) -> Told {
     match verdict {
         Verdict::Trusted { path } => ("ok".to_owned(), Vec::new(), keys(path)),
         Verdict::Untrusted { path, errors } => {
-            let error =
-                |e: &certdoctor::path::ClientError| (e.code.parse().expect("a number"), e.depth.expect("a depth") as u64);
+            let error = |e: &certdoctor::path::ClientError| (e.code.parse().expect("a number"), e.depth.expect("a depth") as u64);
             ("fail".to_owned(), errors.iter().map(error).collect(), keys(path))
         }
         Verdict::Unknown(why) => (format!("can't say: {why}"), Vec::new(), Vec::new()),

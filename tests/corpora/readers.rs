@@ -56,8 +56,10 @@ pub struct Odd {
     pub reason: &'static str,
 }
 
-const KEY: &str = "OpenSSL decodes private keys too when it loads a CAfile, and refuses the file for a bad one; here a key is only named.";
-const NAME: &str = "OpenSSL refuses a certificate whose name holds a string that is not what its tag says; it is read here, as others do.";
+const KEY: &str =
+    "OpenSSL decodes private keys too when it loads a CAfile, and refuses the file for a bad one; here a key is only named.";
+const NAME: &str =
+    "OpenSSL refuses a certificate whose name holds a string that is not what its tag says; it is read here, as others do.";
 const NUL: &str = "A line that begins with NUL ends the file for OpenSSL (`BIO_gets` gives a line of no length); we read on.";
 
 /// The files that differ; a test fails when one of them agrees.
