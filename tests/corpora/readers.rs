@@ -154,3 +154,20 @@ fn odd_bundles_are_read_as_openssl_reads_them() {
     }
     differences.are_known(|file| !file.contains('/'));
 }
+
+#[test]
+fn no_private_key_is_among_them() {
+    let mut found = Vec::new();
+    for (file, bytes) in ["parse.jsonl.zst", "oddpem.jsonl.zst"].into_iter().flat_map(files) {
+        let is_key = |block: pem::Block<'_>| {
+            let mut der = Vec::new();
+            // What is no SEQUENCE is no key but a joke of the test's author.
+            let decoded = block.body.is_ok_and(|body| pem::decode(body, &mut der).is_ok());
+            block.label.ends_with(b"PRIVATE KEY") && (!decoded || der.first() == Some(&0x30))
+        };
+        if pem::blocks(&bytes).any(is_key) {
+            found.push(file["id"].to_string());
+        }
+    }
+    assert!(found.is_empty(), "private keys in {found:?}");
+}
