@@ -313,9 +313,10 @@ mod tests {
         let plain = with_policies(&[ONE]);
         let chain = [plain.clone(), plain];
         let explicit = Demands { check: true, explicit: true, ..Demands::default() };
-        assert_eq!(check(&chain, &["1.2.3"], explicit), Outcome::NoPolicy);
-        assert_eq!(check(&chain, &["1.2.3"], Demands { explicit: false, ..explicit }), Outcome::Valid);
-        assert_eq!(check(&chain, &["1.2.3", "2.5.29.32.0"], explicit), Outcome::Valid);
+        assert_eq!(check(&chain, &["1.2.3"], explicit), Outcome::Valid);
+        assert_eq!(check(&chain, &["1.2.4"], explicit), Outcome::NoPolicy);
+        assert_eq!(check(&chain, &["1.2.4"], Demands { explicit: false, ..explicit }), Outcome::Valid);
+        assert_eq!(check(&chain, &["1.2.4", "2.5.29.32.0"], explicit), Outcome::Valid);
         // Without a policy of the caller none can hold.
         assert_eq!(check(&chain, &[], explicit), Outcome::NoPolicy);
         assert_eq!(check(&chain[..1], &["1.2.3"], explicit), Outcome::NoPolicy);

@@ -157,7 +157,7 @@ fn render(counts: &BTreeMap<(usize, usize), Count>) -> String {
     }
     out.push_str(
         "## Files\n\n\
-         3,356 files from fuzz corpora and test suites (`parse.jsonl.zst`) and 53 odd bundles (`oddpem.jsonl.zst`): what OpenSSL 3.0.19\n\
+         3,356 files from test suites and linters (`parse.jsonl.zst`) and 53 odd bundles (`oddpem.jsonl.zst`): what OpenSSL 3.0.19\n\
          reads of each is read, a block that can't be read says why, and a CAfile that OpenSSL refuses is known to be refused. But for:\n\n",
     );
     for odd in ODD {
