@@ -328,8 +328,8 @@ fn names(list: &[GeneralName], name: &[u8]) -> bool {
     list.iter().any(|n| matches!(n, GeneralName::Directory(n) if n.canonical() == name))
 }
 
-/// `idp_check_dp`.
-fn same_point(certificate: Option<&PointName>, list: Option<&PointName>) -> bool {
+/// `idp_check_dp`: whether a certificate's distribution point and a list's are one; without a name it is any.
+pub(super) fn same_point(certificate: Option<&PointName>, list: Option<&PointName>) -> bool {
     match (certificate, list) {
         (None, _) | (_, None) => true,
         (Some(PointName::Relative(a)), Some(PointName::Relative(b))) => a == b,

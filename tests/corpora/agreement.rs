@@ -146,7 +146,7 @@ fn render(counts: &BTreeMap<(usize, usize), Count>) -> String {
     }
     out.push_str("\n## Disagreements\n\n");
     if EXCEPTIONS.is_empty() {
-        out.push_str("None.\n");
+        out.push_str("None.\n\n");
     }
     for exception in EXCEPTIONS {
         writeln!(out, "### {} ({})\n\n{}\n", exception.verifier, exception.cases.len(), exception.reason).expect("a string");
