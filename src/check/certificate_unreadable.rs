@@ -75,8 +75,6 @@ fn words(certificate: &Certificate, defect: &Defect) -> String {
     }
 }
 
-/// The name of an extension in RFC 5280, section 4.2.1, or its OID.
-
 #[cfg(test)]
 mod tests {
     use super::{super::testing::*, *};

@@ -62,6 +62,13 @@ pub fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
     })
 }
 
+/// A line without what ends it: blanks, control characters, and every octet above 127, which a signed `char` holds for less than a blank
+/// (`sanitize_line`).
+fn trimmed(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|b| (0x21..0x80).contains(b)).map_or(0, |last| last + 1);
+    &line[..end]
+}
+
 /// Whether the text before a BEGIN is an END line that lacks only its newline.
 fn follows_end(before: &[u8]) -> bool {
     let line = &before[memchr::memrchr(b'\n', before).map_or(0, |n| n + 1)..];
@@ -78,7 +85,7 @@ fn block<'a>(
 ) -> Option<Block<'a>> {
     let after_begin = begin + BEGIN.len();
     let line_end = memchr(b'\n', &bytes[after_begin..]).map_or(bytes.len(), |n| after_begin + n);
-    let label = bytes[after_begin..line_end].trim_ascii_end().strip_suffix(DASHES)?;
+    let label = trimmed(&bytes[after_begin..line_end]).strip_suffix(DASHES)?;
     let body_start = (line_end + 1).min(bytes.len());
     let fail = |end: usize, why| Some(Block { label, span: begin..end, body: Err(why), joined });
 
@@ -94,7 +101,7 @@ fn block<'a>(
     let after_end = end + END.len();
     let end_line_end = memchr(b'\n', &bytes[after_end..]).map_or(bytes.len(), |n| after_end + n);
     let whole = (end_line_end + 1).min(bytes.len());
-    let mut said = bytes[after_end..end_line_end].trim_ascii_end();
+    let mut said = trimmed(&bytes[after_end..end_line_end]);
     let mut span_end = whole;
     // END and the next BEGIN in one line.
     if let Some(n) = memmem::find(said, BEGIN).filter(|n| said[..*n].ends_with(DASHES)) {
@@ -132,13 +139,14 @@ pub fn decode(body: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     out.reserve(body.len());
     let mut from = 0;
     for newline in memchr_iter(b'\n', body).chain([body.len()]) {
-        let line = body[from.min(newline)..newline].trim_ascii();
+        let line = trimmed(&body[from.min(newline)..newline]).trim_ascii_start();
         from = newline + 1;
         // A blank line ends the header: what stood before it is not data (`get_header_and_data`).
         if line.is_empty() && !out.is_empty() && newline < body.len() {
             return Err("has a blank line in its base64 text");
         }
-        out.extend_from_slice(line);
+        // `EVP_DecodeUpdate` passes over blanks.
+        out.extend(line.iter().filter(|b| !b.is_ascii_whitespace()));
     }
     if out.is_empty() {
         return Err("is empty");

@@ -222,7 +222,9 @@ fn check_issuer(path: &[Certificate], depth: usize, reject: &mut impl FnMut(Reje
         for violation in path[..depth].iter().filter_map(|below| constraints.check(below, scope).err()) {
             reject(Rejection::NameConstraintViolated(match violation {
                 Violation::NotPermitted(name) | Violation::Excluded(name) => name,
-                Violation::MinMax | Violation::Syntax | Violation::TooMany | Violation::UnsupportedKind => "a name that can't be compared".to_owned(),
+                Violation::MinMax | Violation::Syntax | Violation::TooMany | Violation::UnsupportedKind => {
+                    "a name that can't be compared".to_owned()
+                }
             }));
         }
     }

@@ -33,7 +33,8 @@ pub struct Policy {
 
 impl Policy {
     /// Up to 3.5.
-    pub const V3_5: Policy = Policy { sha1_is_weak: false, retries_expired: false, sorts_in_runs: false, checks_purpose: true, medium_profile: false };
+    pub const V3_5: Policy =
+        Policy { sha1_is_weak: false, retries_expired: false, sorts_in_runs: false, checks_purpose: true, medium_profile: false };
     /// 3.6.0 to 3.6.13.
     pub const V3_6: Policy = Policy { sha1_is_weak: true, ..Policy::V3_5 };
     /// 3.6.14 and later in 3.6.
@@ -52,6 +53,7 @@ impl Policy {
 pub mod bits {
     #![expect(missing_docs, reason = "the names are GnuTLS's own")]
     pub const INVALID: u32 = 1 << 1;
+    pub const REVOKED: u32 = 1 << 5;
     pub const SIGNER_NOT_FOUND: u32 = 1 << 6;
     pub const SIGNER_NOT_CA: u32 = 1 << 7;
     pub const INSECURE_ALGORITHM: u32 = 1 << 8;
@@ -66,6 +68,7 @@ pub mod bits {
 
 /// Each bit's name and the sentence of `gnutls_certificate_verification_status_print`, in its order.
 const WORDS: &[(u32, &str, &str)] = &[
+    (bits::REVOKED, "GNUTLS_CERT_REVOKED", "The certificate chain is revoked."),
     (bits::SIGNER_NOT_FOUND, "GNUTLS_CERT_SIGNER_NOT_FOUND", "The certificate issuer is unknown."),
     (bits::SIGNER_NOT_CA, "GNUTLS_CERT_SIGNER_NOT_CA", "The certificate issuer is not a CA."),
     (bits::INSECURE_ALGORITHM, "GNUTLS_CERT_INSECURE_ALGORITHM", "The certificate chain uses insecure algorithm."),
@@ -79,11 +82,7 @@ const WORDS: &[(u32, &str, &str)] = &[
     (bits::SIGNATURE_FAILURE, "GNUTLS_CERT_SIGNATURE_FAILURE", "The signature in the certificate is invalid."),
     (bits::UNEXPECTED_OWNER, "GNUTLS_CERT_UNEXPECTED_OWNER", "The name in the certificate does not match the expected."),
     (bits::PURPOSE_MISMATCH, "GNUTLS_CERT_PURPOSE_MISMATCH", "The certificate chain does not match the intended purpose."),
-    (
-        bits::UNKNOWN_CRITICAL,
-        "GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS",
-        "The certificate contains an unknown critical extension.",
-    ),
+    (bits::UNKNOWN_CRITICAL, "GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS", "The certificate contains an unknown critical extension."),
 ];
 
 /// `DEFAULT_MAX_VERIFY_DEPTH`, the default of `gnutls_certificate_set_verify_limits`: `_gnutls_x509_cert_verify_peers` refuses more (from the
@@ -135,6 +134,7 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
             pass = second;
         }
     }
+    model.check_revocation(&mut pass);
     model.check_leaf(&mut pass);
     if let Some(what) = pass.unsupported {
         return Verdict::unchecked(&what);
@@ -344,6 +344,21 @@ impl Model<'_> {
         }
     }
 
+    /// `_gnutls_x509_crt_check_revocation`, only on a path that holds and below its anchor: a serial number in any list of the issuer. Lists are not verified
+    /// here; who adds them to the store may have them verified.
+    fn check_revocation(&self, pass: &mut Pass) {
+        if pass.status != 0 {
+            return;
+        }
+        let path = pass.path.clone();
+        for (depth, certificate) in path.iter().enumerate().take(1.max(path.len() - 1)) {
+            let lists = self.question.extra.crls.iter().filter(|crl| crl.issuer().raw() == certificate.issuer().raw());
+            if lists.flat_map(|crl| crl.revoked(certificate.serial())).next().is_some() {
+                return pass.fail(bits::REVOKED | bits::INVALID, depth, || Rejection::Other("it is revoked".to_owned()));
+            }
+        }
+    }
+
     /// Step 7: purpose and host of the leaf are added to whatever was found.
     fn check_leaf(&self, pass: &mut Pass) {
         let leaf = self.question.leaf();
@@ -417,7 +432,8 @@ fn may_issue(certificate: &Certificate, issuer: &Certificate, at_the_top: bool, 
 }
 
 /// `gnutls_x509_name_constraints_check_crt` for each kind (lib/x509/name_constraints.c): a subject's common name or e-mail address stands
-/// in for missing alternative names and must be alone; an excluded URI or directory name forbids all of that kind, a permitted one none.
+/// in for missing alternative names and must be alone; an excluded URI or directory name forbids all of that kind, a permitted one none;
+/// a constraint of any further kind makes the extension unreadable (`validate_name_constraints_node`).
 fn violates(certificate: &Certificate, constraints: &NameConstraints<'_>) -> bool {
     let names = certificate.subject_alt_name().unwrap_or_default();
     let constrained = |tag: u8| constraints.kinds().any(|kind| kind == tag);
@@ -430,19 +446,28 @@ fn violates(certificate: &Certificate, constraints: &NameConstraints<'_>) -> boo
             Err(all) => !all.is_empty(),
         }
     };
+    if constraints.kinds().any(|tag| !matches!(tag, 0x81 | 0x82 | 0x86 | 0x87 | 0xa4)) {
+        return true;
+    }
     if names.len().saturating_mul(constraints.kinds().count()) > COMPARISONS {
         return true;
     }
     let has = |wanted: fn(&GeneralName) -> bool| names.iter().any(wanted);
     let forbidden = |tag: u8| !constraints.of_kind(tag).1.is_empty();
     let compared = |n: &&GeneralName| matches!(n, GeneralName::Dns(_) | GeneralName::Email(_) | GeneralName::Ip(_));
-    let is_server = certificate.extended_key_usage().is_none_or(|l| l.contains(&Purpose::ServerAuth) || l.contains(&Purpose::Any));
+    let is_server =
+        certificate.extended_key_usage().is_none_or(|l| l.contains(&Purpose::ServerAuth) || l.contains(&Purpose::Any));
     names.iter().filter(compared).any(|name| constraints.check_one(name).is_err())
         || (is_server
             && stand_in(0x82, has(|n| matches!(n, GeneralName::Dns(_))), certificate.subject().common_names(), GeneralName::Dns))
-        || stand_in(0x81, has(|n| matches!(n, GeneralName::Email(_))), certificate.subject().email_addresses(), GeneralName::Email)
+        || stand_in(
+            0x81,
+            has(|n| matches!(n, GeneralName::Email(_))),
+            certificate.subject().email_addresses(),
+            GeneralName::Email,
+        )
         || forbidden(0xa4)
-        || forbidden(0x86)
+        || (has(|n| matches!(n, GeneralName::Uri(_))) && forbidden(0x86))
 }
 
 fn is_medium(key: &PublicKey) -> bool {

@@ -10,7 +10,8 @@ use super::{
     openssl::purpose_name,
 };
 use crate::x509::{
-    Certificate, Defect, Extension, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, Tlv, elements, elements_exactly, read_tlv,
+    Certificate, Defect, Extension, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, Tlv, elements, elements_exactly,
+    read_tlv,
 };
 
 /// The knobs of one version.
@@ -332,9 +333,8 @@ fn check_constraints(ca: &Certificate, below: &[Certificate], depth: usize) -> R
         } else {
             continue;
         };
-        let text = format!(
-            "x509: a root or intermediate certificate is not authorized to sign for this name: {kind} \"{shown}\" {why}"
-        );
+        let text =
+            format!("x509: a root or intermediate certificate is not authorized to sign for this name: {kind} \"{shown}\" {why}");
         return Err(invalid(2, depth, text, Rejection::NameConstraintViolated(shown)));
     }
     Ok(())
@@ -350,9 +350,7 @@ fn is_in_subtree(name: &GeneralName, base: &[u8]) -> bool {
     match name {
         GeneralName::Dns(name) => in_domain(name, text),
         GeneralName::Email(name) => match (name.split_once('@'), text.split_once('@')) {
-            (Some((local, host)), Some((base_local, base_host))) => {
-                local == base_local && host.eq_ignore_ascii_case(base_host)
-            }
+            (Some((local, host)), Some((base_local, base_host))) => local == base_local && host.eq_ignore_ascii_case(base_host),
             (Some((_, host)), None) => !host.contains('@') && in_domain(host, text),
             (None, _) => false,
         },

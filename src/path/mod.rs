@@ -55,7 +55,8 @@ pub struct Question<'a> {
     pub extra: Extra<'a>,
 }
 
-/// What hardly a TLS client is given, but a verifier may be; engines that know nothing of it ignore it.
+/// What hardly a TLS client is given, but a verifier may be. OpenSSL from 1.1.0 uses all of it, GnuTLS and webpki the revocation lists; the
+/// other engines ignore it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extra<'a> {
     /// Certificates that help to build a path and were not presented; `None` when those after the leaf are meant.

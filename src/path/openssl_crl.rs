@@ -328,14 +328,13 @@ fn names(list: &[GeneralName], name: &[u8]) -> bool {
     list.iter().any(|n| matches!(n, GeneralName::Directory(n) if n.canonical() == name))
 }
 
-/// `idp_check_dp`.
-fn same_point(certificate: Option<&PointName>, list: Option<&PointName>) -> bool {
+/// `idp_check_dp`: whether a certificate's distribution point and a list's are one; without a name it is any.
+pub(super) fn same_point(certificate: Option<&PointName>, list: Option<&PointName>) -> bool {
     match (certificate, list) {
         (None, _) | (_, None) => true,
         (Some(PointName::Relative(a)), Some(PointName::Relative(b))) => a == b,
-        (Some(PointName::Relative(name)), Some(PointName::Full(list))) | (Some(PointName::Full(list)), Some(PointName::Relative(name))) => {
-            names(list, name)
-        }
+        (Some(PointName::Relative(name)), Some(PointName::Full(list)))
+        | (Some(PointName::Full(list)), Some(PointName::Relative(name))) => names(list, name),
         (Some(PointName::Full(a)), Some(PointName::Full(b))) => a.iter().any(|a| b.iter().any(|b| same_name(a, b))),
     }
 }
@@ -355,7 +354,9 @@ fn is_current(crl: &Crl, at: At) -> bool {
 
 /// `check_delta_base`.
 fn is_delta_of(delta: &Crl, base: &Crl) -> bool {
-    let (Some(since), Some(number), Some(base_number)) = (delta.base_number(), delta.number(), base.number()) else { return false };
+    let (Some(since), Some(number), Some(base_number)) = (delta.base_number(), delta.number(), base.number()) else {
+        return false;
+    };
     let same = |oid: &str| delta.extension(oid) == base.extension(oid);
     delta.issuer().canonical() == base.issuer().canonical()
         && same("2.5.29.35")

@@ -276,9 +276,10 @@ fn prune(levels: &mut [Level]) -> bool {
 /// `tree_calculate_authority_set` and `tree_calculate_user_set`. The nodes of the authority set are those whose parent is anyPolicy.
 fn is_satisfied(levels: &[Level], wanted: &[&str]) -> bool {
     let any_at_end = levels.last().is_some_and(|l| l.any);
-    let authority = levels.windows(2).filter(|pair| pair[0].any).flat_map(|pair| {
-        pair[1].nodes.iter().filter(|n| n.alive && n.parent.is_none()).map(|n| n.policy.id.as_str())
-    });
+    let authority = levels
+        .windows(2)
+        .filter(|pair| pair[0].any)
+        .flat_map(|pair| pair[1].nodes.iter().filter(|n| n.alive && n.parent.is_none()).map(|n| n.policy.id.as_str()));
     let authority: BTreeSet<&str> = authority.collect();
     if wanted.contains(&ANY) {
         return any_at_end || !authority.is_empty();
@@ -288,4 +289,51 @@ fn is_satisfied(levels: &[Level], wanted: &[&str]) -> bool {
 
 fn is_self_issued(certificate: &Certificate) -> bool {
     certificate.canonical_subject() == certificate.canonical_issuer()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A self-signed certificate with certificatePolicies of these OIDs (their contents).
+    fn with_policies(ids: &[&[u8]]) -> Certificate {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).expect("params");
+        let tlv = |tag: u8, value: &[u8]| [&[tag, u8::try_from(value.len()).expect("short")], value].concat();
+        let list: Vec<u8> = ids.iter().flat_map(|id| tlv(0x30, &tlv(0x06, id))).collect();
+        params.custom_extensions.push(rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 32], tlv(0x30, &list)));
+        let key = rcgen::KeyPair::generate().expect("a key");
+        Certificate::parse(params.self_signed(&key).expect("signs").der()).expect("parses")
+    }
+
+    const ONE: &[u8] = &[0x2a, 0x03];
+    const ANY_POLICY: &[u8] = &[0x55, 0x1d, 0x20, 0x00];
+
+    #[test]
+    fn a_policy_must_hold_only_when_one_is_demanded() {
+        let plain = with_policies(&[ONE]);
+        let chain = [plain.clone(), plain];
+        let explicit = Demands { check: true, explicit: true, ..Demands::default() };
+        assert_eq!(check(&chain, &["1.2.3"], explicit), Outcome::Valid);
+        assert_eq!(check(&chain, &["1.2.4"], explicit), Outcome::NoPolicy);
+        assert_eq!(check(&chain, &["1.2.4"], Demands { explicit: false, ..explicit }), Outcome::Valid);
+        assert_eq!(check(&chain, &["1.2.4", "2.5.29.32.0"], explicit), Outcome::Valid);
+        // Without a policy of the caller none can hold.
+        assert_eq!(check(&chain, &[], explicit), Outcome::NoPolicy);
+        assert_eq!(check(&chain[..1], &["1.2.3"], explicit), Outcome::NoPolicy);
+    }
+
+    #[test]
+    fn any_policy_stands_for_what_is_wanted_unless_inhibited() {
+        let any = with_policies(&[ANY_POLICY]);
+        let chain = [any.clone(), any];
+        let explicit = Demands { check: true, explicit: true, ..Demands::default() };
+        assert_eq!(check(&chain, &["1.2.3"], explicit), Outcome::Valid);
+        assert_eq!(check(&chain, &["1.2.3"], Demands { inhibit_any: true, ..explicit }), Outcome::NoPolicy);
+    }
+
+    #[test]
+    fn a_policy_named_twice_is_invalid() {
+        let twice = with_policies(&[ONE, ONE]);
+        assert_eq!(check(&[twice.clone(), twice], &[], Demands { check: true, ..Demands::default() }), Outcome::Invalid);
+    }
 }

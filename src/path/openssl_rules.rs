@@ -347,7 +347,8 @@ impl Dialect {
     }
 
     /// `EXFLAG_SS`: a certificate that passes the issuer test against itself.
-    pub(super) fn is_self_signed(&self, certificate: &Certificate) -> bool {
+    #[must_use]
+    pub fn is_self_signed(&self, certificate: &Certificate) -> bool {
         self.is_issued_by(certificate, certificate)
     }
 }
@@ -376,7 +377,8 @@ pub(super) fn authority_key_id_fits(authority: Option<&AuthorityKeyId>, issuer: 
 
 /// `EXFLAG_INVALID` (`ossl_x509v3_cache_extensions`): an extension that OpenSSL caches can't be read or stands twice, keyUsage allows
 /// nothing, or a proxy certificate is a CA or has alternative names.
-pub(super) fn is_unreadable(certificate: &Certificate) -> bool {
+#[must_use]
+pub fn is_unreadable(certificate: &Certificate) -> bool {
     const CACHED: &[&str] = &[
         "1.3.6.1.5.5.7.1.14",
         "2.16.840.1.113730.1.1",

@@ -9,10 +9,14 @@ use super::{
     host_name::Rules,
     name_constraints::{self, NameConstraints, in_domain, in_network},
     openssl::purpose_name,
+    openssl_crl::same_point,
 };
 use crate::{
     base::At,
-    x509::{Certificate, Defect, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, read_tlv},
+    x509::{
+        Certificate, Crl, Defect, DistributionPoint, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError,
+        distribution_points, read_tlv,
+    },
 };
 
 /// The knobs of one version.
@@ -229,6 +233,7 @@ impl Builder<'_> {
                 return Err(fatal("MaximumSignatureChecksExceeded", "signature checks", SIGNATURES));
             }
             self.check_signature(certificate, issuer, depth)?;
+            self.check_revocation(certificate, issuer, depth, depth + 1 < path.len())?;
             issuer = certificate;
         }
         for (depth, certificate) in path.iter().enumerate().rev() {
@@ -240,8 +245,32 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// `RevocationOptions::check` (src/crl/mod.rs) over the whole path, with `UnknownStatusPolicy::Allow`: what no list is about passes. Of an
+    /// anchor no key usage is kept.
+    fn check_revocation(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        depth: usize,
+        issuer_was_sent: bool,
+    ) -> Result<(), Failure> {
+        let Some(crl) = self.question.extra.crls.iter().find(|crl| is_authoritative(crl, certificate)) else { return Ok(()) };
+        if issuer_was_sent && issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
+            return Err(other(270, "IssuerNotCrlSigner", depth));
+        }
+        if self.question.signatures.verify_crl(crl, issuer).is_err() {
+            return Err(failure(260, "InvalidCrlSignatureForPublicKey", depth, Rejection::InvalidSignature));
+        }
+        if crl.revoked(certificate.serial()).is_empty() { Ok(()) } else { Err(other(270, "CertRevoked", depth)) }
+    }
+
     /// `check_name_constraints` (src/subject_name/verify.rs): the alternative names, then a directory name, whatever it is.
-    fn check_constraints(&mut self, constraints: &NameConstraints<'_>, certificate: &Certificate, depth: usize) -> Result<(), Failure> {
+    fn check_constraints(
+        &mut self,
+        constraints: &NameConstraints<'_>,
+        certificate: &Certificate,
+        depth: usize,
+    ) -> Result<(), Failure> {
         let violated = |what: String| failure(230, "NameConstraintViolation", depth, Rejection::NameConstraintViolated(what));
         let all = constraints.kinds().count();
         let names = certificate.subject_alt_name().unwrap_or_default();
@@ -339,6 +368,15 @@ fn parse_fault(certificate: &Certificate) -> Option<ClientError> {
         _ => None,
     })?;
     Some(*other(0, name, 0).error)
+}
+
+/// `CertRevocationList::authoritative`: by issuer, and a list that names its scope only for a certificate in it.
+fn is_authoritative(crl: &Crl, certificate: &Certificate) -> bool {
+    let Some(scope) = crl.scope() else { return crl.issuer().raw() == certificate.issuer().raw() };
+    let right_kind = if certificate.is_ca() { !scope.only_users } else { !scope.only_cas };
+    let points = certificate.extension("2.5.29.31").map(|(_, value)| distribution_points(value, certificate.issuer()));
+    let in_scope = |points: Vec<DistributionPoint>| points.iter().any(|p| same_point(p.point.as_ref(), scope.point.as_ref()));
+    crl.issuer().raw() == certificate.issuer().raw() && right_kind && points.is_some_and(in_scope)
 }
 
 fn tag_of(name: &GeneralName) -> u8 {

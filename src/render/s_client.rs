@@ -8,7 +8,7 @@
 
 use crate::{
     facts::{Presented, Protocol},
-    path::{Verdict, host_name},
+    path::{Verdict, host_name, openssl},
     report::Report,
     x509::{Certificate, KeyAlgorithm, Name},
 };
@@ -118,16 +118,16 @@ pub fn render(input: &SClient<'_>) -> String {
 pub fn verification(input: &SClient<'_>) -> String {
     let mut callback = Callback { path: input.path, sticky: None, out: String::new() };
     let mut errors = input.errors.iter().copied().peekable();
-    while let Some(error) = errors.next_if(|e| phase(e) == Phase::Building) {
+    while let Some(error) = errors.next_if(|e| phase(e, input.path) == Phase::Building) {
         callback.error(error);
     }
     // The top of a path that does not end at a self-issued certificate has nobody to check it by; alone, it is reported as 21.
     let mut top = input.path.len();
-    if top > 1 && !input.partial_chain && input.path.last().is_some_and(|c| !is_self_signed(c)) {
+    if top > 1 && !input.partial_chain && input.path.last().is_some_and(|c| !openssl::Policy::V3.dialect.is_self_signed(c)) {
         top -= 1;
     }
     for depth in (0..top).rev() {
-        while let Some(error) = errors.next_if(|e| phase(e) == Phase::At(depth)) {
+        while let Some(error) = errors.next_if(|e| phase(e, input.path) == Phase::At(depth)) {
             callback.error(error);
         }
         callback.fine(depth);
@@ -147,8 +147,11 @@ enum Phase {
     Late,
 }
 
-fn phase(error: &VerifyError<'_>) -> Phase {
+fn phase(error: &VerifyError<'_>, path: &[Certificate]) -> Phase {
+    let has_readable_key = path.get(error.depth).is_some_and(|c| public_key(c).is_some());
     match error.number {
+        // Too many names and constraints; elsewhere a key that can't be read.
+        1 if has_readable_key => Phase::Late,
         // Signature, dates, and a leaf alone.
         7 | 9 | 10 | 13 | 14 | 21 => Phase::At(error.depth),
         // The issuer's key can't be read or may not sign: found when it comes to the subject below.
@@ -156,13 +159,6 @@ fn phase(error: &VerifyError<'_>) -> Phase {
         42 | 43 | 47..=53 => Phase::Late,
         _ => Phase::Building,
     }
-}
-
-/// `ossl_x509_likely_issued` of a certificate by itself: names, and the key identifier if both sides have one.
-fn is_self_signed(certificate: &Certificate) -> bool {
-    let key_id = certificate.authority_key_id().and_then(|a| a.key_id.as_deref());
-    certificate.subject().canonical() == certificate.issuer().canonical()
-        && key_id.zip(certificate.subject_key_id()).is_none_or(|(wanted, found)| wanted == found)
 }
 
 /// `verify_callback` and what it remembers: the last error stays in the context, so that its explanation is printed again for each

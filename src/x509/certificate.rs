@@ -400,7 +400,8 @@ impl Trust {
     /// Reads an `X509_CERT_AUX`; `None` when there is none, or none that can be read.
     pub fn read(der: &[u8]) -> Option<Trust> {
         let (outer, _) = read_tlv(der).filter(|(t, _)| t.tag == 0x30)?;
-        let purposes = |list: Tlv<'_>| elements(list.value).filter(|t| t.tag == 0x06).map(|t| Purpose::of(&oid_text(t.value))).collect();
+        let purposes =
+            |list: Tlv<'_>| elements(list.value).filter(|t| t.tag == 0x06).map(|t| Purpose::of(&oid_text(t.value))).collect();
         let mut parts = elements(outer.value).peekable();
         let trusted = parts.next_if(|t| t.tag == 0x30).map(purposes);
         let rejected = parts.next_if(|t| t.tag == 0xa0).map(purposes).unwrap_or_default();

@@ -341,3 +341,47 @@ fn extensions(list: &[u8]) -> Vec<FoundExtension<'_>> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x509::{Certificate, SignatureCache};
+
+    #[test]
+    fn reads_what_rcgen_writes() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(Vec::new()).expect("params");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = Certificate::parse(params.self_signed(&key).expect("signs").der()).expect("parses");
+        let date = |year| time::Date::from_calendar_date(year, time::Month::January, 1).expect("a date").midnight().assume_utc();
+        let revoked = rcgen::RevokedCertParams {
+            serial_number: rcgen::SerialNumber::from(vec![7]),
+            revocation_time: date(2020),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: date(2020),
+            next_update: date(2021),
+            crl_number: rcgen::SerialNumber::from(vec![9]),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let der = list.signed_by(&rcgen::Issuer::from_params(&params, &key)).expect("signs");
+        let crl = Crl::parse(der.der()).expect("a list");
+        assert_eq!(crl.issuer().canonical(), ca.canonical_subject());
+        assert_eq!(crl.next_update().flatten().map(|at| at.to_string()).as_deref(), Some("2021-01-01T00:00:00Z"));
+        assert_eq!((crl.number(), crl.base_number()), (Some(&[9][..]), None));
+        assert_eq!((crl.revoked(&[7]).len(), crl.revoked(&[8]).len()), (1, 0));
+        assert!(!crl.has_unhandled_critical() && crl.scope().is_none());
+        assert_eq!(SignatureCache::new().verify_crl(&crl, &ca), Ok(()));
+        assert!(Crl::parse(ca.der()).is_err());
+    }
+
+    #[test]
+    fn reasons_are_bits_in_octets() {
+        assert_eq!(reasons(&[6, 0x40]), 0x0040);
+        assert_eq!(reasons(&[7, 0x00, 0x80]), 0x8000 & ALL_REASONS);
+    }
+}

@@ -22,7 +22,7 @@ const EXPONENT: u64 = 64;
 
 /// `None` for what this file doesn't know either.
 pub(super) fn verify(signed: Signed<'_>, key: &PublicKey, spki: &[u8], octets: &[u8]) -> Option<Result<(), SignatureError>> {
-    let hash = signed.algorithm.hash?;
+    let hash = signed.algorithm.hash.filter(|hash| *hash != Hash::Md2)?;
     let good = match &key.algorithm {
         KeyAlgorithm::Rsa => {
             let numbers = integers(octets).filter(|n| n.len() == 2);
@@ -385,5 +385,64 @@ impl Curve {
 
     fn reduced(&self, number: BigInt) -> BigInt {
         ((number % &self.p) + &self.p) % &self.p
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x509::Certificate;
+
+    fn self_signed(algorithm: &'static rcgen::SignatureAlgorithm) -> Certificate {
+        let key = rcgen::KeyPair::generate_for(algorithm).expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("params");
+        Certificate::parse(params.self_signed(&key).expect("signs").der()).expect("parses")
+    }
+
+    fn check(child: &Certificate, issuer: &Certificate) -> Option<Result<(), SignatureError>> {
+        let (outer, _) = read_tlv(issuer.spki())?;
+        let octets = elements(outer.value).nth(1)?.value.get(1..)?;
+        verify(child.into(), issuer.public_key(), issuer.spki(), octets)
+    }
+
+    #[test]
+    fn agrees_with_ring_on_curves() {
+        for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384] {
+            let (one, other) = (self_signed(algorithm), self_signed(algorithm));
+            assert_eq!(check(&one, &one), Some(Ok(())));
+            assert_eq!(check(&one, &other), Some(Err(SignatureError::Invalid)));
+        }
+    }
+
+    #[test]
+    fn agrees_with_ring_on_rsa() {
+        let root = |name: &str| {
+            let path = format!("{}/fixtures/bundles/single/{name}.crt", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).expect("a fixture");
+            let body: String = text.lines().filter(|l| !l.starts_with('-')).collect();
+            Certificate::parse(&base64_simd::STANDARD.decode_to_vec(body).expect("base64")).expect("a certificate")
+        };
+        let (sha256, sha1) = (root("ISRG_Root_X1"), root("GlobalSign_Root_CA"));
+        assert_eq!(check(&sha256, &sha256), Some(Ok(())));
+        assert_eq!(check(&sha1, &sha1), Some(Ok(())));
+        assert_eq!(check(&sha256, &sha1), Some(Err(SignatureError::Invalid)));
+    }
+
+    #[test]
+    fn every_curve_holds_its_generator() {
+        for (name, _) in CURVES {
+            let curve = curve(name).expect("numbers");
+            let (x, y) = curve.g.clone().expect("a point");
+            let length = usize::try_from(curve.p.bits().div_ceil(8)).expect("small");
+            let octets = |n: &BigInt| padded(n.magnitude(), length).expect("fits");
+            assert_eq!(curve.point(&[&[4], &octets(&x)[..], &octets(&y)].concat()), Some(curve.g.clone()), "{name}");
+            assert_eq!(curve.times(&curve.n, &curve.g), Some(None), "{name}: the order");
+        }
+    }
+
+    #[test]
+    fn leaves_what_it_does_not_know() {
+        let ed = self_signed(&rcgen::PKCS_ED25519);
+        assert_eq!(check(&ed, &ed), None);
     }
 }

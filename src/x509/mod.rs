@@ -18,7 +18,9 @@ mod signature;
 pub use certificate::{Certificate, Defect, NotACertificate, Trust, Validity};
 pub use crl::{ALL_REASONS, Crl, DistributionPoint, PointName, Revoked, Scope, distribution_points};
 pub use der::{Tlv, elements, elements_exactly, oid_text, read_tlv};
-pub use extension::{AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Purpose, extension_name, general_name, general_names};
+pub use extension::{
+    AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Purpose, extension_name, general_name, general_names,
+};
 pub use key::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm};
 pub use name::{Name, directory_string};
 pub use signature::{SignatureCache, SignatureError, Signed, verify};

@@ -48,11 +48,7 @@ pub struct Signed<'a> {
 
 impl<'a> From<&'a Certificate> for Signed<'a> {
     fn from(certificate: &'a Certificate) -> Self {
-        Signed {
-            tbs: certificate.tbs(),
-            algorithm: certificate.signature_algorithm(),
-            signature: certificate.signature(),
-        }
+        Signed { tbs: certificate.tbs(), algorithm: certificate.signature_algorithm(), signature: certificate.signature() }
     }
 }
 

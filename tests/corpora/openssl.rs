@@ -7,7 +7,7 @@ use certdoctor::{
 use serde_json::Value;
 
 use crate::{
-    agreement::{Compared, Verifier},
+    agreement::{Compared, How, Verifier},
     cases::{Case, key},
 };
 
@@ -16,7 +16,7 @@ pub const VERIFY: Verifier = Verifier {
     name: "openssl verify 3.0.19",
     model: "openssl-3.0, as `openssl verify` calls it",
     depth: "verdict, ordered errors with their depths, chain",
-    compare: |case, signatures| compare(case, "openssl-verify", &CALLED_BY_VERIFY, signatures),
+    how: How::Openssl("openssl-verify", &CALLED_BY_VERIFY),
 };
 
 /// `openssl s_client` on Debian: security level 2, the server's purpose, on after every error.
@@ -24,18 +24,18 @@ pub const S_CLIENT: Verifier = Verifier {
     name: "openssl s_client 3.0.19",
     model: "s_client-3.0 on Debian (security level 2)",
     depth: "verdict, ordered errors with their depths, chain",
-    compare: |case, signatures| compare(case, "openssl-sclient", &CALLED_BY_S_CLIENT, signatures),
+    how: How::Openssl("openssl-sclient", &CALLED_BY_S_CLIENT),
 };
 
 /// How a program calls the library.
-struct Caller {
+pub struct Caller {
     callback: Callback,
     level: u8,
     purpose: Purpose,
 }
 
-const CALLED_BY_VERIFY: Caller = Caller { callback: Callback::Verify, level: 0, purpose: Purpose::Any };
-const CALLED_BY_S_CLIENT: Caller = Caller { callback: Callback::CarriesOn, level: 2, purpose: Purpose::ServerAuth };
+static CALLED_BY_VERIFY: Caller = Caller { callback: Callback::Verify, level: 0, purpose: Purpose::Any };
+static CALLED_BY_S_CLIENT: Caller = Caller { callback: Callback::CarriesOn, level: 2, purpose: Purpose::ServerAuth };
 
 /// The options of a case as a policy, and the certificate policies wanted.
 fn policy<'a>(case: &'a Case, caller: &Caller) -> (openssl::Policy, Vec<&'a str>) {
@@ -94,7 +94,7 @@ pub fn as_s_client(case: &Case, signatures: &SignatureCache) -> Verdict {
 /// Verdict, errors, chain.
 type Told = (String, Vec<(u64, u64)>, Vec<String>);
 
-fn compare(case: &Case, oracle: &str, caller: &Caller, signatures: &SignatureCache) -> Compared {
+pub fn compare(case: &Case, oracle: &str, caller: &Caller, signatures: &SignatureCache) -> Compared {
     let oracle = &case.json["oracles"][oracle];
     if oracle["v"] == "skip" {
         return Compared::NotRun(oracle["why"].as_str().unwrap_or("skipped").to_owned());
@@ -126,8 +126,7 @@ fn told(verdict: &Verdict) -> Told {
     match verdict {
         Verdict::Trusted { path } => ("ok".to_owned(), Vec::new(), keys(path)),
         Verdict::Untrusted { path, errors } => {
-            let error =
-                |e: &certdoctor::path::ClientError| (e.code.parse().expect("a number"), e.depth.expect("a depth") as u64);
+            let error = |e: &certdoctor::path::ClientError| (e.code.parse().expect("a number"), e.depth.expect("a depth") as u64);
             ("fail".to_owned(), errors.iter().map(error).collect(), keys(path))
         }
         Verdict::Unknown(why) => (format!("can't say: {why}"), Vec::new(), Vec::new()),

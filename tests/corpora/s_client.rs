@@ -17,18 +17,25 @@ use crate::{
 fn transcripts_are_those_of_s_client() {
     let suite = Suite::load("limbo");
     let signatures = SignatureCache::new();
-    let (mut compared, mut wrong) = (0, Vec::new());
+    let (mut compared, mut nothing_sent, mut wrong) = (0, 0, Vec::new());
     for case in suite.cases.iter().filter(|case| case.json["s_client"].is_object()) {
         let text = |field: &str| case.json["s_client"][field].as_str().expect("a text");
+        if !text("stdout").contains("Certificate chain") {
+            // The recording server has no cipher for a DSA key, and nothing was sent.
+            nothing_sent += 1;
+            continue;
+        }
         let real = Transcript { said: parts(text("stdout")), verified: lines(text("stderr")) };
         compared += 1;
         let ours = transcript(case, &signatures);
         if ours != real {
-            wrong.push(format!("{}:\n--- s_client\n{real:#?}\n--- ours\n{ours:#?}", case.id));
+            let all = |t: &Transcript| t.said.iter().chain(&t.verified).cloned().collect::<Vec<_>>().join("\n");
+            let (real, ours) = (all(&real), all(&ours));
+            let diff = similar::TextDiff::from_lines(&real, &ours);
+            wrong.push(format!("{}:\n{}", case.id, diff.unified_diff().context_radius(1).header("s_client", "ours")));
         }
     }
-    eprintln!("{compared} transcripts compared");
-    assert!(compared > 90, "the transcripts are there");
+    assert_eq!((compared, nothing_sent), (93, 1));
     assert!(wrong.is_empty(), "{} of {compared} transcripts differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -69,6 +76,8 @@ fn transcript(case: &Case, signatures: &SignatureCache) -> Transcript {
 
 /// Chain and server certificate, and what is said about the verification.
 fn parts(text: &str) -> Vec<String> {
+    // After TLS 1.3's report come the tickets that arrived later.
+    let text = text.split("---\nPost-Handshake").next().unwrap_or_default();
     let from = text.find("Certificate chain").unwrap_or(text.len());
     let to = text.find("---\nNo client certificate").unwrap_or(text.len());
     let about = ["Verif", "Server public key"];

@@ -1,4 +1,4 @@
-//! Go, GnuTLS and webpki: verdicts.
+//! Verifiers that are compared by their verdicts.
 
 use certdoctor::{
     client::{self, Engine},
@@ -6,34 +6,10 @@ use certdoctor::{
     x509::{Certificate, Purpose, SignatureCache},
 };
 
-use crate::{
-    agreement::{Compared, Verifier},
-    cases::Case,
-};
+use crate::{agreement::Compared, cases::Case};
 
-pub const GO: Verifier = Verifier {
-    name: "Go 1.19.8",
-    model: "go-1.19",
-    depth: "verdict",
-    compare: |case, signatures| compare(case, "go", "go-1.19", signatures),
-};
-
-pub const GNUTLS: Verifier = Verifier {
-    name: "GnuTLS 3.7.9",
-    model: "gnutls-3.7",
-    depth: "verdict",
-    compare: |case, signatures| compare(case, "gnutls", "gnutls-3.7", signatures),
-};
-
-pub const WEBPKI: Verifier = Verifier {
-    name: "rustls-webpki 0.103.16",
-    model: "rustls-webpki-0.103",
-    depth: "verdict",
-    compare: |case, signatures| compare(case, "webpki", "rustls-webpki-0.103", signatures),
-};
-
-/// A model of pyca's verifier joins here, and in `agreement::VERIFIERS`, with the name of its profile.
-fn compare(case: &Case, oracle: &str, profile: &str, signatures: &SignatureCache) -> Compared {
+/// The verdict of `client` beside the one recorded as `oracle`.
+pub fn compare(case: &Case, oracle: &str, client: &str, signatures: &SignatureCache) -> Compared {
     let oracle = &case.json["oracles"][oracle];
     let said = oracle["err"].as_str().unwrap_or_default();
     let accepted = match oracle["v"].as_str().expect("a verdict") {
@@ -44,13 +20,10 @@ fn compare(case: &Case, oracle: &str, profile: &str, signatures: &SignatureCache
         "parse" => return Compared::NotRun("an object that the driver can't read".to_owned()),
         _ => return Compared::NotRun("an option that the verifier does not have".to_owned()),
     };
-    if !case.crls.is_empty() {
-        return Compared::NotRun("revocation lists, which the model does not look at".to_owned());
-    }
     let mut presented: Vec<Certificate> = vec![case.leaf.clone()];
     presented.extend(case.untrusted.iter().cloned());
     let anchors = Anchors { file: case.trusted.clone(), directory: Vec::new() };
-    let mut client = client::resolve(profile).expect("a profile");
+    let mut client = client::resolve(client).expect("a profile");
     if let Engine::Gnutls(policy) = &mut client.engine {
         // Whoever recorded the verdicts asked as certtool does.
         policy.medium_profile = true;
@@ -62,7 +35,7 @@ fn compare(case: &Case, oracle: &str, profile: &str, signatures: &SignatureCache
         host: case.host(),
         purpose: &case.purpose().unwrap_or(Purpose::Any),
         signatures,
-        extra: Extra::default(),
+        extra: Extra { crls: &case.crls, ..Extra::default() },
     });
     let is = match &verdict {
         Verdict::Trusted { .. } => "accepts".to_owned(),
