@@ -26,7 +26,7 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         let old = endpoint.outcome.as_ref().is_ok_and(|p| p.protocol.is_some_and(|p| p <= Protocol::Tls11));
         let but = if old { " (its chain; what they say about its protocol is another matter)" } else { "" };
         let heading = format!("what clients with {stores} say about {}{but}", endpoint.target);
-        out.push_str(&format!("\n{}\n", style.bold(&heading)));
+        out.push_str(&format!("\n{}\n", style.bold(&style.fold(&heading, 0, 2))));
         // Clients that say the same share a line; a refusal is shown before consent, consent before silence.
         let mut rows: Vec<(u8, String, Vec<&ClientVerdict>)> = Vec::new();
         for verdict in &verdicts {
@@ -45,7 +45,8 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
                 1 => style.good("[ok]"),
                 _ => style.dim("[-] "),
             };
-            out.push_str(&format!("{mark} {}\n     {text}\n", clients.join(", ")));
+            let (clients, text) = (style.fold(&clients.join(", "), 5, 5), style.fold(&text, 5, 7));
+            out.push_str(&format!("{mark} {clients}\n     {text}\n"));
         }
     }
 }
