@@ -1,6 +1,6 @@
 //! A path inside a tree.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
@@ -56,8 +56,13 @@ impl TreePath {
     /// The directory that holds this path; the root holds itself.
     #[must_use]
     pub fn parent(&self) -> Self {
-        let end = memchr::memrchr(b'/', &self.0).unwrap_or(0).max(1);
-        TreePath(Arc::from(&self.0[..end]))
+        TreePath(Arc::from(self.parent_bytes()))
+    }
+
+    /// The bytes of [`TreePath::parent`].
+    #[must_use]
+    pub fn parent_bytes(&self) -> &[u8] {
+        &self.0[..memchr::memrchr(b'/', &self.0).unwrap_or(0).max(1)]
     }
 
     /// This path and one name below it.
@@ -97,6 +102,13 @@ impl TreePath {
     /// The bytes, beginning with a slash.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Maps with paths as keys can be asked by bytes.
+impl Borrow<[u8]> for TreePath {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }

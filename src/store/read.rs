@@ -82,7 +82,10 @@ impl<'a> Reader<'a> {
         if path.name().is_empty() {
             return self.tree.resolve(path).map(Led::from).map_err(|e| e.to_string());
         }
-        let above = self.directory(&path.parent())?;
+        let above = match self.directories.get(path.parent_bytes()) {
+            Some(known) => known.clone(),
+            None => self.directory(&path.parent())?,
+        };
         let mut found = self.at(&above.path, path.name(), Limits::DEFAULT.links).as_ref().clone()?;
         if !above.links.is_empty() {
             found.links = above.links.into_iter().chain(found.links.iter().cloned()).collect();
@@ -214,12 +217,11 @@ impl<'a> Reader<'a> {
             Some(End::Link) => Content::without(FileState::NotAFile("link")),
             Some(End::Other(what)) => Content::without(FileState::NotAFile(what)),
             Some(End::File) => {
-                let above = led.path.parent();
-                if let Some(known) = self.folders.get(&above).and_then(|f| f.contents.get(led.path.name())) {
+                if let Some(known) = self.folders.get(led.path.parent_bytes()).and_then(|f| f.contents.get(led.path.name())) {
                     return known.clone();
                 }
                 let content = self.read(&led.path);
-                self.folders.entry(above).or_default().contents.insert(led.path.name().to_vec(), content.clone());
+                self.folders.entry(led.path.parent()).or_default().contents.insert(led.path.name().to_vec(), content.clone());
                 content
             }
         }
