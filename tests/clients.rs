@@ -400,7 +400,7 @@ fn params(name: &str, ca: bool) -> rcgen::CertificateParams {
 
 impl Authority {
     fn new(name: &str) -> Authority {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
         Authority { issuer: rcgen::Issuer::new(params(name, true), key) }
     }
 
@@ -411,54 +411,75 @@ impl Authority {
     }
 
     fn leaf(&self) -> Certificate {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
-        let signed = params("localhost", false).signed_by(&key, &self.issuer).expect("signs");
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+        let mut params = params("localhost", false);
+        params.use_authority_key_identifier_extension = true;
+        let signed = params.signed_by(&key, &self.issuer).expect("signs");
         Certificate::parse(signed.der()).expect("parses")
     }
 }
 
-/// Every profile and `explore` over a chain, with the time that all of them took.
-fn judge_all(presented: &[Certificate], anchors: &[Certificate]) -> (Vec<(&'static str, Verdict)>, Duration) {
-    let signatures = SignatureCache::new();
+/// How each profile ends on a hostile chain: its verdict, and how many different signatures it checked.
+fn judge_all(presented: &[Certificate], anchors: &[Certificate]) -> Vec<(&'static str, Verdict, usize)> {
     let anchors = Anchors { file: anchors.to_vec(), directory: Vec::new() };
-    let question = Question {
-        presented,
-        anchors: &anchors,
-        at: At(1_795_309_200),
-        host: Some("localhost"),
-        purpose: &Purpose::ServerAuth,
-        signatures: &signatures,
-        extra: Extra::default(),
+    let judge = |profile: &&'static client::Profile| {
+        let signatures = SignatureCache::new();
+        let question = Question {
+            presented,
+            anchors: &anchors,
+            at: At(1_795_309_200),
+            host: Some("localhost"),
+            purpose: &Purpose::ServerAuth,
+            signatures: &signatures,
+            extra: Extra::default(),
+        };
+        let start = Instant::now();
+        let verdict = profile.judge(&question);
+        let took = start.elapsed();
+        if took > Duration::from_millis(100) {
+            eprintln!("  {} took {took:?}", profile.id);
+        }
+        (profile.id, verdict, signatures.len())
     };
-    let start = Instant::now();
-    let verdicts = client::ALL.iter().map(|profile| (profile.id, profile.judge(&question))).collect();
-    let attempts = explore(presented, &anchors.file, question.at, question.host, &signatures);
-    assert!(!attempts.is_empty());
-    (verdicts, start.elapsed())
+    client::ALL.iter().map(judge).collect()
 }
 
-/// Far above what is needed (see `scripts/bench`), far below a hang: tests run unoptimised on busy machines.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The budget that ended the search, in the client's own terms or in the model's.
+fn budget(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Trusted { .. } => None,
+        Verdict::Unknown(why) => {
+            ["gives up", "no bound", "too many", "can't follow"].iter().any(|w| why.contains(w)).then(|| why.clone())
+        }
+        Verdict::Untrusted { errors, .. } => errors.iter().find_map(|e| match &e.rejection {
+            Rejection::BudgetExceeded(name, size) => Some(format!("{name}: {size}")),
+            _ => None,
+        }),
+    }
+}
+
+/// More different signatures than any client's own budget, and fewer than hostile chains offer.
+const SIGNATURES_AT_MOST: usize = 1_000;
 
 #[test]
-fn hostile_chains_end() {
+fn hostile_chains_end_within_budgets_that_are_named() {
     let (a, b) = (Authority::new("A"), Authority::new("B"));
     // A cycle: A signs B, B signs A.
     let cycle = [a.leaf(), b.sign("A", &a), a.sign("B", &b)];
-    // 5,000 issuers of one name and different keys; none signed the leaf.
+    // 10,000 issuers of one name, each signed by another of that name; none signed the leaf.
+    let others: Vec<Authority> = (0..100).map(|_| Authority::new("A")).collect();
     let mut crowd = vec![a.leaf()];
-    let others: Vec<Authority> = (0..50).map(|_| Authority::new("A")).collect();
-    crowd.extend((0..5000).map(|i| b.sign("A", &others[i % others.len()])));
-    // A chain of 500.
+    crowd.extend((0..10_000).map(|i| others[i / 100].sign("A", &others[i % 100])));
+    // A chain of 1,000 to a trusted root.
     let mut authorities = vec![Authority::new("0")];
     let mut deep = Vec::new();
-    for i in 1..=500 {
+    for i in 1..=1_000 {
         let next = Authority::new(&i.to_string());
         deep.push(authorities[i - 1].sign(&i.to_string(), &next));
         authorities.push(next);
     }
     deep.reverse();
-    deep.insert(0, authorities[500].leaf());
+    deep.insert(0, authorities[1_000].leaf());
     let root = authorities[0].sign("0", &authorities[0]);
     // Every CA of a layer is signed by every CA of the next: paths grow exponentially.
     let layers: Vec<Vec<Authority>> = (0..8).map(|l| (0..4).map(|_| Authority::new(&format!("L{l}"))).collect()).collect();
@@ -468,22 +489,31 @@ fn hostile_chains_end() {
             mesh.extend(layers[l].iter().map(|above| above.sign(&format!("L{}", l - 1), below)));
         }
     }
+    let mut wrong = Vec::new();
     for (what, chain, anchors) in [
         ("cycle", &cycle[..], vec![]),
         ("crowd", &crowd[..], vec![]),
         ("deep", &deep[..], vec![root]),
         ("mesh", &mesh[..], vec![]),
     ] {
-        let (verdicts, took) = judge_all(chain, &anchors);
-        eprintln!("{what}: all profiles in {took:?}");
-        assert!(took < PATIENCE, "{what}: {took:?}");
-        for (id, verdict) in verdicts {
-            assert!(!verdict.is_trusted(), "{what}: {id} accepts");
+        eprintln!("{what}: {} certificates", chain.len());
+        let mut unnamed = Vec::new();
+        for (id, verdict, signatures) in judge_all(chain, &anchors) {
+            if verdict.is_trusted() || signatures > SIGNATURES_AT_MOST {
+                wrong.push(format!("{what}: {id} checked {signatures} signatures, accepted: {}", verdict.is_trusted()));
+            }
+            match budget(&verdict) {
+                Some(_) => {}
+                // Nobody follows a chain of 1,000.
+                None if what == "deep" => wrong.push(format!("{what}: {id} names no budget: {:?}", verdict.errors())),
+                None => unnamed.push(id),
+            }
         }
+        eprintln!("  ended without a budget: {}", unnamed.join(" "));
+        let attempts = explore(chain, &anchors, At(1_795_309_200), Some("localhost"), &SignatureCache::new());
+        assert!(!attempts.is_empty());
     }
-    let (verdicts, _) = judge_all(&deep, &[]);
-    let openssl = verdicts.iter().find(|(id, _)| *id == "openssl-3.0").map(|(_, v)| v.errors()[0].rejection.clone());
-    assert_eq!(openssl, Some(Rejection::BudgetExceeded("path depth", 100)));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -510,6 +540,6 @@ fn profiles_share_their_signature_checks() {
         assert_ne!(profile.judge(&question), Verdict::Unknown(String::new()), "{profile:?}");
     }
     eprintln!("{} profiles over one chain and {} anchors: {:?}", client::ALL.len(), anchors.file.len(), start.elapsed());
-    // leaf by I, I by U (one key, two certificates), UxA by A.
-    assert_eq!(signatures.len(), 3);
+    // leaf by I, I by U (one key, two certificates), UxA by A; and whether U and A signed themselves, where every path is listed.
+    assert_eq!(signatures.len(), 5);
 }

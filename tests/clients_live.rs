@@ -1,6 +1,12 @@
-//! The OpenSSL 3 model beside the `openssl verify` of this machine: the recorded chains, and random PKIs.
+//! The models beside real clients: OpenSSL 3 and the `openssl verify` of this machine over the recorded chains and random PKIs, and every
+//! client that judges lists in bulk over random PKIs.
+//!
+//! `CERTDOCTOR_RANDOM_PKIS=from:count` asks for other seeds, and `CERTDOCTOR_RANDOM_CLIENTS=a,b` for some of the clients.
+
+mod common;
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -13,7 +19,9 @@ use certdoctor::{
     path::{Anchors, Extra, Question, Verdict},
     x509::{Certificate, Purpose, SignatureCache},
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 
 /// Variables that lead OpenSSL elsewhere.
 const VARIABLES: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF", "OPENSSL_MODULES"];
@@ -227,6 +235,10 @@ impl Dice {
 const NOW: i64 = 1_795_309_200;
 const YEAR: i64 = 31_536_000;
 
+/// `[1] { [4] { CN=x } }, [2] 7`: authorityCertIssuer and authorityCertSerialNumber.
+const ODD_ISSUER: [u8; 21] =
+    [0xa1, 16, 0xa4, 14, 0x30, 12, 0x31, 10, 0x30, 8, 0x06, 3, 0x55, 0x04, 0x03, 0x0c, 1, b'x', 0x82, 1, 7];
+
 struct Entity {
     name: String,
     issuer: Issuer<'static, KeyPair>,
@@ -248,6 +260,16 @@ fn params(dice: &mut Dice, name: &str, leaf: bool) -> CertificateParams {
     let time = |seconds| time::OffsetDateTime::from_unix_timestamp(seconds).expect("a time");
     (params.not_before, params.not_after) = (time(start), time(end));
     params.use_authority_key_identifier_extension = !dice.one_in(3);
+    if dice.one_in(12) {
+        // An identifier that fits nothing, alone or with an issuer and a serial that fit nothing.
+        let mut aki = vec![0x80, 4, 1, 2, 3, 4];
+        if dice.one_in(2) {
+            aki.extend(ODD_ISSUER);
+        }
+        aki.splice(0..0, [0x30, aki.len() as u8]);
+        params.use_authority_key_identifier_extension = false;
+        params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 35], aki)];
+    }
     if !leaf {
         params.is_ca = match dice.roll(12) {
             0 => IsCa::ExplicitNoCa,
@@ -338,4 +360,236 @@ fn random_pkis() {
     eprintln!("{count} random PKIs, openssl accepted {accepted}");
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(accepted > 0, "a test in which nothing is accepted tests little");
+}
+
+/// A question for clients in bulk: what was sent and one store.
+#[derive(Clone)]
+struct Case {
+    sent: Vec<Certificate>,
+    store: Vec<Certificate>,
+}
+
+/// A client as `scripts/oracles/ask` names it.
+struct Oracle<'a> {
+    name: &'a str,
+    folder: &'a Path,
+}
+
+/// Clients that can be asked about thousands of lists, and whether they are asked for a host.
+const BULK: &[(&str, bool)] = &[
+    ("openssl-1.0.2n", true),
+    ("openssl-1.0.2n+trusted_first", true),
+    ("openssl-1.0.2n+no_alt_chains", true),
+    ("openssl-1.1.1g", true),
+    ("openssl-3", true),
+    ("openssl-3+seclevel2", true),
+    ("openssl-3+partial", true),
+    ("openssl-3+partial+strict", true),
+    ("gnutls", true),
+    ("go", true),
+    ("mbedtls", true),
+    ("rustls-webpki-0.103", true),
+    ("rustls-webpki-0.101", true),
+    ("webpki-0.22", true),
+    ("java-api", false),
+    ("pyca", true),
+];
+
+/// Verdict and first code, as the matrix has them.
+type Said = (bool, String);
+
+impl Oracle<'_> {
+    /// What the client says to each case, and the column of the matrix that it stands for.
+    fn ask(&self, cases: &[Case]) -> (String, BTreeMap<usize, Said>) {
+        let work = tempfile::tempdir().expect("a directory");
+        let mut scenarios = Vec::new();
+        for (number, case) in cases.iter().enumerate() {
+            let (chain, store) = (format!("{number}.chain"), format!("{number}.store"));
+            fs::write(work.path().join(&chain), pem(&case.sent)).expect("writes");
+            fs::write(work.path().join(&store), pem(&case.store)).expect("writes");
+            scenarios.push(serde_json::json!({
+                "id": number.to_string(), "chain_file": chain, "host": "localhost", "stores": {"S": {"file": store}}
+            }));
+        }
+        let file = work.path().join("scenarios.json");
+        let text = serde_json::json!({"judged_at": {"instant": At(NOW).to_string()}, "scenarios": scenarios});
+        fs::write(&file, text.to_string()).expect("writes");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/oracles/ask");
+        let mut command = common::command(&script);
+        command.arg("--dir").arg(self.folder).args(["--client", self.name, "--scenarios"]).arg(&file);
+        let output = command.output().expect("ask runs");
+        assert!(output.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&output.stderr));
+        let mut column = String::new();
+        let said = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(|line| {
+                let row: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+                let number = row["case"].as_str().and_then(|c| c.split_once('|')?.0.parse().ok()).expect("a number");
+                column = row["expect"].as_str().expect("a column").to_owned();
+                let accepted = row["verdict"] == "accept";
+                let code = match &row["code"] {
+                    serde_json::Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                (number, (accepted, if accepted { String::new() } else { code }))
+            })
+            .collect();
+        (column, said)
+    }
+}
+
+impl Case {
+    fn predict(&self, client: &Client, host: bool, signatures: &SignatureCache) -> Verdict {
+        let anchors = Anchors { file: self.store.clone(), directory: Vec::new() };
+        client.judge(&Question {
+            presented: &self.sent,
+            anchors: &anchors,
+            at: At(NOW),
+            host: host.then_some("localhost"),
+            purpose: &Purpose::ServerAuth,
+            signatures,
+            extra: Extra::default(),
+        })
+    }
+
+    /// Every case that has one certificate or anchor less.
+    fn smaller(&self) -> Vec<Case> {
+        let without = |list: &[Certificate], i: usize| [&list[..i], &list[i + 1..]].concat();
+        let sent = (1..self.sent.len()).map(|i| Case { sent: without(&self.sent, i), ..self.clone() });
+        // An empty store is a fault of its own.
+        let anchors = if self.store.len() > 1 { self.store.len() } else { 0 };
+        let store = (0..anchors).map(|i| Case { store: without(&self.store, i), ..self.clone() });
+        sent.chain(store).collect()
+    }
+}
+
+/// `None` when the model agrees or can't say.
+fn differs(said: &Said, verdict: &Verdict) -> Option<String> {
+    let model: Said = match verdict {
+        Verdict::Trusted { .. } => (true, String::new()),
+        // Java's is any of several, where a hash set decides.
+        Verdict::Untrusted { errors, .. }
+            if !said.0 && said.1.ends_with("Exception") && errors.iter().any(|e| e.code == said.1) =>
+        {
+            return None;
+        }
+        Verdict::Untrusted { errors, .. } => (false, errors[0].code.clone()),
+        Verdict::Unknown(_) => return None,
+    };
+    (*said != model).then(|| format!("real {said:?}, model {model:?}"))
+}
+
+/// Drops certificates and anchors one at a time while the disagreement stays.
+fn minimised(oracle: &Oracle<'_>, client: &Client, host: bool, case: &Case, signatures: &SignatureCache) -> String {
+    let mut case = case.clone();
+    loop {
+        let smaller = case.smaller();
+        let (_, said) = oracle.ask(&smaller);
+        let next =
+            said.iter().find(|(number, said)| differs(said, &smaller[**number].predict(client, host, signatures)).is_some());
+        match next {
+            Some((number, _)) => case = smaller[*number].clone(),
+            None => break,
+        }
+    }
+    let (_, said) = oracle.ask(std::slice::from_ref(&case));
+    let verdict = case.predict(client, host, signatures);
+    let line = |c: &Certificate| {
+        let (validity, key_id) =
+            (c.validity(), |id: Option<&[u8]>| id.map_or("-".to_owned(), |id| format!("{:02x}{:02x}", id[0], id[1])));
+        let state = match (c.is_expired(At(NOW)), c.is_not_yet_valid(At(NOW))) {
+            (true, _) => "expired",
+            (_, true) => "not yet",
+            _ => "valid",
+        };
+        let authority = c.authority_key_id().and_then(|a| a.key_id.as_deref());
+        let usage = c.key_usage().map_or("-".to_owned(), |u| format!("{:x}", u.0));
+        format!(
+            "{c:?} key {} <- {} ski {} aki {} {state} to {:?}, ca {:?}, usage {usage}, purposes {:?}",
+            c.key_fingerprint().short(),
+            c.issuer().label(),
+            key_id(c.subject_key_id()),
+            key_id(authority),
+            validity.not_after.map(|a| a.to_string()),
+            c.basic_constraints().map(|b| (b.ca, b.path_len)),
+            c.extended_key_usage(),
+        )
+    };
+    let mut text = format!("{:?}: {}\n", said.get(&0), differs(&said[&0], &verdict).unwrap_or_default());
+    for (what, list) in [("sent", &case.sent), ("store", &case.store)] {
+        for certificate in list {
+            writeln!(text, "  {what}: {}", line(certificate)).expect("writes");
+        }
+    }
+    if let Some(folder) = std::env::var_os("CERTDOCTOR_KEEP_CASES") {
+        let file = Path::new(&folder).join(format!("{}-{:?}", oracle.name, case.sent[0].fingerprint().short()));
+        fs::write(file.with_extension("chain"), pem(&case.sent)).expect("writes");
+        fs::write(file.with_extension("store"), pem(&case.store)).expect("writes");
+    }
+    text
+}
+
+#[test]
+fn random_pkis_in_bulk() {
+    let Some(folder) = common::oracles() else {
+        return common::skip("random PKIs in bulk: CERTDOCTOR_ORACLES is not set");
+    };
+    let asked = std::env::var("CERTDOCTOR_RANDOM_PKIS").unwrap_or_else(|_| "1:60".to_owned());
+    let (from, count) = asked.split_once(':').expect("from:count");
+    let (from, count): (u64, u64) = (from.parse().expect("a number"), count.parse().expect("a number"));
+    let wanted = std::env::var("CERTDOCTOR_RANDOM_CLIENTS").ok();
+    let list = common::command(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/oracles/ask"))
+        .arg("--list")
+        .arg("--dir")
+        .arg(&folder)
+        .output();
+    let list = String::from_utf8(list.expect("ask --list runs").stdout).expect("UTF-8");
+    let ready = |name: &str| list.lines().any(|l| l.split_whitespace().next() == Some(name) && l.ends_with(" ready"));
+    // Two stores for each graph: as it is, and half of it in the other order.
+    let cases: Vec<Case> = (from..from + count)
+        .flat_map(|seed| {
+            let puzzle = random_puzzle(seed);
+            let mut sent = puzzle.presented;
+            // More than these a handshake would not bring to every client.
+            sent.truncate(9);
+            let mut store: Vec<Certificate> = puzzle.anchors.iter().cloned().collect();
+            if store.is_empty() {
+                store.extend(sent.last().cloned());
+            }
+            let half = store.iter().rev().step_by(2).cloned().collect();
+            [Case { sent: sent.clone(), store }, Case { sent, store: half }]
+        })
+        .collect();
+    let signatures = SignatureCache::new();
+    let mut wrong = Vec::new();
+    for (name, host) in BULK.iter().filter(|(name, _)| wanted.as_ref().is_none_or(|w| w.split(',').any(|w| w == *name))) {
+        if !ready(name) {
+            common::skip(&format!("random PKIs in bulk: {name} is not installed"));
+            continue;
+        }
+        let oracle = Oracle { name, folder: &folder };
+        let (column, said) = oracle.ask(&cases);
+        let client = client::resolve(&column).expect("is known");
+        let (mut accepted, mut unknown, mut shown, mut different) = (0, 0, 0, 0);
+        for (number, said) in &said {
+            let verdict = cases[*number].predict(&client, *host, &signatures);
+            accepted += usize::from(said.0);
+            unknown += usize::from(matches!(verdict, Verdict::Unknown(_)));
+            let Some(difference) = differs(said, &verdict) else { continue };
+            different += 1;
+            // Minimising asks the client again and again: a few cases of each client tell what is wrong.
+            if shown < 3 {
+                shown += 1;
+                let seed = from + *number as u64 / 2;
+                let least = minimised(&oracle, &client, *host, &cases[*number], &signatures);
+                wrong.push(format!("{name}, seed {seed}: {difference}; least case: {least}"));
+            }
+        }
+        eprintln!("{name}: {} asked, {accepted} accepted, {different} different, {unknown} unknown to the model", said.len());
+        assert_eq!(said.len(), cases.len(), "{name} did not answer all");
+        if different > shown {
+            wrong.push(format!("{name}: {different} in all"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -10,7 +10,8 @@ pub fn markdown() -> String {
          Made by `certdoctor generate docs clients` from the profiles in `src/client/`; a test compares it.\n\n\
          A profile is a range of versions that behave alike. `--client` takes the identifier, any version in the range (`openssl-1.0.2k`), a\n\
          bare family (its newest profile), and options after a plus sign: `+trusted_first`, `+no_alt_chains`, `+partial`, `+strict`, `+seclevel2`;\n\
-         for LibreSSL `+verify_result`, a client that reads the error that an accepted path may leave behind. `--client all` is every profile.\n\
+         for LibreSSL `+verify_result`, a client that reads the error that an accepted path may leave behind;\n\
+         for wolfSSL `+alt_cert_chains`, `+no_alt_cert_chains`. NSS's two modes may stand last (`nss-3.87-classic`). `--client all` is every profile.\n\
          Outside every range the answer is \"can't say\".\n\n\
          *measured*: real binaries of that range were asked, and the model gave the same verdict in every case of `fixtures/clients/matrix.json`\n\
          (`tests/clients.rs`). *anchor dates*: whether the client refuses an anchor whose validity has passed.\n\n\

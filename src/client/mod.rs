@@ -3,26 +3,33 @@
 //! The algorithms are in [`crate::path`]; here they meet the versions, the flags that applications set, and the words in which each
 //! reports. Version boundaries are data with their source.
 
+mod apple;
 mod apt;
 mod boringssl;
 mod chrome;
 mod curl;
 mod curl_cffi;
 mod doc;
+mod firefox;
 mod git;
 mod gnutls;
 mod go;
 mod grpc;
 mod java;
 mod libressl;
+mod mbedtls;
 mod nassl;
 mod node;
+mod nss;
 mod openssl;
+mod pyca;
 mod python;
 mod reading;
 mod resolve;
 mod s_client;
 mod webpki;
+mod windows;
+mod wolfssl;
 
 pub use doc::markdown;
 pub use reading::Reading;
@@ -74,12 +81,26 @@ pub enum Engine {
     Libpki(path::libpki::Policy),
     /// LibreSSL.
     Libressl(path::libressl::Policy),
+    /// Mbed TLS.
+    Mbedtls(path::mbedtls::Policy),
+    /// mozilla::pkix.
+    MozillaPkix,
+    /// NSS's old verifier.
+    Nss,
+    /// NSS's libpkix.
+    NssPkix,
     /// OpenSSL from 1.1.0.
     Openssl(path::openssl::Policy),
     /// OpenSSL up to 1.0.2.
     OpensslLegacy(path::openssl_legacy::Policy),
+    /// The verifier of an operating system.
+    Platform(path::platform::Policy),
+    /// pyca/cryptography.
+    Pyca,
     /// webpki and rustls-webpki.
     Webpki(path::webpki::Policy),
+    /// wolfSSL.
+    Wolfssl(path::wolfssl::Policy),
 }
 
 impl Engine {
@@ -93,15 +114,23 @@ impl Engine {
             Engine::Java => path::java::judge(question),
             Engine::Libpki(policy) => path::libpki::judge(question, policy),
             Engine::Libressl(policy) => path::libressl::judge(question, policy),
+            Engine::Mbedtls(policy) => path::mbedtls::judge(question, policy),
+            Engine::MozillaPkix => path::mozilla_pkix::judge(question),
+            Engine::Nss => path::nss::judge(question),
+            Engine::NssPkix => path::nss_pkix::judge(question),
             Engine::Openssl(policy) => path::openssl::judge(question, policy),
             Engine::OpensslLegacy(policy) => path::openssl_legacy::judge(question, policy),
+            Engine::Platform(policy) => path::platform::judge(question, policy),
+            Engine::Pyca => path::pyca::judge(question),
             Engine::Webpki(policy) => path::webpki::judge(question, policy),
+            Engine::Wolfssl(policy) => path::wolfssl::judge(question, policy),
         }
     }
 }
 
 /// Every profile, sorted by id.
 pub static ALL: &[&Profile] = &[
+    &apple::SEC_TRUST,
     &apt::GNUTLS,
     &boringssl::LIBPKI,
     &boringssl::X509,
@@ -111,6 +140,7 @@ pub static ALL: &[&Profile] = &[
     &curl_cffi::PYTHON,
     &gnutls::FFMPEG_3_5,
     &gnutls::FFMPEG_3_6,
+    &firefox::V115,
     &git::GNUTLS,
     &git::OPENSSL,
     &gnutls::V3_5,
@@ -133,6 +163,9 @@ pub static ALL: &[&Profile] = &[
     &libressl::V3_3_2,
     &libressl::V3_3_5,
     &libressl::V3_4,
+    &mbedtls::V2,
+    &mbedtls::V3,
+    &mbedtls::V3_6,
     &nassl::V1_0_2,
     &nassl::V1_1_1,
     &node::V0_12,
@@ -143,6 +176,9 @@ pub static ALL: &[&Profile] = &[
     &node::V22,
     &node::V24,
     &node::V4,
+    &nss::CLASSIC_3_110,
+    &nss::CLASSIC_3_61,
+    &nss::PKIX,
     &openssl::V1_0_1,
     &openssl::V1_0_1M,
     &openssl::V1_0_2,
@@ -152,6 +188,7 @@ pub static ALL: &[&Profile] = &[
     &openssl::V1_1_1G,
     &openssl::V3,
     &openssl::V3_6,
+    &pyca::V50,
     &python::V2_7,
     &python::V3_10,
     &python::V3_13,
@@ -164,6 +201,10 @@ pub static ALL: &[&Profile] = &[
     &s_client::V3_6,
     &webpki::V0_22,
     &gnutls::WGET,
+    &windows::CRYPTO_API,
+    &wolfssl::V4,
+    &wolfssl::V5,
+    &wolfssl::V5_7,
 ];
 
 /// The clients that are shown when nobody asks for others: both sides of each outage, and what people use today.

@@ -2,7 +2,8 @@
 //!
 //! Sources: OpenSSL crypto/x509/x509_def.c and by_file.c; Go crypto/x509/root_unix.go and root_linux.go; rustls-native-certs 0.8
 //! src/unix.rs; curl src/tool_operate.c and lib/vtls; GnuTLS configure.ac (`--with-default-trust-store-file`); Node
-//! src/crypto/crypto_context.cc; OpenJDK TrustStoreManager.java; git http.c; gRPC src/core/lib/security/security_connector/ssl_utils.cc.
+//! src/crypto/crypto_context.cc; OpenJDK TrustStoreManager.java; git http.c; gRPC src/core/lib/security/security_connector/ssl_utils.cc. Mbed TLS,
+//! wolfSSL and cryptography read what the application gives; NSS, Firefox, Apple and Windows have stores of their own.
 
 use std::collections::BTreeSet;
 
@@ -150,6 +151,61 @@ pub(super) fn told(facts: &Facts, variable: Option<&str>, why: &str) -> Reading 
         None => reading.unknown = Some(format!("{why}; give --CAfile to judge with other anchors")),
     }
     reading
+}
+
+/// Libraries that read what the application gives them: of a host only that is known which a person gives.
+fn given(facts: &Facts, library: &str) -> Reading {
+    if facts.given.is_some() {
+        return gnutls(facts);
+    }
+    let why =
+        format!("{library} trusts what the application loads, not this host's store; give --CAfile to judge with that file");
+    Reading { unknown: Some(why), ..Reading::default() }
+}
+
+/// Mbed TLS (`mbedtls_ssl_conf_ca_chain`).
+pub(super) fn mbedtls(facts: &Facts) -> Reading {
+    given(facts, "Mbed TLS")
+}
+
+/// wolfSSL (`wolfSSL_CTX_load_verify_locations`).
+pub(super) fn wolfssl(facts: &Facts) -> Reading {
+    given(facts, "wolfSSL")
+}
+
+/// pyca/cryptography (`Store`).
+pub(super) fn pyca(facts: &Facts) -> Reading {
+    given(facts, "cryptography")
+}
+
+/// Stores of their own, which this tool does not read: NSS's and Firefox's built-in roots and databases, the keychains of macOS, the
+/// registry of Windows.
+fn own(facts: &Facts, what: &str) -> Reading {
+    if facts.given.is_some() {
+        return gnutls(facts);
+    }
+    let why = format!("{what}, not this host's store; give --CAfile to judge with other anchors");
+    Reading { unknown: Some(why), ..Reading::default() }
+}
+
+/// Firefox (security/certverifier, `FindIssuer`): its own list, then its database.
+pub(super) fn firefox(facts: &Facts) -> Reading {
+    own(facts, "Firefox trusts the list built into it and the database of its profile")
+}
+
+/// Applications on NSS: the built-in list (libnssckbi) and a database.
+pub(super) fn nss(facts: &Facts) -> Reading {
+    own(facts, "NSS trusts its built-in list and a database")
+}
+
+/// Apple: the system's roots and keychains.
+pub(super) fn apple(facts: &Facts) -> Reading {
+    own(facts, "Apple's systems trust their own roots and keychains")
+}
+
+/// Windows: the Root store, filled by need.
+pub(super) fn windows(facts: &Facts) -> Reading {
+    own(facts, "Windows trusts its Root store, which it fills by itself")
 }
 
 /// GnuTLS and what is built on it: the bundle that the distribution compiled in, no variable.

@@ -1,5 +1,7 @@
 //! From what a person types after `--client` to a profile.
 
+use std::borrow::Cow;
+
 use super::{ALL, Client, Engine, Profile};
 use crate::path::boringssl;
 
@@ -22,12 +24,20 @@ pub fn resolve(id: &str) -> Result<Client, UnknownClient> {
     let mut parts = id.split('+');
     let base = parts.next().unwrap_or_default();
     let unknown = || UnknownClient { asked: id.to_owned(), nearest: nearest(id) };
-    let (profile, outside) = profile(base).ok_or_else(unknown)?;
+    let (profile, outside) = profile(&mode_first(base)).ok_or_else(unknown)?;
     let mut engine = profile.engine;
     for option in parts {
         engine = with_option(engine, option).ok_or_else(unknown)?;
     }
     Ok(Client { id: id.to_owned(), profile, engine, outside })
+}
+
+/// The two modes of `vfychain` stand last in what people write (`nss-3.87-classic`), and first in the names of the families.
+fn mode_first(base: &str) -> Cow<'_, str> {
+    match base.strip_prefix("nss-").and_then(|rest| rest.rsplit_once('-')) {
+        Some((version, mode @ ("classic" | "pkix"))) => Cow::Owned(format!("nss-{mode}-{version}")),
+        _ => Cow::Borrowed(base),
+    }
 }
 
 fn profile(base: &str) -> Option<(&'static Profile, Option<String>)> {
@@ -85,7 +95,25 @@ pub(super) fn with_option(engine: Engine, option: &str) -> Option<Engine> {
             }
             Some(Engine::Libressl(policy))
         }
-        Engine::Gnutls(_) | Engine::Go(_) | Engine::Java | Engine::Libpki(_) | Engine::Webpki(_) => None,
+        Engine::Wolfssl(mut policy) => {
+            match option {
+                "alt_cert_chains" => policy.alternative_chains = true,
+                "no_alt_cert_chains" => policy.alternative_chains = false,
+                _ => return None,
+            }
+            Some(Engine::Wolfssl(policy))
+        }
+        Engine::Gnutls(_)
+        | Engine::Go(_)
+        | Engine::Java
+        | Engine::Libpki(_)
+        | Engine::Mbedtls(_)
+        | Engine::MozillaPkix
+        | Engine::Nss
+        | Engine::NssPkix
+        | Engine::Platform(_)
+        | Engine::Pyca
+        | Engine::Webpki(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::x509::{Certificate, GeneralName};
 pub enum CommonName {
     /// Never: Go 1.15, webpki.
     Never,
-    /// When there is no subjectAltName at all: BoringSSL's `do_x509_check` (crypto/x509/v3_utl.cc).
+    /// When there is no subjectAltName at all: BoringSSL's `do_x509_check` (crypto/x509/v3_utl.cc), Mbed TLS, wolfSSL.
     WithoutAltName,
     /// When no DNS name is in subjectAltName: OpenSSL's `do_x509_check`, Java's `HostnameChecker`, Node.
     WithoutDnsName,
@@ -42,6 +42,12 @@ impl Rules {
     pub const GNUTLS: Rules = Rules { common_name: CommonName::WithoutDnsNameOrAddress, ..Rules::WHOLE_LABEL };
     /// `sun.security.util.HostnameChecker`, TYPE_TLS.
     pub const JAVA: Rules = Rules { common_name: CommonName::WithoutDnsName, partial_wildcards: true, labels_after_wildcard: 2 };
+    /// Mbed TLS (`x509_crt_verify_name`, library/x509_crt.c): `*.` and the rest of the name.
+    pub const MBEDTLS: Rules =
+        Rules { common_name: CommonName::WithoutAltName, partial_wildcards: false, labels_after_wildcard: 1 };
+    /// wolfSSL (`MatchDomainName`, src/internal.c): a star matches anything within a label.
+    pub const WOLFSSL: Rules =
+        Rules { common_name: CommonName::WithoutAltName, partial_wildcards: true, labels_after_wildcard: 1 };
     /// subjectAltName only, as browsers do.
     pub const ALT_NAME_ONLY: Rules = Rules { common_name: CommonName::Never, partial_wildcards: false, labels_after_wildcard: 1 };
     /// Go's `VerifyHostname` from 1.15: a lone `*` covers a name of one label.

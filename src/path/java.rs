@@ -1,8 +1,8 @@
 //! Java's SunJSSE: `PKIXValidator`, with the validator when what was sent is in order and ends under an anchor, else with the forward
 //! builder. An anchor is a name and a key: its dates don't count (11, 17 and 25 agree in every measured case).
 //!
-//! Among several anchors of one name Java's order is that of a hash set; this model takes the store's. Over random PKIs full of such
-//! names it accepts about one path in fifty that OpenJDK 17 refuses.
+//! Among several anchors of one name Java's order is that of a hash set of objects without a hash of their own (`TrustAnchor`), which nobody
+//! can foresee. Where the verdict hangs on it, this model can't say; where only the exception does, it lists all that may come.
 
 use std::net::IpAddr;
 
@@ -38,14 +38,20 @@ pub fn judge(question: &Question<'_>) -> Verdict {
             Some(error) => Verdict::Untrusted { path, errors: vec![error] },
             None => Verdict::Trusted { path },
         },
-        Err(Failure::Refused(path, error)) => Verdict::Untrusted { path, errors: vec![*error] },
+        Err(Failure::Refused(path, errors)) => Verdict::Untrusted { path, errors },
         Err(Failure::Unsupported(what)) => Verdict::unchecked(&what),
+        Err(Failure::Hashed) => Verdict::Unknown(
+            "among several anchors of one name Java takes the first of a hash set, and the verdict depends on which that is"
+                .to_owned(),
+        ),
     }
 }
 
 enum Failure {
-    Refused(Vec<Certificate>, Box<ClientError>),
+    Refused(Vec<Certificate>, Vec<ClientError>),
     Unsupported(String),
+    /// The verdict depends on the order of a hash set.
+    Hashed,
 }
 
 /// What the validator says against a path.
@@ -60,7 +66,7 @@ fn validate(question: &Question<'_>) -> Result<Vec<Certificate>, Failure> {
     let is_trusted = |c: &Certificate| {
         question.anchors.iter().any(|a| a == c || (a.subject().raw() == c.subject().raw() && a.spki() == c.spki()))
     };
-    if is_trusted(&sent[0]) {
+    if question.anchors.iter().any(|a| *a == sent[0]) {
         return Ok(vec![sent[0].clone()]);
     }
     for i in 1..sent.len() {
@@ -78,32 +84,52 @@ fn validate(question: &Question<'_>) -> Result<Vec<Certificate>, Failure> {
     build(question)
 }
 
-/// `doValidate`: each anchor that fits by name and key identifier, until one validates; else the last failure.
+/// `doValidate`: each anchor that fits by name and key identifier, until one validates, which must then be one that may sign; else the
+/// last failure.
 fn validate_under_any(question: &Question<'_>, path: &[Certificate]) -> Result<Vec<Certificate>, Failure> {
     let last = &path[path.len() - 1];
-    let mut fault = None;
+    let (mut sound, mut unsound, mut errors) = (None, None, Vec::<ClientError>::new());
     for anchor in question.anchors.iter().filter(|a| is_candidate(last, a)) {
         match check_path(question, path, anchor) {
-            Ok(()) => return under(path, anchor),
-            Err(error) => fault = Some(error),
+            Ok(()) => match under(path, anchor) {
+                Ok(whole) => sound = sound.or(Some(whole)),
+                Err(failure) => unsound = unsound.or(Some(failure)),
+            },
+            Err(Fault::Error(error)) if errors.iter().any(|e| e.code == error.code) => {}
+            Err(Fault::Error(error)) => errors.push(*error),
+            Err(Fault::Unsupported(what)) => return Err(Failure::Unsupported(what)),
         }
     }
-    match fault {
-        Some(Fault::Error(error)) => Err(Failure::Refused(path.to_vec(), error)),
-        Some(Fault::Unsupported(what)) => Err(Failure::Unsupported(what)),
-        None => {
-            let rejection = Rejection::IssuerMissing(last.issuer().to_string());
-            let error =
-                path_error("CertPathValidatorException", None, "Path does not chain with any of the trust anchors", rejection);
-            Err(Failure::Refused(path.to_vec(), Box::new(error)))
-        }
+    if errors.is_empty() {
+        let rejection = Rejection::IssuerMissing(last.issuer().to_string());
+        let text = "Path does not chain with any of the trust anchors";
+        errors.push(path_error("CertPathValidatorException", None, text, rejection));
+    }
+    choose(sound, unsound).unwrap_or_else(|| Err(Failure::Refused(path.to_vec(), errors)))
+}
+
+/// A path to an anchor that may sign and one to an anchor that may not, which is a failure: which comes first is not known.
+fn choose(sound: Option<Vec<Certificate>>, unsound: Option<Failure>) -> Option<Result<Vec<Certificate>, Failure>> {
+    match (sound, unsound) {
+        (Some(_), Some(_)) => Some(Err(Failure::Hashed)),
+        (Some(whole), None) => Some(Ok(whole)),
+        (None, Some(failure)) => Some(Err(failure)),
+        (None, None) => None,
     }
 }
 
 /// `PKIXValidator.verifyTrustAnchor`: an anchor of version 3 must be a CA (JDK-8230318; 11.0.7, 8u251 and later).
 fn under(path: &[Certificate], anchor: &Certificate) -> Result<Vec<Certificate>, Failure> {
     let whole: Vec<Certificate> = path.iter().chain([anchor]).cloned().collect();
-    let fault = if anchor.version() < 3 {
+    let Some((what, rejection)) = may_not_sign(anchor) else { return Ok(whole) };
+    let name = "ValidatorException";
+    let text = format!("TrustAnchor with subject '{}' {what}", anchor.subject());
+    let error = ClientError { code: name.into(), name: name.into(), depth: Some(path.len()), text, rejection };
+    Err(Failure::Refused(whole, vec![error]))
+}
+
+fn may_not_sign(anchor: &Certificate) -> Option<(&'static str, Rejection)> {
+    if anchor.version() < 3 {
         None
     } else if !anchor.is_ca() {
         Some(("is not a CA certificate", Rejection::NotCa))
@@ -111,15 +137,10 @@ fn under(path: &[Certificate], anchor: &Certificate) -> Result<Vec<Certificate>,
         Some(("does not have keyCertSign bit set in KeyUsage extension", Rejection::KeyUsageLacksCertSign))
     } else {
         None
-    };
-    let Some((what, rejection)) = fault else { return Ok(whole) };
-    let name = "ValidatorException";
-    let text = format!("TrustAnchor with subject '{}' {what}", anchor.subject());
-    let error = ClientError { code: name.into(), name: name.into(), depth: Some(path.len()), text, rejection };
-    Err(Failure::Refused(whole, Box::new(error)))
+    }
 }
 
-/// `AdaptableX509CertSelector`: the subject, the key identifier if both have one, the serial of a version 3 certificate if the AKI names
+/// `AdaptableX509CertSelector`, which the validator asks: the subject, the key identifier if both have one, the serial of a version 3 certificate if the AKI names
 /// one.
 fn is_candidate(child: &Certificate, issuer: &Certificate) -> bool {
     let authority = child.authority_key_id();
@@ -217,14 +238,22 @@ fn check_time(question: &Question<'_>, certificate: &Certificate, depth: usize) 
 
 /// `SunCertPathBuilder`: forward from the leaf, with backtracking, over anchors and what was sent; what is no anchor must be valid now.
 fn build(question: &Question<'_>) -> Result<Vec<Certificate>, Failure> {
-    let mut builder = Builder { question, steps: 0, reason: None };
-    let mut path = vec![question.leaf().clone()];
-    if builder.extend(&mut path) {
-        let below = path.len() - 1;
-        return under(&path[..below], &path[below]);
-    }
     let leaf = question.leaf();
-    let rejection = if builder.steps > BUILDER_STEPS {
+    let mut builder = Builder { question, steps: 0, reason: None, sound: true };
+    let mut path = vec![leaf.clone()];
+    let sound = builder.extend(&mut path).then(|| path.clone());
+    let mut other = Builder { steps: builder.steps, sound: false, reason: None, ..builder };
+    let mut path = vec![leaf.clone()];
+    let unsound =
+        other.extend(&mut path).then(|| path.split_last().and_then(|(anchor, below)| under(below, anchor).err())).flatten();
+    // Where a name comes twice in the path and one more of that name was sent, the builder goes astray in some orders (measured: 17).
+    if sound.as_deref().is_some_and(|whole| goes_astray(question, whole)) {
+        return Err(Failure::Hashed);
+    }
+    if let Some(chosen) = choose(sound, unsound) {
+        return chosen;
+    }
+    let rejection = if other.steps > BUILDER_STEPS {
         Rejection::BudgetExceeded("builder steps", BUILDER_STEPS)
     } else {
         builder.reason.unwrap_or_else(|| Rejection::IssuerMissing(leaf.issuer().to_string()))
@@ -233,7 +262,13 @@ fn build(question: &Question<'_>) -> Result<Vec<Certificate>, Failure> {
                 certification path to requested target";
     let name = "SunCertPathBuilderException";
     let error = ClientError { code: name.into(), name: name.into(), depth: None, text: text.into(), rejection };
-    Err(Failure::Refused(vec![leaf.clone()], Box::new(error)))
+    Err(Failure::Refused(vec![leaf.clone()], vec![error]))
+}
+
+fn goes_astray(question: &Question<'_>, whole: &[Certificate]) -> bool {
+    let Some((anchor, below)) = whole.split_last() else { return false };
+    let same_name = |c: &&Certificate| c.subject().raw() == anchor.subject().raw();
+    below.iter().any(|c| same_name(&c)) && question.presented[1..].iter().filter(same_name).any(|c| !whole.contains(c))
 }
 
 struct Builder<'a> {
@@ -241,13 +276,31 @@ struct Builder<'a> {
     steps: usize,
     /// Why the first complete path failed.
     reason: Option<Rejection>,
+    /// Whether it looks for an anchor that may sign, or for one that may not.
+    sound: bool,
+}
+
+/// The builder's own selector (`ForwardBuilder.getMatchingCACerts`): the subject; key identifiers only order what it tries.
+fn is_named(child: &Certificate, issuer: &Certificate) -> bool {
+    child.canonical_issuer() == issuer.canonical_subject()
 }
 
 impl Builder<'_> {
     fn extend(&mut self, path: &mut Vec<Certificate>) -> bool {
         let question = self.question;
         let last = path[path.len() - 1].clone();
-        for anchor in question.anchors.iter().filter(|a| is_candidate(&last, a)) {
+        let at = question.at;
+        let valid = |c: &Certificate| !c.is_expired(at) && !c.is_not_yet_valid(at);
+        // `getMatchingCACerts` sets the date in its selector after it looked among the anchors, and uses the selector again: above the
+        // leaf's own issuer an anchor must be valid now.
+        let dated = |a: &Certificate| path.len() == 1 || valid(a);
+        let fits = |a: &&Certificate| is_named(&last, a) && may_not_sign(a).is_none() == self.sound;
+        // What the path already holds under another certificate does not end it (measured: 17).
+        let looped = |a: &Certificate, path: &[Certificate]| path.iter().any(|c| c.is_same_entity(a));
+        for anchor in question.anchors.iter().filter(fits) {
+            if looped(anchor, path) || !dated(anchor) {
+                continue;
+            }
             self.steps += 1;
             if self.steps > BUILDER_STEPS {
                 return false;
@@ -266,9 +319,7 @@ impl Builder<'_> {
         if path.len() > BUILDER_INTERMEDIATES {
             return false;
         }
-        let at = question.at;
-        let valid = |c: &Certificate| !c.is_expired(at) && !c.is_not_yet_valid(at);
-        for candidate in question.presented.iter().filter(|c| c.is_ca() && valid(c) && is_candidate(&last, c)) {
+        for candidate in question.presented.iter().filter(|c| c.is_ca() && valid(c) && is_named(&last, c)) {
             self.steps += 1;
             let looped = path.iter().any(|c| c == candidate || c.is_same_entity(candidate));
             if self.steps > BUILDER_STEPS || looped || question.signatures.verify(&last, candidate).is_err() {

@@ -11,14 +11,21 @@ pub mod java;
 pub mod libpki;
 pub mod libressl;
 pub mod libressl_verify;
+pub mod mbedtls;
+pub mod mozilla_pkix;
 pub mod name_constraints;
+pub mod nss;
+pub mod nss_pkix;
 pub mod openssl;
 pub mod openssl_crl;
 pub mod openssl_errors;
 pub mod openssl_legacy;
 pub mod openssl_policy;
 pub mod openssl_rules;
+pub mod platform;
+pub mod pyca;
 pub mod webpki;
+pub mod wolfssl;
 
 pub use explore::explore;
 
@@ -143,6 +150,16 @@ impl Verdict {
     /// The verdict of a client that met a signature which this tool can't check.
     pub(crate) fn unchecked(what: &str) -> Verdict {
         Verdict::Unknown(format!("{what} can't be checked by this tool; ask the client itself"))
+    }
+}
+
+/// What is wrong with the dates of a certificate for a client to whom both ends belong to the validity.
+fn untimely(certificate: &Certificate, at: At) -> Option<Rejection> {
+    match (certificate.validity().not_before, certificate.validity().not_after) {
+        (Some(not_before), _) if at < not_before => Some(Rejection::NotYetValid { not_before, at }),
+        (_, Some(not_after)) if at > not_after => Some(Rejection::Expired { not_after, at }),
+        (Some(_), Some(_)) => None,
+        _ => Some(Rejection::DateUnreadable),
     }
 }
 

@@ -214,7 +214,11 @@ fn report_untrusted<I: Issuers>(
         }
         _ => {
             let code = if *untrusted >= chain.len() { 20 } else { 2 };
-            errors.push(code, chain.len() - 1, Rejection::IssuerMissing(last.issuer().to_string()));
+            let rejection = match chain.len() > DEPTH {
+                true => Rejection::BudgetExceeded("path depth", DEPTH),
+                false => Rejection::IssuerMissing(last.issuer().to_string()),
+            };
+            errors.push(code, chain.len() - 1, rejection);
         }
     }
 }

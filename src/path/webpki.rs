@@ -26,19 +26,25 @@ pub struct Policy {
     pub ranked: bool,
     /// Whether errors carry a context and its name (0.103).
     pub contexts: bool,
-    /// Whether work is bounded (0.100.2, RUSTSEC-2023-0052).
-    pub budgeted: bool,
+    /// Whether a certificate of version 3 without any extension can't be read (up to 0.22, `parse_cert_internal`).
+    pub needs_extensions: bool,
     /// Whether a name with a wildcard is outside only if everything that it covers is (0.103.16, as recorded; with which release that began is not known).
     pub wildcards_expand: bool,
 }
 
 impl Policy {
     /// webpki 0.22.
-    pub const V0_22: Policy = Policy { ranked: false, contexts: false, budgeted: false, wildcards_expand: false };
+    pub const V0_22: Policy = Policy { ranked: false, contexts: false, needs_extensions: true, wildcards_expand: false };
     /// rustls-webpki 0.101.
-    pub const V0_101: Policy = Policy { ranked: true, budgeted: true, ..Policy::V0_22 };
+    pub const V0_101: Policy = Policy { ranked: true, needs_extensions: false, ..Policy::V0_22 };
     /// rustls-webpki 0.103.
     pub const V0_103: Policy = Policy { contexts: true, wildcards_expand: true, ..Policy::V0_101 };
+}
+
+impl Policy {
+    fn reads(self, certificate: &Certificate) -> bool {
+        !(self.needs_extensions && certificate.version() == 3 && certificate.extensions().is_empty())
+    }
 }
 
 /// `Budget::default`: from Go's limit, and mozilla::pkix's.
@@ -95,7 +101,7 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
         return Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] };
     }
     let mut by_subject: BTreeMap<&[u8], Vec<&Certificate>> = BTreeMap::new();
-    for certificate in &question.presented[1..] {
+    for certificate in question.presented[1..].iter().filter(|c| policy.reads(c)) {
         by_subject.entry(certificate.subject().raw()).or_default().push(certificate);
     }
     let mut builder = Builder { question, policy, by_subject, signatures: 0, calls: 0, comparisons: 0 };
@@ -108,8 +114,10 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
                 None => Verdict::Trusted { path },
             }
         }
-        Err(failure) if failure.fatal && !policy.budgeted => {
-            Verdict::Unknown("this version of webpki has no bound on its work and would not end on this chain".to_owned())
+        // Without ranks a bound that was met is one more unknown issuer.
+        Err(failure) if failure.fatal && !policy.ranked => {
+            let error = ClientError { rejection: failure.error.rejection, ..*unknown_issuer(question.leaf()).error };
+            Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![error] }
         }
         Err(failure) => Verdict::Untrusted { path: vec![question.leaf().clone()], errors: vec![*failure.error] },
     }
@@ -140,7 +148,7 @@ impl Builder<'_> {
         let head = path[path.len() - 1].clone();
         self.check_head(&head, path.len() - 1)?;
         let mut worst = unknown_issuer(&head);
-        for anchor in question.anchors.iter().filter(|a| a.subject().raw() == head.issuer().raw()) {
+        for anchor in question.anchors.iter().filter(|a| a.subject().raw() == head.issuer().raw() && self.policy.reads(a)) {
             match self.check_under(path, anchor) {
                 Ok(()) => return Ok(anchor.clone()),
                 Err(failure) if failure.fatal => return Err(failure),
@@ -177,7 +185,17 @@ impl Builder<'_> {
 
     /// The higher rank, the earlier of equals; without ranking everything becomes `UnknownIssuer`.
     fn most_specific(&self, old: Failure, new: Failure) -> Failure {
-        if self.policy.ranked && new.rank > old.rank { new } else { old }
+        if self.policy.ranked && new.rank > old.rank {
+            return new;
+        }
+        match new.error.rejection {
+            // Where the word is the same, the reason that counts is that a bound was met.
+            Rejection::BudgetExceeded(..) if !self.policy.ranked => {
+                let error = ClientError { rejection: new.error.rejection, ..*old.error };
+                Failure { error: Box::new(error), ..old }
+            }
+            _ => old,
+        }
     }
 
     /// `check_issuer_independent_properties`.

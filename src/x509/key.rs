@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use ring::digest;
+
 use super::der::{elements, oid_text, read_tlv};
 
 /// Algorithm and size of a public key.
@@ -125,6 +127,13 @@ impl PublicKey {
         };
         Some(PublicKey { algorithm, bits, explicit_curve, only_pss: oid == "1.2.840.113549.1.1.10" })
     }
+}
+
+/// A key identifier as long as a SHA-1, which most are, stands for itself; any other for its SHA-1.
+#[must_use]
+pub fn key_identifier(octets: &[u8]) -> [u8; 20] {
+    <[u8; 20]>::try_from(octets)
+        .unwrap_or_else(|_| digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref().try_into().unwrap_or_default())
 }
 
 impl fmt::Display for PublicKey {

@@ -21,6 +21,6 @@ pub use der::{Tlv, elements, elements_exactly, oid_text, read_tlv};
 pub use extension::{
     AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Purpose, extension_name, general_name, general_names,
 };
-pub use key::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm};
+pub use key::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm, key_identifier};
 pub use name::{Name, directory_string};
 pub use signature::{SignatureCache, SignatureError, Signed, verify};

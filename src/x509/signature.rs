@@ -139,6 +139,12 @@ impl KeyAlgorithm {
 }
 
 impl Certificate {
+    /// The contents of the BIT STRING of the key: what RFC 5280, section 4.2.1.2, makes key identifiers of.
+    #[must_use]
+    pub fn public_key_octets(&self) -> &[u8] {
+        key_octets(self.spki()).unwrap_or_default()
+    }
+
     /// Whether `issuer`'s key is of the kind that makes signatures like this certificate's; `true` for algorithms that we don't know
     /// (OpenSSL's errors 24 and 77 come from this test, `check_sig_alg_match`).
     #[must_use]
