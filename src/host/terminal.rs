@@ -1,5 +1,4 @@
 //! The terminal behind standard output.
-#![expect(clippy::disallowed_methods, reason = "asks the terminal for its size")]
 
 /// How many columns the terminal behind standard output has; `None` when it is none, or does not say.
 #[must_use]

@@ -364,7 +364,9 @@ pub(super) fn look_at_all<T: Send>(
     /// Names that a thread looks at in one go.
     const PIECE: usize = 24;
     const LARGE: u64 = 1 << 20;
-    let mut pieces: Vec<(usize, &TreePath, &[(Vec<u8>, Listed)])> = Vec::new();
+    /// The number of its directory, the directory, and some of its names.
+    type Piece<'a> = (usize, &'a TreePath, &'a [(Vec<u8>, Listed)]);
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
     for (n, (directory, names)) in directories.iter().enumerate() {
         pieces.extend(names.chunks(PIECE).map(|piece| (n, *directory, piece)));
     }

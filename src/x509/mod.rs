@@ -1,8 +1,8 @@
 //! Certificates as they are found, not as they ought to be (RFC 5280, read leniently).
 //!
-//! A certificate is read in two steps: our own skeleton reader finds the fields of RFC 5280, section 4.1, in anything that is
-//! roughly DER, and `x509-parser` reads what lies inside names and extensions. What a strict parser would refuse becomes a
-//! [`Defect`] and the certificate lives on, because a TLS client somewhere will judge it.
+//! Our own reader finds the fields of RFC 5280, section 4.1, in anything that is roughly DER, and what lies inside names and
+//! extensions. What a strict parser would refuse becomes a [`Defect`] and the certificate lives on, because a TLS client somewhere
+//! will judge it.
 //!
 //! Absent on purpose: any verdict. Whether a certificate is good is the business of [`crate::path`].
 
