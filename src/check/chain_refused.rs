@@ -8,7 +8,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, support};
+use super::{Case, self_signed_leaf, support};
 
 rule! {
     /// **What it means.** Clients refuse the chain for a fault of the chain itself that no key, date, name or store on this host can
@@ -31,6 +31,10 @@ type Seen = (String, String, Option<Certificate>);
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (index, endpoint, presented) in support::presented(case) {
+        // CD209 says what matters; what else a client finds wanting in such a certificate does not.
+        if self_signed_leaf::alone(&presented.certificates, support::trusted(case)).is_some() {
+            continue;
+        }
         // One finding for each certificate and each way of being wrong, whatever words a client has for it.
         let mut faults: BTreeMap<(usize, Rejection), Vec<Seen>> = BTreeMap::new();
         for verdict in support::verdicts(case, index) {

@@ -3,6 +3,7 @@
 use crate::{
     edit::Applicability,
     finding::{Finding, Intent, Remedy},
+    x509::Certificate,
 };
 
 use super::{Case, support};
@@ -24,8 +25,7 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (_, endpoint, presented) in support::presented(case) {
-        let leaf = presented.certificates.first().filter(|c| support::is_self_signed(c) && !trusted.contains(c));
-        let Some(leaf) = leaf else { continue };
+        let Some(leaf) = alone(&presented.certificates, trusted) else { continue };
         let target = &endpoint.target;
         let mut finding =
             support::about(&CHECK, target, format!("the certificate of {target} is signed by itself, and not trusted here"));
@@ -38,6 +38,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.remedies.push(Remedy::new(Intent::Trust(Some(leaf.clone())), Applicability::Manual, text, None));
         out.push(finding);
     }
+}
+
+/// The leaf, if it signed itself and nobody trusts it.
+pub(super) fn alone<'c>(presented: &'c [Certificate], trusted: &[Certificate]) -> Option<&'c Certificate> {
+    presented.first().filter(|c| support::is_self_signed(c) && !trusted.contains(c))
 }
 
 #[cfg(test)]

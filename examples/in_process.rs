@@ -1,21 +1,26 @@
-//! How far a scan in process is from the least that any reader of a bundle must do.
+//! What certdoctor does, timed inside one process: medians in nanoseconds, a line each.
 //!
-//! `floor BUNDLE` prints the median of each in nanoseconds: `floor` (PEM, base64 and the two dates of each certificate), `read` (every
+//! `in_process scan BUNDLE`: `floor` (PEM, base64 and the two dates of each certificate: the least that any reader must do), `read` (every
 //! certificate parsed, with its place in the file) and `scan` (the bundle as the store of a host: gathered, every check run).
+//!
+//! `in_process judge CHAIN STORE...`: `all` (every profile once, signatures checked once for all of them) and `openssl-3.0` (that profile
+//! alone, signatures and all); and `profiles`, how many there are.
 #![expect(clippy::disallowed_methods, reason = "measures: reads a file and the clock")]
 #![expect(clippy::disallowed_types, reason = "measures: reads the clock")]
 #![expect(clippy::print_stdout, reason = "a program of its own")]
 
-use std::{error::Error, hint::black_box, time::Instant};
+use std::{error::Error, ffi::OsString, hint::black_box, time::Instant};
 
 use certdoctor::{
     base::At,
+    client::{self, Client},
     facts::{Clock, Environment, Facts},
     format::{Interner, sniff},
     host::memory::MemoryTree,
     judge::{Inquiry, judge},
+    path::{Anchors, Extra, Question},
     store,
-    x509::{Purpose, read_tlv},
+    x509::{Certificate, Purpose, SignatureCache, read_tlv},
 };
 use memchr::memmem;
 
@@ -24,10 +29,18 @@ const RUNS: usize = 200;
 const AT: At = At(1_795_305_600);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args_os().nth(1).ok_or("usage: floor BUNDLE")?;
-    let bundle = std::fs::read(path)?;
+    let usage = "usage: in_process scan BUNDLE | judge CHAIN STORE...";
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match args.split_first() {
+        Some((what, [bundle])) if what == "scan" => scan(&std::fs::read(bundle)?),
+        Some((what, [chain, stores @ ..])) if what == "judge" && !stores.is_empty() => judge_chain(chain, stores),
+        _ => Err(usage.into()),
+    }
+}
+
+fn scan(bundle: &[u8]) -> Result<(), Box<dyn Error>> {
     let tree = MemoryTree::new();
-    tree.file("/etc/ssl/certs/ca-certificates.crt", &bundle[..]);
+    tree.file("/etc/ssl/certs/ca-certificates.crt", bundle);
     let inquiry =
         Inquiry { at: AT, within: 90, horizon: None, purpose: Purpose::ServerAuth, clients: Vec::new(), regrade: Vec::new() };
     let scan = || {
@@ -43,15 +56,47 @@ fn main() -> Result<(), Box<dyn Error>> {
         judge(&facts, &inquiry).findings.len()
     };
 
-    let certificates = dates(&bundle);
-    let read = sniff::scan(&bundle, &mut Interner::default()).entries.len();
+    let certificates = dates(bundle);
+    let read = sniff::scan(bundle, &mut Interner::default()).entries.len();
     if certificates == 0 || certificates != read || scan() == 0 {
         return Err(format!("saw {certificates} dates and {read} certificates").into());
     }
-    println!("floor {}", median(|| dates(&bundle)));
-    println!("read {}", median(|| sniff::scan(&bundle, &mut Interner::default()).entries.len()));
+    println!("floor {}", median(|| dates(bundle)));
+    println!("read {}", median(|| sniff::scan(bundle, &mut Interner::default()).entries.len()));
     println!("scan {}", median(scan));
     Ok(())
+}
+
+fn judge_chain(chain: &OsString, stores: &[OsString]) -> Result<(), Box<dyn Error>> {
+    let presented = sniff::certificates(&std::fs::read(chain)?).certificates;
+    let mut anchors = Anchors::default();
+    for file in stores {
+        anchors.file.extend(sniff::certificates(&std::fs::read(file)?).certificates);
+    }
+    if presented.is_empty() || anchors.file.is_empty() {
+        return Err("a chain or a store is empty".into());
+    }
+    let everyone: Vec<Client> = client::ALL.iter().map(|profile| profile.client()).collect();
+    let openssl = [client::resolve("openssl-3.0")?];
+    println!("all {}", median(|| accepts(&everyone, &presented, &anchors)));
+    println!("openssl-3.0 {}", median(|| accepts(&openssl, &presented, &anchors)));
+    println!("profiles {}", everyone.len());
+    Ok(())
+}
+
+/// How many of the clients accept.
+fn accepts(clients: &[Client], presented: &[Certificate], anchors: &Anchors) -> usize {
+    let signatures = SignatureCache::default();
+    let question = Question {
+        presented,
+        anchors,
+        at: AT,
+        host: Some("localhost"),
+        purpose: &Purpose::ServerAuth,
+        signatures: &signatures,
+        extra: Extra::default(),
+    };
+    clients.iter().filter(|client| client.judge(&question).is_trusted()).count()
 }
 
 fn median(mut work: impl FnMut() -> usize) -> u128 {
