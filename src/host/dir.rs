@@ -194,7 +194,6 @@ impl Tree for DirTree {
     }
 
     fn look_at_each(&self, path: &TreePath, names: &[(Vec<u8>, Listed)], limit: u64) -> Vec<Look> {
-        // A descriptor of its own: several threads look at once.
         let Ok(dir) = self.directory(path, PASS) else { return names.iter().map(|_| Look::None).collect() };
         let look = |(name, listed): &(Vec<u8>, Listed)| match listed {
             Listed::File => Look::File(read_in(&dir, name, limit)),

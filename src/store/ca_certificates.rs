@@ -112,7 +112,6 @@ pub struct Rules {
 pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
     let mut reader = Reader::new(tree);
     let configuration = configuration(tree, layout, rules);
-    reader.look_ahead(&full_directories(tree, layout));
     let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
     sources.extend(local_sources(tree, &mut reader, layout, rules));
     let etc = TreePath::new(&layout.etc);

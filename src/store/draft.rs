@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{edits, read::look_at_all};
+use super::edits;
 use crate::{
     base::{At, TreePath},
     edit::{Applicability, Edit, Step},
-    host::{Listing, Look, Node, NodeKind, ReadError, Tree},
+    host::{Look, Node, NodeKind, ReadError, Tree},
 };
 
 /// What a changed path holds: nothing, or a node with its content.
@@ -34,11 +34,12 @@ impl<'a> Draft<'a> {
 
     /// Looks at everything in these real directories of the base.
     pub(super) fn look_ahead(&mut self, directories: &[TreePath]) {
-        let listings: Vec<(&TreePath, Listing)> =
-            directories.iter().filter_map(|d| Some((d, self.base.list_nofollow(d).ok()?))).collect();
+        /// Larger files are left for those who want them.
+        const LARGE: u64 = 1 << 20;
         let (mut nodes, mut contents) = (lock(&self.nodes), lock(&self.contents));
-        for ((directory, names), looks) in listings.iter().zip(look_at_all(self.base, &listings, |looks| looks)) {
-            for ((name, _), look) in names.iter().zip(looks) {
+        for directory in directories {
+            let Ok(names) = self.base.list_nofollow(directory) else { continue };
+            for ((name, _), look) in names.iter().zip(self.base.look_at_each(directory, &names, LARGE)) {
                 match look {
                     Look::File(Ok((bytes, found))) => {
                         nodes.insert(directory.join(name), Some(found));

@@ -10,7 +10,7 @@ use crate::{
     base::{ContentDigest, Limits, TreePath},
     facts::{CertFile, Entry, FileState, Links, Quirk},
     format::{Interner, sniff},
-    host::{Listed, Listing, Look, Node, NodeKind, ReadError, Resolved, Tree, in_order},
+    host::{Listed, Listing, Node, NodeKind, ReadError, Resolved, Tree},
 };
 
 /// The memory of one load.
@@ -28,8 +28,6 @@ pub struct Reader<'a> {
 struct Folder {
     /// Its names and what it says about them, once it was listed.
     listed: Option<Result<Listing, String>>,
-    /// Where its links lead, by their place in the listing, as far as somebody looked ahead.
-    targets: Vec<Option<Vec<u8>>>,
     /// Where each name leads.
     places: BTreeMap<Vec<u8>, Arc<Result<Led, String>>>,
     contents: BTreeMap<Vec<u8>, Content>,
@@ -103,31 +101,6 @@ impl<'a> Reader<'a> {
         folder.listed.get_or_insert_with(|| tree.list_nofollow(path).map_err(|e| e.to_string())).clone()
     }
 
-    /// Looks at everything in these real directories and reads it, several things at once. What was seen is taken when it is asked for.
-    pub fn look_ahead(&mut self, directories: &[TreePath]) {
-        let listings: Vec<(&TreePath, Listing)> = directories.iter().map(|d| (d, self.list(d).unwrap_or_default())).collect();
-        let seen = look_at_all(self.tree, &listings, |looks| {
-            let mut interner = Interner::default();
-            let see = |look| match look {
-                Look::File(Ok((bytes, node))) => Ahead::Content(Content::of(bytes, &node, &mut interner)),
-                Look::Link(Ok(Some(target))) => Ahead::Link(target),
-                Look::File(Err(_)) | Look::Link(_) | Look::None => Ahead::Nothing,
-            };
-            looks.into_iter().map(see).collect()
-        });
-        for ((directory, names), seen) in listings.iter().zip(seen) {
-            let Some(folder) = self.folders.get_mut(*directory) else { continue };
-            folder.targets.resize(names.len(), None);
-            for (at, ((name, _), ahead)) in names.iter().zip(seen).enumerate() {
-                match ahead {
-                    Ahead::Content(content) => drop(folder.contents.insert(name.clone(), content)),
-                    Ahead::Link(target) => folder.targets[at] = Some(target),
-                    Ahead::Nothing => {}
-                }
-            }
-        }
-    }
-
     /// Follows the path of a directory; it need not exist.
     fn directory(&mut self, path: &TreePath) -> Result<Resolved, String> {
         if let Some(known) = self.directories.get(path) {
@@ -144,8 +117,8 @@ impl<'a> Reader<'a> {
         if let Some(known) = folder.and_then(|f| f.places.get(name)) {
             return known.clone();
         }
-        let known = self.folders.get_mut(above).map_or(Known::Nothing, |f| f.known(name));
-        let found = Arc::new(self.follow(above.join(name), known, hops));
+        let said = folder.map_or(Listed::Unsaid, |f| f.said(name));
+        let found = Arc::new(self.follow(above.join(name), said, hops));
         let folder = match self.folders.get_mut(above) {
             Some(folder) => folder,
             None => self.folders.entry(above.clone()).or_default(),
@@ -154,12 +127,11 @@ impl<'a> Reader<'a> {
         found
     }
 
-    fn follow(&mut self, place: TreePath, known: Known, hops: usize) -> Result<Led, String> {
-        let link = match known {
-            Known::File => return Ok(Led { path: place, links: Links::default(), end: Some(End::File) }),
-            Known::Link => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
-            Known::Target(target) => Some(target),
-            Known::Nothing => None,
+    fn follow(&mut self, place: TreePath, said: Listed, hops: usize) -> Result<Led, String> {
+        let link = match said {
+            Listed::File => return Ok(Led { path: place, links: Links::default(), end: Some(End::File) }),
+            Listed::Link => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
+            Listed::Directory | Listed::Unsaid => None,
         };
         let target = match link {
             Some(target) => target,
@@ -281,38 +253,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What somebody saw who looked ahead.
-enum Ahead {
-    Content(Content),
-    Link(Vec<u8>),
-    /// Nothing, or what failed and is tried again when it is asked for.
-    Nothing,
-}
-
-/// What is known of a name before it is asked for.
-enum Known {
-    /// A regular file.
-    File,
-    /// A link.
-    Link,
-    /// Nothing, or what has to be looked at all the same.
-    Nothing,
-    /// A link, and its target.
-    Target(Vec<u8>),
-}
-
 impl Folder {
-    fn place(&self, name: &[u8]) -> Option<(usize, Listed)> {
-        let names = self.listed.as_ref()?.as_ref().ok()?;
-        names.binary_search_by(|(known, _)| known.as_slice().cmp(name)).ok().map(|at| (at, names[at].1))
-    }
-
-    fn known(&mut self, name: &[u8]) -> Known {
-        match self.place(name) {
-            Some((_, Listed::File)) => Known::File,
-            Some((at, Listed::Link)) => self.targets.get_mut(at).and_then(Option::take).map_or(Known::Link, Known::Target),
-            Some((_, Listed::Directory | Listed::Unsaid)) | None => Known::Nothing,
-        }
+    fn said(&self, name: &[u8]) -> Listed {
+        let Some(Ok(names)) = &self.listed else { return Listed::Unsaid };
+        names.binary_search_by(|(known, _)| known.as_slice().cmp(name)).map_or(Listed::Unsaid, |at| names[at].1)
     }
 }
 
@@ -350,32 +294,6 @@ impl Content {
 #[must_use]
 pub fn files_below(tree: &dyn Tree, directory: &TreePath) -> Vec<TreePath> {
     Reader::new(tree).files_below(directory)
-}
-
-/// What `see` makes of each name in these real directories, in the order of the listings. Several threads look and see at once. Files of
-/// more than a megabyte are left for those who want them.
-pub(super) fn look_at_all<T: Send>(
-    tree: &dyn Tree,
-    directories: &[(&TreePath, Listing)],
-    see: impl Fn(Vec<Look>) -> Vec<T> + Sync,
-) -> Vec<Vec<T>> {
-    /// More than two gain nothing where all of it is in the kernel's memory, and a small machine has no more.
-    const THREADS: usize = 2;
-    /// Names that a thread looks at in one go.
-    const PIECE: usize = 24;
-    const LARGE: u64 = 1 << 20;
-    /// The number of its directory, the directory, and some of its names.
-    type Piece<'a> = (usize, &'a TreePath, &'a [(Vec<u8>, Listed)]);
-    let mut pieces: Vec<Piece<'_>> = Vec::new();
-    for (n, (directory, names)) in directories.iter().enumerate() {
-        pieces.extend(names.chunks(PIECE).map(|piece| (n, *directory, piece)));
-    }
-    let seen = in_order(&pieces, THREADS, |(_, directory, piece)| see(tree.look_at_each(directory, piece, LARGE)));
-    let mut out: Vec<Vec<T>> = directories.iter().map(|_| Vec::new()).collect();
-    for ((n, ..), seen) in pieces.iter().zip(seen) {
-        out[*n].extend(seen);
-    }
-    out
 }
 
 /// Reads a small text file; `None` when it can't be read.

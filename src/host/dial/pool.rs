@@ -30,11 +30,7 @@ pub fn in_order<T: Sync, R: Send>(items: &[T], jobs: usize, f: impl Fn(&T) -> R 
         for number in 1..jobs {
             let thread = thread::Builder::new().name(format!("look {number}")).stack_size(STACK);
             // No more threads: those that there are do the work.
-            let begin = || {
-                enlarge_heap();
-                work();
-            };
-            if thread.spawn_scoped(scope, begin).is_err() {
+            if thread.spawn_scoped(scope, work).is_err() {
                 break;
             }
         }
@@ -43,15 +39,6 @@ pub fn in_order<T: Sync, R: Send>(items: &[T], jobs: usize, f: impl Fn(&T) -> R 
     let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// glibc gives a new thread a heap of its own and makes it larger by a page or two at a time, with a system call each (`grow_heap` in
-/// malloc/arena.c); what was once enlarged stays so. Nothing of this is touched, so it costs no memory.
-fn enlarge_heap() {
-    /// Less than what is mapped by itself (`M_MMAP_THRESHOLD`).
-    const PART: usize = 120 << 10;
-    let parts: [Vec<u8>; 12] = std::array::from_fn(|_| Vec::with_capacity(PART));
-    std::hint::black_box(&parts);
 }
 
 #[cfg(test)]
