@@ -70,14 +70,19 @@ fn finding(case: &Case<'_>, index: usize, certificate: Option<&Certificate>, at:
         }
     }
     let manual = |intent, text: String| Remedy::new(intent, Applicability::Manual, text, None);
+    // Whoever goes on accepting has another path: then it is not the successor that is missing.
+    let others_go_on = case.lapses.iter().filter(|l| l.endpoint == index && l.at <= at.plus_days(1)).count() < trusting;
     finding.remedies.push(match certificate {
         Some(c) if Some(c) == leaf => {
             manual(Intent::Renew, format!("see that the certificate of {} is renewed and served before then", endpoint.target))
         }
-        Some(c) if presented.contains(c) => manual(
-            Intent::Manual,
-            format!("serve the successor of {} before then, or leave it out if it is a cross-certificate", c.label()),
-        ),
+        Some(_) if others_go_on => {
+            let text = "the others have another path: see which remedy brings these to it, by asking as of that day";
+            let command =
+                format!("certdoctor diagnose --at {} {}", At(at.0.saturating_add(1)), support::shell(&endpoint.target.text));
+            support::by_hand(text, Some(command))
+        }
+        Some(c) if presented.contains(c) => manual(Intent::Manual, format!("serve the successor of {} before then", c.label())),
         Some(c) => manual(Intent::Trust(None), format!("bring the successor of {} into the store before then", c.label())),
         None => manual(Intent::Manual, "look at the paths: certdoctor inspect -v shows each with its end".to_owned()),
     });
@@ -101,15 +106,22 @@ mod tests {
     #[test]
     fn catches_by_day_and_certificate() {
         let mut world = World::at("2020-05-01").presenting("localhost", CHAIN_ADDTRUST);
-        world = world.accepted(&OPENSSL, vec![certificate(STORE_A)]);
-        world.lapses = vec![
-            lapse("openssl-1.0.2", "2020-05-30T10:48:38Z", STORE_A),
-            lapse("gnutls-3.6.13", "2020-05-30T10:48:39Z", STORE_A),
-        ];
+        world = world.accepted(&OLD_OPENSSL, vec![certificate(STORE_A)]);
+        world = world.accepted(&OPENSSL, vec![certificate(STORE_A)]).accepted(&JAVA, vec![certificate(STORE_A)]);
+        world.lapses =
+            vec![lapse("openssl-1.0.2", "2020-05-30T10:48:38Z", STORE_A), lapse("openssl-3", "2020-05-30T10:48:39Z", STORE_A)];
         let finding = world.one(&CHECK);
-        assert!(finding.message.starts_with("from 2020-05-30T10:48:38Z on (in 29 days), 2 of the 1"), "{}", finding.message);
+        assert!(finding.message.starts_with("from 2020-05-30T10:48:38Z on (in 29 days), 2 of the 3"), "{}", finding.message);
         assert!(finding.message.ends_with("Lab AddTrust External CA Root ends"), "{}", finding.message);
         assert_eq!(finding.due, At::parse("2020-05-30T10:48:38Z").ok());
+        // Java goes on, so the successor is there.
+        let command = finding.remedies[0].command.as_deref();
+        assert_eq!(command, Some("certdoctor diagnose --at 2020-05-30T10:48:39Z localhost"));
+
+        world.lapses.push(lapse("java-17", "2020-05-30T10:48:39Z", STORE_A));
+        let finding = world.one(&CHECK);
+        assert!(finding.message.contains("all 3 clients"), "{}", finding.message);
+        assert!(finding.remedies[0].text.starts_with("bring the successor of Lab AddTrust"), "{}", finding.remedies[0].text);
     }
 
     #[test]
