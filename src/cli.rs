@@ -156,7 +156,16 @@ pub enum Command {
         #[command(flatten)]
         fix: FixArgs,
     },
-    /// Put back what a fix changed
+    /// Why a certificate of this host was not renewed, or is not the one being served; with the patch
+    Renewal {
+        /// Only these: a certificate's name here, or one that it carries
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// What to do about it
+        #[command(flatten)]
+        renewal: RenewalArgs,
+    },
+    /// Put back what a fix or renewal changed
     Undo {
         /// The backup's identifier; the newest without one
         #[arg(value_name = "ID")]
@@ -342,6 +351,27 @@ pub struct DockerfileArgs {
     pub check: bool,
 }
 
+/// What `renewal` does about what it finds.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Renewal options")]
+pub struct RenewalArgs {
+    /// Write the patch, look again, and roll back if it did not help; never issues a certificate
+    #[arg(long)]
+    pub apply: bool,
+    /// Only say whether it would change anything (exit status 3)
+    #[arg(long, conflicts_with = "apply")]
+    pub check: bool,
+    /// Print the diff alone
+    #[arg(long)]
+    pub diff: bool,
+    /// Where backups are kept
+    #[arg(long, value_name = "DIR")]
+    pub backup_dir: Option<PathBuf>,
+    /// A certificate that expires within this many days is worth a word
+    #[arg(long, value_name = "DAYS", default_value = "14", value_parser = days)]
+    pub watch_days: i64,
+}
+
 /// `list`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Listing {
@@ -351,6 +381,8 @@ pub enum Listing {
     Findings,
     /// Output formats
     Formats,
+    /// Certificate managers and servers that renewal knows
+    Managers,
     /// Kinds of stores
     Stores,
 }
@@ -391,6 +423,7 @@ pub enum Generate {
 pub enum Document {
     Clients,
     Findings,
+    Managers,
     Stores,
 }
 

@@ -1,5 +1,7 @@
 //! What a plan may do to a tree: a closed set, so that a new edit does not compile until apply, undo, diff and dockerfile know it.
 
+use std::ops::Range;
+
 use crate::base::{Fingerprint, TreePath};
 
 /// One change.
@@ -30,6 +32,40 @@ pub enum Edit {
         bytes: Vec<u8>,
         /// Permission bits for a new file; an existing one keeps its own when `None`.
         mode: Option<u32>,
+    },
+}
+
+/// A change as a finding proposes it, made from what was read: [`crate::plan::patch()`] joins those of one file and one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new file.
+    Create {
+        /// Where; nothing is there yet.
+        path: TreePath,
+        /// Its content.
+        bytes: Vec<u8>,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A symbolic link, new or in the place of what is there.
+    Link {
+        /// Where.
+        path: TreePath,
+        /// What is there.
+        was: Precondition,
+        /// The target, as it is to be written.
+        target: Vec<u8>,
+    },
+    /// Other bytes in the place of some in a file.
+    Splice {
+        /// The file.
+        path: TreePath,
+        /// The SHA-256 of what was read.
+        read: Fingerprint,
+        /// Which bytes of it; empty to insert.
+        at: Range<usize>,
+        /// What stands there afterwards.
+        with: Vec<u8>,
     },
 }
 

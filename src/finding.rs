@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::{
     base::{At, Fingerprint, TreePath},
-    edit::Applicability,
-    facts::Origin,
+    edit::{Applicability, Change},
+    facts::{Origin, renewal::Lineage},
     x509::Certificate,
 };
 
@@ -58,6 +58,8 @@ pub struct Finding {
     pub remedies: Vec<Remedy>,
     /// The targets that it concerns, as typed.
     pub targets: Vec<String>,
+    /// The lineages that it concerns: manager and name.
+    pub lineages: Vec<(&'static str, String)>,
     /// When it will come true; `None` when it is true already.
     pub due: Option<At>,
 }
@@ -84,6 +86,8 @@ pub enum Intent {
     Distrust(Certificate, &'static str),
     /// Put the clock right.
     FixClock,
+    /// Change files of the server side so; the summary of the steps is the remedy's text.
+    Patch(Vec<Change>),
     /// Repair a store file or configuration line (what, in words, and where).
     Repair(TreePath),
     /// Issue or obtain a new certificate for the server.
@@ -138,8 +142,15 @@ impl Finding {
             evidence: Vec::new(),
             remedies: Vec::new(),
             targets: Vec::new(),
+            lineages: Vec::new(),
             due: None,
         }
+    }
+
+    /// Whether it concerns this lineage.
+    #[must_use]
+    pub fn is_about(&self, lineage: &Lineage) -> bool {
+        self.lineages.iter().any(|(manager, name)| *manager == lineage.manager && *name == lineage.name)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     },
     format::sniff,
     host::{Dial, Env, Hello, TRUST_VARIABLES, Tree, clock, in_order},
+    renewal,
     store::{self, hash_directory, read::Reader},
 };
 
@@ -77,7 +78,7 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
         newest_file: newest(&stores),
         server_dates: endpoints.iter().filter_map(|e| Some((e.target.text.clone(), e.outcome.as_ref().ok()?.date?))).collect(),
     };
-    Facts { stores, given, endpoints, environment, clock, not_checked }
+    Facts { stores, given, endpoints, environment, renewal: None, clock, not_checked }
 }
 
 /// The hello for one target: without the proxy when `NO_PROXY` (curl's rules: names and their subdomains, `*`, addresses) or a loopback
@@ -95,6 +96,20 @@ pub fn for_target(hello: &Hello, target: &Target, no_proxy: Option<&str>) -> Hel
     match no_proxy.is_some() && (local || spared) {
         true => Hello { proxy: None, ..hello.clone() },
         false => hello.clone(),
+    }
+}
+
+/// Gathers what `renewal` looks at: certificates kept and served here, and nothing of the stores.
+#[must_use]
+pub fn renewal(host: &renewal::Host<'_>, clock: Clock) -> Facts {
+    Facts {
+        stores: Vec::new(),
+        given: None,
+        endpoints: Vec::new(),
+        environment: Environment::default(),
+        renewal: Some(renewal::gather(host)),
+        clock,
+        not_checked: Vec::new(),
     }
 }
 

@@ -3,9 +3,11 @@
 //! Absent on purpose: I/O. The same facts, clients and instant give the same judgement.
 
 mod horizon;
+mod lineage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::lineage::Headline;
 use crate::{
     base::At,
     check::{self, Case, ClientVerdict},
@@ -42,8 +44,18 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// For each endpoint, the index of the finding that is its one cause.
     pub causes: Vec<Option<usize>>,
+    /// For each lineage of the server side, its one cause.
+    pub headlines: Vec<Headline>,
     /// Checks that broke, and how: reported as not checked.
     pub broken: Vec<check::Broken>,
+}
+
+impl Judgement {
+    /// Keeps the findings that `wanted` takes. For the server side, where no cause of an endpoint points to them.
+    pub fn keep(&mut self, facts: &Facts, at: At, wanted: impl Fn(&Finding) -> bool) {
+        self.findings.retain(wanted);
+        self.headlines = facts.renewal.iter().flat_map(|r| lineage::headlines(r, &self.findings, at)).collect();
+    }
 }
 
 /// Codes that can be the cause of a refusal, the most telling first: what redirects or distorts everything comes before what it
@@ -81,7 +93,8 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
     }
     check::sort(&mut findings);
     let causes = (0..facts.endpoints.len()).map(|index| court.cause(index, &findings, &verdicts)).collect();
-    Judgement { verdicts, paths, findings, causes, broken }
+    let headlines = facts.renewal.iter().flat_map(|r| lineage::headlines(r, &findings, inquiry.at)).collect();
+    Judgement { verdicts, paths, findings, causes, headlines, broken }
 }
 
 fn readings(facts: &Facts, inquiry: &Inquiry) -> Vec<Reading> {
@@ -296,6 +309,7 @@ impl<'a> Court<'a> {
                 Intent::UpgradeClient(..) => Change::NewestClient,
                 Intent::FixClock
                 | Intent::Manual
+                | Intent::Patch(_)
                 | Intent::Renew
                 | Intent::Repair(_)
                 | Intent::Serve(None)

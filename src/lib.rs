@@ -20,6 +20,7 @@ pub mod path;
 pub mod plan;
 pub mod program;
 pub mod render;
+pub mod renewal;
 pub mod report;
 pub mod store;
 pub mod x509;

@@ -6,6 +6,7 @@ use crate::{
     edit::Step,
     facts::Facts,
     finding::{Finding, Severity},
+    judge::Headline,
     path::Attempt,
 };
 
@@ -32,7 +33,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// For each endpoint, the index of the finding that is its one cause.
     pub causes: Vec<Option<usize>>,
-    /// The plan, for `fix`.
+    /// For each lineage, its one cause, for `renewal`.
+    pub headlines: Vec<Headline>,
+    /// The plan, for `fix` and `renewal`.
     pub plan: Option<PlanReport>,
     /// What was applied, for `fix --apply` and `undo`.
     pub applied: Option<AppliedReport>,

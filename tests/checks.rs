@@ -30,6 +30,7 @@ fn facts(tree: &dyn Tree, at: At) -> Facts {
         given: None,
         endpoints: Vec::new(),
         environment: Environment::default(),
+        renewal: None,
         clock: Clock { at, injected: true, built: None, newest_file: None, server_dates: Vec::new() },
         not_checked: Vec::new(),
     }

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 #[test]
 fn findings_are_documented_as_they_are() {
     same("docs/findings.md", &certdoctor::check::findings_markdown());
+    same("docs/managers.md", &certdoctor::renewal::markdown());
 }
 
 fn same(path: &str, text: &str) {

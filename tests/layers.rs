@@ -20,14 +20,16 @@ const TABLE: &[(&str, &[&str])] = &[
     // `observe` returns what was presented; restart lists and plans apply edits.
     ("host", &["base", "x509", "facts", "edit"]),
     ("store", &["base", "x509", "format", "facts", "edit", "host"]),
+    // Lends readers a host; fills the facts.
+    ("renewal", &["base", "x509", "format", "facts", "host"]),
     ("client", &["base", "x509", "facts", "path"]),
     // A verdict names the profile that gave it; a remedy says how freely it may be carried out.
     ("check", &["base", "x509", "path", "facts", "finding", "client", "edit"]),
     ("program", &["base", "facts", "host"]),
-    ("gather", &["base", "facts", "format", "host", "store"]),
+    ("gather", &["base", "facts", "format", "host", "store", "renewal"]),
     ("judge", &["base", "x509", "path", "facts", "check", "finding", "client"]),
     ("plan", &["base", "x509", "format", "facts", "edit", "store", "host"]),
-    ("report", &["base", "edit", "facts", "finding", "path", "check"]),
+    ("report", &["base", "edit", "facts", "finding", "path", "check", "judge"]),
     ("render", &["base", "x509", "facts", "finding", "edit", "path", "check", "report"]),
     ("cli", &["base", "facts", "finding"]),
     ("command", &["*"]),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use certdoctor::{check, client, store};
+use certdoctor::{check, client, renewal, store};
 
 fn here(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -26,9 +26,20 @@ fn difference(room: &str, files: &BTreeSet<String>, listed: &BTreeSet<String>) -
 
 #[test]
 fn every_check_is_listed_under_the_name_of_its_file() {
-    let files = files("check", &["doc", "support", "testing"]);
-    let listed = check::ALL.iter().map(|c| c.slug.replace('-', "_")).collect();
-    assert_eq!(difference("check", &files, &listed), None);
+    let named = |of_renewal: bool| {
+        let checks = check::ALL.iter().filter(move |c| c.is_of_renewal() == of_renewal);
+        checks.map(|c| c.slug.replace('-', "_")).collect()
+    };
+    assert_eq!(difference("check", &files("check", &["doc", "renewal", "support", "testing"]), &named(false)), None);
+    assert_eq!(difference("check/renewal", &files("check/renewal", &["support"]), &named(true)), None);
+}
+
+#[test]
+fn every_manager_is_listed_under_the_name_of_its_file() {
+    let listed = renewal::ALL.iter().map(|manager| manager.id.replace('-', "_")).collect();
+    assert_eq!(difference("renewal", &defining("renewal", "MANAGER: Manager"), &listed), None);
+    let ids: Vec<&str> = renewal::ALL.iter().map(|manager| manager.id).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "sorted by id, each once: {ids:?}");
 }
 
 /// A file of a room that defines an entry of its list.
@@ -116,7 +127,8 @@ fn every_explanation_has_its_four_parts() {
 #[test]
 fn every_check_has_a_test_that_catches_and_one_that_does_not() {
     for check in check::ALL {
-        let file = here("src/check").join(check.slug.replace('-', "_") + ".rs");
+        let room = if check.is_of_renewal() { "src/check/renewal" } else { "src/check" };
+        let file = here(room).join(check.slug.replace('-', "_") + ".rs");
         let text = fs::read_to_string(&file).expect("the check's file");
         let tests = text.split_once("mod tests").map_or("", |(_, tests)| tests);
         let (catches, silent) = (tests.contains(".one(&CHECK)"), tests.contains(".silent(&CHECK)"));

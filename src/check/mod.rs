@@ -23,7 +23,7 @@ use crate::{
 macro_rules! rule {
     ($(#[doc = $doc:literal])* $code:literal $slug:literal $severity:ident $title:literal) => {
         $(#[doc = $doc])*
-        pub(super) static CHECK: $crate::check::Check = $crate::check::Check {
+        pub(in $crate::check) static CHECK: $crate::check::Check = $crate::check::Check {
             code: $code,
             slug: $slug,
             title: $title,
@@ -77,6 +77,7 @@ mod parked_configuration;
 mod private_key_in_store;
 mod protocol_mismatch;
 mod proxy_refused;
+mod renewal;
 mod root_included;
 mod same_basename;
 mod same_name_order;
@@ -257,7 +258,11 @@ pub use model_and_client_disagree::disagreement;
 /// Runs every check. The findings come worst first, then by code and subject; a check that panics fails alone.
 #[must_use]
 pub fn run_all(case: &Case<'_>) -> (Vec<Finding>, Vec<Broken>) {
-    run_these(ALL, case)
+    // What `renewal` gathers is its own business: an absent store is none, and where it gathered nothing its checks have no say.
+    let renewal = case.facts.renewal.is_some();
+    let wanted: Vec<&'static Check> =
+        ALL.iter().copied().filter(|c| c.is_of_renewal() == renewal || c.code.starts_with("CD6")).collect();
+    run_these(&wanted, case)
 }
 
 /// Runs some checks, as [`run_all`] does.
@@ -304,6 +309,12 @@ pub fn find(code_or_slug: &str) -> Option<&'static Check> {
 }
 
 impl Check {
+    /// Whether it is about the server side: certificates kept and served here.
+    #[must_use]
+    pub fn is_of_renewal(&self) -> bool {
+        self.code.starts_with("CD7")
+    }
+
     /// The explanation as Markdown.
     #[must_use]
     pub fn text(&self) -> String {

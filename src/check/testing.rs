@@ -74,6 +74,7 @@ impl World {
             given: None,
             endpoints: Vec::new(),
             environment: Environment::default(),
+            renewal: None,
             clock: Clock { at, injected: false, built: None, newest_file: None, server_dates: Vec::new() },
             not_checked: Vec::new(),
         };

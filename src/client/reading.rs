@@ -372,6 +372,7 @@ mod tests {
             given: given.map(|file| Redirect { file: Some(file), directories: Vec::new() }),
             endpoints: Vec::new(),
             environment: Environment { overrides },
+            renewal: None,
             clock,
             not_checked: Vec::new(),
         }

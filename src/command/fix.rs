@@ -304,7 +304,7 @@ fn concerns(finding: &Finding, anchor: &Anchor) -> bool {
     finding.code.starts_with("CD3") && finding.evidence.iter().any(|e| e.fingerprint == Some(anchor.certificate.fingerprint()))
 }
 
-fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure> {
+pub(super) fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure> {
     let mut step_diffs = Vec::new();
     for step in &plan.steps {
         let one = plan::diff(&session.tree, std::slice::from_ref(step))?;
@@ -322,7 +322,7 @@ fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure
 }
 
 /// What `--diff` says beside the diff, on standard error.
-fn said(session: &Session<'_>, plan: &Plan, unknown: &[String]) -> String {
+pub(super) fn said(session: &Session<'_>, plan: &Plan, unknown: &[String]) -> String {
     let mut out = String::new();
     for advice in &plan.advice {
         out.push_str(&format!("{}\n", session.advice(advice)));
@@ -341,7 +341,7 @@ fn said(session: &Session<'_>, plan: &Plan, unknown: &[String]) -> String {
 }
 
 /// What was done, one line each; generated outputs in one line.
-fn summary(plan: &Plan, no_refresh: bool) -> Vec<String> {
+pub(super) fn summary(plan: &Plan, no_refresh: bool) -> Vec<String> {
     let mut lines: Vec<String> = plan.steps.iter().filter(|s| !s.generated).map(|s| s.summary.clone()).collect();
     let generated = plan.steps.iter().filter(|s| s.generated).count();
     if generated > 0 && !no_refresh {

@@ -6,7 +6,7 @@ use super::Outcome;
 use crate::{
     check,
     cli::{Cli, Document, Generate},
-    client, render, store,
+    client, render, renewal, store,
 };
 
 pub(super) fn run(what: &Generate) -> Outcome {
@@ -27,6 +27,7 @@ pub(super) fn run(what: &Generate) -> Outcome {
         Generate::Docs { document } => Outcome::text(match document {
             Document::Clients => client::markdown(),
             Document::Findings => check::findings_markdown(),
+            Document::Managers => renewal::markdown(),
             Document::Stores => store::markdown(),
         }),
     }

@@ -6,7 +6,7 @@ use super::Outcome;
 use crate::{
     check,
     cli::{Format, Listing},
-    client, render, store,
+    client, render, renewal, store,
 };
 
 pub(super) fn run(what: Listing, format: Format) -> Outcome {
@@ -14,13 +14,14 @@ pub(super) fn run(what: Listing, format: Format) -> Outcome {
         Listing::Clients => client::ALL.iter().map(|c| [c.id.to_owned(), c.versions.to_owned(), c.title.to_owned()]).collect(),
         Listing::Findings => check::ALL.iter().map(|c| [c.code.to_owned(), c.slug.to_owned(), c.title.to_owned()]).collect(),
         Listing::Formats => render::ALL.iter().map(|f| [f.name.to_owned(), String::new(), f.about.to_owned()]).collect(),
+        Listing::Managers => renewal::ALL.iter().map(|m| [m.id.to_owned(), String::new(), m.title.to_owned()]).collect(),
         Listing::Stores => store::ALL.iter().map(|k| [k.id.to_owned(), String::new(), k.title.to_owned()]).collect(),
     };
     if format == Format::Json {
         let keys = match what {
             Listing::Clients => ["id", "versions", "title"],
             Listing::Findings => ["code", "slug", "title"],
-            Listing::Formats | Listing::Stores => ["id", "", "title"],
+            Listing::Formats | Listing::Managers | Listing::Stores => ["id", "", "title"],
         };
         let objects: Vec<_> = rows
             .iter()
@@ -33,6 +34,7 @@ pub(super) fn run(what: Listing, format: Format) -> Outcome {
             Listing::Clients => "clients",
             Listing::Findings => "findings",
             Listing::Formats => "formats",
+            Listing::Managers => "managers",
             Listing::Stores => "stores",
         };
         return Outcome::text(render::json::envelope("list", key, json!(objects)));

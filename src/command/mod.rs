@@ -9,6 +9,7 @@ mod explain;
 mod fix;
 mod generate;
 mod list;
+mod renewal;
 mod scan;
 mod session;
 pub mod target;
@@ -98,6 +99,7 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
         }
         Command::Scan { within } => session(Default::default()).and_then(|s| scan::run(&s, within)),
         Command::Fix { targets, connection, fix } => session(connection).and_then(|s| fix::run(&s, &targets, &fix)),
+        Command::Renewal { names, renewal: args } => session(Default::default()).and_then(|s| renewal::run(&s, &names, &args)),
         Command::Undo { id, list, backup_dir, force } => session(Default::default())
             .and_then(|s| undo::run(&s, &undo::Request { id: id.as_deref(), list, backup_dir: backup_dir.as_deref(), force })),
         Command::Dockerfile(args) => session(Default::default()).and_then(|s| dockerfile::run(&s, &args)),

@@ -13,7 +13,7 @@ use crate::{
     host::{DirTree, Hello, Tree as _, on_this_host},
     judge::{self, Inquiry, Judgement},
     path::Verdict,
-    plan, render,
+    plan, render, renewal,
     report::Report,
     x509::Purpose,
 };
@@ -206,6 +206,34 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Gathers the server side afresh.
+    ///
+    /// # Errors
+    /// As [`Session::gather`].
+    pub fn gather_renewal(&self) -> Result<Facts, Failure> {
+        let clock = crate::facts::Clock {
+            at: self.at,
+            injected: self.global.at.is_some(),
+            built: crate::host::clock::built(),
+            newest_file: None,
+            server_dates: Vec::new(),
+        };
+        Ok(gather::renewal(&self.renewal_host(), clock))
+    }
+
+    /// What the readers of the server side are lent.
+    #[must_use]
+    pub fn renewal_host(&self) -> renewal::Host<'_> {
+        renewal::Host {
+            tree: &self.tree,
+            dial: self.machine.dial,
+            live: self.global.root.is_none(),
+            at: self.at,
+            timeout: self.global.timeout,
+            jobs: usize::from(self.global.jobs),
+        }
+    }
+
     /// Judges what was gathered.
     ///
     /// # Errors
@@ -258,6 +286,7 @@ impl<'a> Session<'a> {
             paths: judgement.paths,
             findings: judgement.findings,
             causes: judgement.causes,
+            headlines: judgement.headlines,
             plan: None,
             applied: None,
             verified: Vec::new(),

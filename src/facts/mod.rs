@@ -5,10 +5,12 @@
 
 mod endpoint;
 mod environment;
+pub mod renewal;
 mod store;
 
 pub use endpoint::{ConnectFailure, Endpoint, Presented, Protocol, Staple, StartTls, Target, TargetSource};
 pub use environment::{Clock, Environment, Override, Redirect};
+pub use renewal::Renewal;
 pub use store::{
     Anchor, CertFile, ConfLine, ConfLineKind, Configuration, Content, DirectoryEntry, Entry, FileState, HashDirectory, Links,
     Origin, Quirk, Role, Seen, Selection, Source, SourceOwner, Store, Upkeep,
@@ -25,6 +27,8 @@ pub struct Facts {
     pub endpoints: Vec<Endpoint>,
     /// Variables that redirect trust, and what they point to.
     pub environment: Environment,
+    /// The server side, where `renewal` was asked for.
+    pub renewal: Option<Renewal>,
     /// What the clock says, and what speaks against it.
     pub clock: Clock,
     /// Places that could not be looked at, and why: shown at the end of every report.

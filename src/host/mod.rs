@@ -17,7 +17,7 @@ mod remembered;
 mod scratch;
 pub mod terminal;
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, net::IpAddr, sync::Arc};
 
 pub use self::{
     dial::{LiveDial, in_order},
@@ -30,7 +30,7 @@ pub use self::{
 };
 use crate::{
     base::{At, Limits, TreePath},
-    facts::{ConnectFailure, Presented, Target},
+    facts::{ConnectFailure, Presented, Target, renewal::HttpAnswer},
 };
 
 /// What lies at a path, itself, not where it leads.
@@ -394,6 +394,12 @@ pub trait Dial: Sync {
     /// # Errors
     /// Rustls' own words, or the class of failure.
     fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure>;
+
+    /// Fetches a path of the named host from this very address by HTTP without TLS; redirects are not followed.
+    ///
+    /// # Errors
+    /// The class of failure.
+    fn fetch(&self, to: (IpAddr, u16), host: &str, path: &str, seconds: u64) -> Result<HttpAnswer, ConnectFailure>;
 }
 
 /// Why a verifying handshake did not end well.

@@ -15,7 +15,7 @@ use std::{
 use crate::base::{At, Limits};
 
 /// Clock ticks in a second, as `/proc` counts them: USER_HZ, which is 100 on every architecture that Rust supports on Linux (`proc(5)`).
-const TICKS: i64 = 100;
+pub const TICKS: i64 = 100;
 
 /// Bytes read of one `/proc/PID/maps`. A JVM with many libraries has about 200 kB.
 const MAPS: u64 = 8 << 20;
@@ -69,7 +69,7 @@ pub struct RestartList {
 #[must_use]
 pub fn restart_list(since: At) -> RestartList {
     let mut list = RestartList::default();
-    let Some(boot) = boot_time() else { return list };
+    let Some(boot) = boot_time(&read(Path::new("/proc/stat"), 4 << 20).unwrap_or_default()) else { return list };
     let own_etc = identity(Path::new("/etc"));
     let mut pids: Vec<u32> = fs::read_dir("/proc")
         .into_iter()
@@ -137,13 +137,14 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// `btime` of `/proc/stat`: seconds since 1970.
-fn boot_time() -> Option<i64> {
-    let stat = read(Path::new("/proc/stat"), 4 << 20).ok()?;
-    String::from_utf8_lossy(&stat).lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
+#[must_use]
+pub fn boot_time(stat: &[u8]) -> Option<i64> {
+    String::from_utf8_lossy(stat).lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
 }
 
 /// Field 22 of `/proc/PID/stat`; counted from behind the command, which may hold blanks and parentheses.
-fn start_ticks(stat: &[u8]) -> Option<i64> {
+#[must_use]
+pub fn start_ticks(stat: &[u8]) -> Option<i64> {
     let text = String::from_utf8_lossy(stat);
     text.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
@@ -211,7 +212,8 @@ fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
 }
 
 /// The service nearest to the process, or the scope of its container, in `/proc/PID/cgroup`.
-fn unit(cgroup: &str) -> Option<String> {
+#[must_use]
+pub fn unit(cgroup: &str) -> Option<String> {
     let is_container = |name: &str| ["cri-containerd-", "crio-", "docker-", "libpod-"].iter().any(|p| name.starts_with(p));
     cgroup
         .lines()

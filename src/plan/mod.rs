@@ -8,6 +8,7 @@ pub mod apply;
 mod backup;
 pub mod diff;
 pub mod expect;
+mod patch;
 pub mod solve;
 pub mod undo;
 
@@ -17,6 +18,7 @@ pub use apply::{Applied, ApplyError, ApplyOptions, apply, roll_back};
 pub use backup::Progress;
 pub use diff::diff;
 pub use expect::{Deviation, Expectation, compare};
+pub use patch::{Proposal, patch};
 pub use solve::{Options, Request, Wanted, solve};
 pub use undo::{Backup, UndoError, list, undo};
 

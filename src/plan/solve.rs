@@ -437,7 +437,7 @@ fn is_confirmed(yes: &[String], certificate: &Certificate, file: &[u8]) -> bool 
 }
 
 /// `20200530T104838Z`.
-fn identifier(at: At) -> String {
+pub(super) fn identifier(at: At) -> String {
     at.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect()
 }
 

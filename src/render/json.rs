@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     check::ClientVerdict,
     edit::{Applicability, Edit, Precondition, Step},
-    facts::{ConnectFailure, Endpoint, FileState, Presented, Role, Store, TargetSource, Upkeep},
+    facts::{ConnectFailure, Endpoint, FileState, Presented, Role, Store, TargetSource, Upkeep, renewal::Lineage},
     finding::{Finding, Remedy},
     path::{Attempt, Rejection, Verdict},
     report::{Report, Verifier},
@@ -61,6 +61,9 @@ pub struct Document {
     stores: Vec<StoreDto>,
     presented: Vec<PresentedDto>,
     verdicts: Vec<VerdictDto>,
+    /// The certificates that managers of this host keep, for `renewal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lineages: Option<Vec<LineageDto>>,
     findings: Vec<FindingDto>,
     /// For each target in order: the code of the one cause, or null.
     causes: Vec<Option<String>>,
@@ -263,8 +266,35 @@ struct FindingDto {
     evidence: Vec<EvidenceDto>,
     remedies: Vec<RemedyDto>,
     targets: Vec<String>,
+    /// The lineages of the server side that it concerns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lineages: Vec<LineageName>,
     /// When it will come true; null when it is true already.
     due: Option<String>,
+}
+
+/// A manager's identifier, and a name that it keeps a certificate under.
+#[derive(Serialize, JsonSchema)]
+struct LineageName {
+    manager: &'static str,
+    name: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct LineageDto {
+    manager: &'static str,
+    name: String,
+    /// The names that its certificate carries.
+    names: Vec<String>,
+    /// Where its newest certificate lies.
+    path: String,
+    /// The leaf on disk; null when none can be read.
+    leaf: Option<CertificateDto>,
+    expired: bool,
+    /// The code of the one cause, or null when nothing is wrong.
+    cause: Option<&'static str>,
+    /// The codes of what else was seen.
+    also_seen: Vec<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -391,6 +421,11 @@ impl Document {
                 .map(|(i, e)| presented(e, report.paths.get(i).map(Vec::as_slice).unwrap_or_default()))
                 .collect(),
             verdicts: report.verdicts.iter().map(|v| verdict(v, targets(v.endpoint), report.paths.get(v.endpoint))).collect(),
+            lineages: report
+                .facts
+                .renewal
+                .as_ref()
+                .map(|r| r.lineages.iter().enumerate().map(|(i, l)| lineage(i, l, report)).collect()),
             findings: report.findings.iter().map(finding).collect(),
             causes: report.causes.iter().map(|c| c.and_then(|i| report.findings.get(i)).map(|f| f.code.to_owned())).collect(),
             plan: report.plan.as_ref().map(|plan| PlanDto {
@@ -678,7 +713,23 @@ fn finding(finding: &Finding) -> FindingDto {
             .collect(),
         remedies: finding.remedies.iter().map(remedy).collect(),
         targets: finding.targets.clone(),
+        lineages: finding.lineages.iter().map(|(manager, name)| LineageName { manager, name: name.clone() }).collect(),
         due: finding.due.map(|at| at.to_string()),
+    }
+}
+
+fn lineage(index: usize, lineage: &Lineage, report: &Report) -> LineageDto {
+    let code = |i: usize| report.findings.get(i).map(|f| f.code);
+    let headline = report.headlines.iter().find(|h| h.lineage == index);
+    LineageDto {
+        manager: lineage.manager,
+        name: lineage.name.clone(),
+        names: lineage.names(),
+        path: lineage.path.to_string(),
+        leaf: lineage.leaf().map(certificate),
+        expired: lineage.leaf().is_some_and(|leaf| leaf.is_expired(report.at)),
+        cause: headline.and_then(|h| h.cause).and_then(code),
+        also_seen: headline.iter().flat_map(|h| &h.also_seen).filter_map(|i| code(*i)).collect(),
     }
 }
 

@@ -12,6 +12,7 @@ mod ciphers;
 mod classify;
 mod connect;
 mod danger;
+mod fetch;
 mod handshake;
 mod pool;
 mod provider;
@@ -34,7 +35,7 @@ use self::{
 use super::{Dial, Hello, VerifyFailure};
 use crate::{
     base::At,
-    facts::{ConnectFailure, Presented, Protocol, Staple, StartTls, Target, TargetSource},
+    facts::{ConnectFailure, Presented, Protocol, Staple, StartTls, Target, TargetSource, renewal::HttpAnswer},
     x509::Certificate,
 };
 
@@ -102,6 +103,10 @@ impl Dial for LiveDial {
 
     fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure> {
         verify::verify(target, hello, anchors, at)
+    }
+
+    fn fetch(&self, to: (IpAddr, u16), host: &str, path: &str, seconds: u64) -> Result<HttpAnswer, ConnectFailure> {
+        fetch::fetch(to, host, path, seconds)
     }
 }
 

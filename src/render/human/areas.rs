@@ -3,7 +3,7 @@
 use super::{Style, plural, state};
 use crate::{
     check::{ClientVerdict, of_endpoint},
-    facts::{Protocol, Store},
+    facts::{Protocol, Store, renewal::Lineage},
     finding::{Finding, Severity},
     path::Verdict,
     report::Report,
@@ -35,6 +35,7 @@ pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
             rows.push((severity, variable.variable.into(), variable.value.clone(), "redirects trust for some clients".into()));
         }
     }
+    rows.extend(lineages(report));
     for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
         let target = &endpoint.target.text;
         let (severity, text) = match &endpoint.outcome {
@@ -62,6 +63,21 @@ pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
         out.push_str(format!("{mark} {name:<first$}  {place}{text}").trim_end());
         out.push('\n');
     }
+}
+
+/// One row for each certificate that this host keeps.
+fn lineages(report: &Report) -> Vec<Row> {
+    let lineages = report.facts.renewal.iter().flat_map(|renewal| &renewal.lineages);
+    let row = |lineage: &Lineage| {
+        let text = match lineage.leaf().and_then(|leaf| leaf.validity().not_after) {
+            Some(end) if end < report.at => format!("expired {end}, {}", report.at.relative(end)),
+            Some(end) => format!("valid until {end}, {}", report.at.relative(end)),
+            None => "no certificate can be read".to_owned(),
+        };
+        let severity = worst(&report.findings, |f| f.is_about(lineage));
+        (severity, lineage.name.clone(), lineage.manager.to_owned(), text)
+    };
+    lineages.map(row).collect()
 }
 
 /// The worst severity among the findings that `filter` takes.

@@ -12,16 +12,17 @@ use crate::{
 
 /// Writes every finding that is to be shown, the causes first.
 pub(super) fn all(out: &mut String, report: &Report, style: Style) {
-    let causes: Vec<usize> = report.causes.iter().flatten().copied().collect();
+    let causes: Vec<usize> =
+        report.causes.iter().flatten().copied().chain(report.headlines.iter().filter_map(|h| h.cause)).collect();
     let mut order: Vec<usize> = Vec::new();
     for index in causes.iter().copied().chain(0..report.findings.len()) {
         if !order.contains(&index) {
             order.push(index);
         }
     }
-    let (mut folded, mut elsewhere) = (Vec::new(), 0);
+    let (mut folded, mut also, mut elsewhere) = (Vec::new(), Vec::new(), 0);
     // Who asked about a target, or for a patch, is not told of clutter that has nothing to do with it.
-    let asked_for_all = report.command == "scan" || report.verbosity > 0;
+    let asked_for_all = matches!(report.command, "scan" | "renewal") || report.verbosity > 0;
     for index in order {
         let Some(finding) = report.findings.get(index) else { continue };
         let is_cause = causes.contains(&index);
@@ -32,12 +33,24 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         if !is_cause && report.verbosity < 1 && is_told_by_a_cause(finding, report) {
             continue;
         }
+        if !is_cause && report.verbosity < 1 && is_beside_a_cause(index, report) {
+            also.push(finding);
+            continue;
+        }
         // A healthy host prints fewer than ten lines: notes are folded into one line each.
         if finding.severity == Severity::Note && report.verbosity < 1 && !is_cause {
             folded.push(finding);
         } else {
             one(out, finding, is_cause, report, style);
         }
+    }
+    if !also.is_empty() {
+        out.push_str(&format!("\n{}\n", style.bold("also seen, and no cause by itself (-v tells all about it)")));
+    }
+    for finding in also {
+        let head = format!("{}[{}]", word(finding.severity), finding.code);
+        let message = style.fold(&finding.message, head.len() + 2, head.len() + 2);
+        out.push_str(&format!("{}: {message}\n", style.severity(finding.severity, &head)));
     }
     for finding in folded.iter().take(5) {
         let head = format!("note[{}]", finding.code);
@@ -64,13 +77,22 @@ pub(super) fn is_told_by_a_cause(finding: &Finding, report: &Report) -> bool {
         && causes.any(|cause| cause.targets == finding.targets && certificates(finding).is_subset(&certificates(cause)))
 }
 
-fn one(out: &mut String, finding: &Finding, is_cause: bool, report: &Report, style: Style) {
-    let word = match finding.severity {
+/// Whether every lineage that it is about has another finding as its cause.
+fn is_beside_a_cause(index: usize, report: &Report) -> bool {
+    let mut about = report.headlines.iter().filter(|h| h.cause == Some(index) || h.also_seen.contains(&index)).peekable();
+    about.peek().is_some() && about.all(|h| h.cause.is_some())
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Note => "note",
-    };
-    let head = format!("{word}[{}]", finding.code);
+    }
+}
+
+fn one(out: &mut String, finding: &Finding, is_cause: bool, report: &Report, style: Style) {
+    let head = format!("{}[{}]", word(finding.severity), finding.code);
     let cause = if is_cause { "the cause: " } else { "" };
     let message = style.fold(&format!("{cause}{}", finding.message), head.len() + 2, head.len() + 2);
     out.push_str(&format!("\n{}: {}\n", style.severity(finding.severity, &head), style.bold(&message)));

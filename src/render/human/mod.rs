@@ -101,6 +101,9 @@ fn verdict(report: &Report, style: Style) -> String {
             + given.directories.iter().map(|d| d.reachable().len()).sum::<usize>();
         looked.push(format!("what was given ({})", plural(held, "root")));
     }
+    if let Some(renewal) = &report.facts.renewal {
+        looked.push(plural(renewal.lineages.len(), "certificate"));
+    }
     if !report.facts.endpoints.is_empty() {
         looked.push(plural(report.facts.endpoints.len(), "target"));
     }
@@ -138,7 +141,7 @@ fn answer(report: &Report) -> Option<&'static str> {
         "verify" if report.verified.iter().any(|v| v.decides && v.trusted == Some(false)) => Some("refused"),
         "verify" if report.verified.iter().any(|v| v.trusted == Some(true)) => Some("verified"),
         "verify" => Some("not verified"),
-        "fix" => match (&report.applied, &report.plan) {
+        "fix" | "renewal" => match (&report.applied, &report.plan) {
             (Some(applied), _) if applied.rolled_back.is_some() => Some("rolled back, nothing is changed"),
             (_, Some(plan)) if plan.steps.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) => {
                 Some("not fixed")

@@ -1,0 +1,2 @@
+//! Checks of the server side: CD701 to CD764, numbered and staged as certificates fail (the client never came to issue; validation
+//! failed; what was issued is not served). Each is entered in [`super::ALL`] like every other.

@@ -1,0 +1,163 @@
+//! `renewal`: why a certificate of this host was not renewed, or is not the one being served; with the patch.
+//!
+//! `--apply` changes files only, under the rules of `fix`, and never issues anything: what is to be run afterwards is printed.
+
+use super::{Failure, Outcome, Session, fix};
+use crate::{
+    cli::RenewalArgs,
+    edit::{Applicability, Change},
+    facts::{Facts, renewal::Lineage},
+    finding::{Finding, Intent, Remedy},
+    judge::Judgement,
+    plan::{self, ApplyOptions, Plan, Proposal},
+    renewal,
+    report::{AppliedReport, PlanReport, Report},
+};
+
+pub(super) fn run(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<Outcome, Failure> {
+    let (facts, judgement) = look(session, names, args)?;
+    let plan = plan::patch(&session.tree, &proposals(&judgement), session.machine.now)?;
+    if args.diff && !args.apply {
+        let status = if args.check && !plan.is_empty() { 3 } else { 0 };
+        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: fix::said(session, &plan, &[]), status });
+    }
+    let shown = fix::plan_report(session, &plan)?;
+    if args.apply && !plan.is_empty() {
+        return apply(session, names, args, &judgement, &plan, shown);
+    }
+    let mut report = session.report("renewal", facts, judgement);
+    let status = match (args.check, plan.is_empty()) {
+        (true, false) => 3,
+        _ => u8::from(report.has_failures()),
+    };
+    report.applied = args.apply.then(|| AppliedReport { refreshed: true, ..AppliedReport::default() });
+    report.plan = Some(shown);
+    Ok(session.finish(&report, status))
+}
+
+/// Gathers and judges, and keeps what is about these names.
+fn look(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<(Facts, Judgement), Failure> {
+    let mut facts = session.gather_renewal()?;
+    if let (Some(renewal), false) = (&mut facts.renewal, names.is_empty()) {
+        let known: Vec<String> = renewal.lineages.iter().map(|l| l.name.clone()).collect();
+        for name in names {
+            if !renewal.lineages.iter().any(|l| is_called(l, name)) {
+                let known = if known.is_empty() { "no manager keeps any".to_owned() } else { known.join(", ") };
+                return Err(Failure(format!("no certificate of this host is called `{name}`; known: {known}")));
+            }
+        }
+        renewal.lineages.retain(|l| names.iter().any(|name| is_called(l, name)));
+    }
+    let judgement = session.judge(&facts, args.watch_days)?;
+    if names.is_empty() {
+        return Ok((facts, judgement));
+    }
+    let lineages = facts.renewal.as_ref().map(|r| r.lineages.as_slice()).unwrap_or_default();
+    let concerns = |f: &Finding| f.lineages.is_empty() || lineages.iter().any(|l| f.is_about(l));
+    let mut judgement = judgement;
+    judgement.keep(&facts, session.at, concerns);
+    Ok((facts, judgement))
+}
+
+/// Whether a person who says `name` means this lineage: its name, or one that its certificate carries.
+fn is_called(lineage: &Lineage, name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    lineage.name == name || lineage.names().iter().any(|n| n.eq_ignore_ascii_case(&name))
+}
+
+/// What can be patched, the causes first: a contradiction is decided for them.
+fn proposals(judgement: &Judgement) -> Vec<Proposal<'_>> {
+    let causes = judgement.headlines.iter().filter_map(|h| h.cause);
+    let rest = 0..judgement.findings.len();
+    let mut order: Vec<usize> = Vec::new();
+    for index in causes.chain(rest) {
+        if !order.contains(&index) {
+            order.push(index);
+        }
+    }
+    let proposal = |finding: &usize| {
+        let finding = &judgement.findings[*finding];
+        let (remedy, changes) = finding.remedies.iter().find_map(|r| Some((r, patch(r)?)))?;
+        Some(Proposal { code: finding.code, summary: &remedy.text, applicability: remedy.applicability, changes })
+    };
+    order.iter().filter_map(proposal).collect()
+}
+
+/// The changes of a remedy that this command may make.
+fn patch(remedy: &Remedy) -> Option<&[Change]> {
+    match &remedy.intent {
+        Intent::Patch(changes) if remedy.applicability != Applicability::Manual => Some(changes),
+        _ => None,
+    }
+}
+
+fn apply(
+    session: &Session<'_>,
+    names: &[String],
+    args: &RenewalArgs,
+    before: &Judgement,
+    plan: &Plan,
+    shown: PlanReport,
+) -> Result<Outcome, Failure> {
+    let live = session.global.root.is_none();
+    let mut options = ApplyOptions::new(session.machine.now, live);
+    if let Some(dir) = &args.backup_dir {
+        options.backup_directory = fix::backup_directory(session, dir)?;
+    }
+    let exec = live.then_some(session.machine.exec);
+    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
+    let outcome = look(session, names, args).map(|(facts, judgement)| {
+        let wrong = wrong(session, before, &judgement, plan);
+        (facts, judgement, wrong)
+    });
+    let mut done = AppliedReport {
+        backup: Some(applied.id.clone()),
+        changed: fix::summary(plan, false),
+        refreshed: true,
+        undo: args.backup_dir.as_ref().map(|d| format!(" --backup-dir {}", d.display())).unwrap_or_default(),
+        ..AppliedReport::default()
+    };
+    let (facts, judgement) = match outcome {
+        Ok((facts, judgement, wrong)) if wrong.is_empty() => (facts, judgement),
+        failed => {
+            let why = match failed {
+                Ok((_, _, wrong)) => wrong.join("; "),
+                Err(Failure(why)) => format!("can't look at the outcome: {why}"),
+            };
+            let put_back = plan::roll_back(&session.tree, &applied).map_or_else(|rest| format!("; {rest}"), |()| String::new());
+            done.rolled_back = Some(why + &put_back);
+            look(session, names, args)?
+        }
+    };
+    drop(applied);
+    let mut report: Report = session.report("renewal", facts, judgement);
+    report.plan = Some(shown);
+    let failed = done.rolled_back.is_some();
+    report.applied = Some(done);
+    let status = u8::from(failed || report.has_failures());
+    Ok(session.finish(&report, status))
+}
+
+/// Why the outcome is not what was meant: a server refuses its configuration, a finding is still there that the plan was to cure, or
+/// an error is new.
+fn wrong(session: &Session<'_>, before: &Judgement, after: &Judgement, plan: &Plan) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let paths: Vec<_> = plan.steps.iter().filter_map(|s| s.edit.path().cloned()).collect();
+    let host = session.renewal_host();
+    if host.live {
+        for manager in renewal::ALL {
+            wrong.extend((manager.accepts)(&host, session.machine.exec, &paths).err());
+        }
+    }
+    let codes: Vec<&str> = plan.steps.iter().flat_map(|s| s.because.iter().copied()).collect();
+    for finding in &after.findings {
+        let was = before.findings.iter().any(|f| f.code == finding.code && f.subject == finding.subject);
+        if was && codes.contains(&finding.code) && finding.remedies.iter().any(|r| patch(r).is_some()) {
+            wrong.push(format!("{} is still there: {}", finding.code, finding.message));
+        }
+        if !was && finding.severity == crate::finding::Severity::Error {
+            wrong.push(format!("{} is new: {}", finding.code, finding.message));
+        }
+    }
+    wrong
+}

@@ -1,0 +1,76 @@
+//! The server side: which certificates this host keeps, who renews them, who serves them, and what the loopback answers.
+//!
+//! Each manager's own facts are a file here, filled by the file of the same name in [`crate::renewal`].
+
+mod probe;
+mod process;
+
+pub use probe::{Answer, Ask, HttpAnswer, Probe};
+pub use process::{Listener, Process, Processes};
+
+use std::net::IpAddr;
+
+use crate::{
+    base::TreePath,
+    x509::{Certificate, GeneralName},
+};
+
+/// Everything that `renewal` gathered.
+#[derive(Clone, Debug, Default)]
+pub struct Renewal {
+    /// The certificates that a manager of this host keeps, in the order of [`crate::renewal::ALL`], then by name.
+    pub lineages: Vec<Lineage>,
+    /// What runs and listens here; nothing for an unpacked root.
+    pub processes: Processes,
+    /// What was asked over the network, and what answered.
+    pub probes: Vec<Probe>,
+}
+
+/// One certificate that is renewed again and again under one name (certbot's word; a site in CertMagic, a domain in lego).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    /// The manager's identifier in [`crate::renewal::ALL`].
+    pub manager: &'static str,
+    /// Its name there.
+    pub name: String,
+    /// Where its newest certificate lies, as a server would be told: `/etc/letsencrypt/live/N/fullchain.pem`.
+    pub path: TreePath,
+    /// What lies there, the leaf first; empty when nothing can be read.
+    pub chain: Vec<Certificate>,
+}
+
+impl Lineage {
+    /// The names that its leaf carries: DNS names as written, and addresses.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let name = |name: &GeneralName| match name {
+            GeneralName::Dns(name) => Some(name.clone()),
+            GeneralName::Ip(bytes) => match bytes.len() {
+                4 => <[u8; 4]>::try_from(bytes.as_slice()).ok().map(|ip| IpAddr::from(ip).to_string()),
+                _ => <[u8; 16]>::try_from(bytes.as_slice()).ok().map(|ip| IpAddr::from(ip).to_string()),
+            },
+            _ => None,
+        };
+        self.leaf().and_then(Certificate::subject_alt_name).unwrap_or_default().iter().filter_map(name).collect()
+    }
+
+    /// The leaf on disk.
+    #[must_use]
+    pub fn leaf(&self) -> Option<&Certificate> {
+        self.chain.first()
+    }
+}
+
+impl Renewal {
+    /// The lineage of this manager and name.
+    #[must_use]
+    pub fn lineage(&self, manager: &str, name: &str) -> Option<&Lineage> {
+        self.lineages.iter().find(|l| l.manager == manager && l.name == name)
+    }
+
+    /// The answer to a question; `None` when it was not asked.
+    #[must_use]
+    pub fn answer(&self, ask: &Ask) -> Option<&Answer> {
+        self.probes.iter().find(|p| p.ask == *ask).map(|p| &p.answer)
+    }
+}

@@ -1,0 +1,92 @@
+//! The server side of a TLS outage: one file is one certificate manager, or one server that presents what a manager keeps.
+//!
+//! A manager's file reads what lies on disk into [`crate::facts::renewal`], and says what is to be asked of this host's servers. What
+//! it all means is for the checks CD7nn.
+//!
+//! Absent on purpose: issuing anything, and any write.
+
+mod doc;
+mod processes;
+
+use std::collections::BTreeSet;
+
+pub use doc::markdown;
+
+use crate::{
+    base::{At, TreePath},
+    facts::{
+        Renewal, Target, TargetSource,
+        renewal::{Answer, Ask, Probe},
+    },
+    host::{Dial, Exec, Hello, Tree, in_order},
+};
+
+/// Every manager, sorted by identifier.
+pub const ALL: &[&Manager] = &[];
+
+/// One manager or server.
+pub struct Manager {
+    /// Its identifier: `certbot`.
+    pub id: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What is read, in one paragraph for `docs/managers.md`.
+    pub about: &'static str,
+    /// Reads what it keeps. Never fails: what can't be read is a fact.
+    pub gather: fn(&Host<'_>, &mut Renewal),
+    /// What is to be asked of servers, once everything on disk has been read.
+    pub asks: fn(&Renewal) -> Vec<Ask>,
+    /// After files were changed: whether what it reads is still in order (`nginx -t`), in its own words if not.
+    pub accepts: fn(&Host<'_>, &dyn Exec, &[TreePath]) -> Result<(), String>,
+}
+
+/// What a manager's reader is lent.
+pub struct Host<'a> {
+    /// The tree that is looked at: `/`, or `--root`.
+    pub tree: &'a dyn Tree,
+    /// Talking to servers.
+    pub dial: &'a dyn Dial,
+    /// Whether this host is looked at, not a root: only then processes and servers are its.
+    pub live: bool,
+    /// The instant of judgement.
+    pub at: At,
+    /// Seconds for each question.
+    pub timeout: u64,
+    /// How many questions at once.
+    pub jobs: usize,
+}
+
+/// Reads everything, then asks.
+#[must_use]
+pub fn gather(host: &Host<'_>) -> Renewal {
+    let mut renewal = Renewal::default();
+    if host.live {
+        renewal.processes = processes::read(host.tree);
+    }
+    for manager in ALL {
+        (manager.gather)(host, &mut renewal);
+    }
+    if host.live {
+        let asks: BTreeSet<Ask> = ALL.iter().flat_map(|manager| (manager.asks)(&renewal)).collect();
+        let asks: Vec<Ask> = asks.into_iter().collect();
+        renewal.probes = in_order(&asks, host.jobs, |ask| Probe { ask: ask.clone(), answer: answer(host, ask) });
+    }
+    renewal
+}
+
+fn answer(host: &Host<'_>, ask: &Ask) -> Answer {
+    match ask {
+        Ask::Handshake { address, port, sni, alpn } => {
+            let target = Target {
+                text: format!("{address}:{port}"),
+                source: TargetSource::Server { host: address.to_string(), port: *port, starttls: None },
+                host: sni.clone(),
+            };
+            let hello = Hello { servername: Some(sni.clone()), alpn: alpn.clone(), timeout: host.timeout, ..Hello::default() };
+            Answer::Handshake(Box::new(host.dial.observe(&target, &hello)))
+        }
+        Ask::Fetch { address, port, host: name, path } => {
+            Answer::Fetch(host.dial.fetch((*address, *port), name, path, host.timeout))
+        }
+    }
+}

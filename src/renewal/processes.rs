@@ -1,0 +1,151 @@
+//! `/proc` as facts: what runs, what listens, and which process holds which listening socket (`proc(5)`).
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use crate::{
+    base::{At, Limits, TreePath},
+    facts::renewal::{Listener, Process, Processes},
+    host::{Tree, processes},
+};
+
+/// Bytes read of one file of `/proc`. `tcp` has 150 bytes a socket.
+const LIMIT: u64 = 16 << 20;
+
+/// The state of a listening socket, in hex (`TCP_LISTEN`, include/net/tcp_states.h).
+const LISTEN: &str = "0A";
+
+/// Reads `/proc` of this tree.
+pub(super) fn read(tree: &dyn Tree) -> Processes {
+    let text = |path: &str| tree.read_nofollow(&path.into(), LIMIT).map(|(bytes, _)| bytes).unwrap_or_default();
+    let mut found = Processes::default();
+    let Some(boot) = processes::boot_time(&text("/proc/stat")) else { return found };
+    let mut sockets: BTreeMap<u64, Listener> = BTreeMap::new();
+    for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        sockets.extend(listening(&String::from_utf8_lossy(&text(file))));
+    }
+    let names = tree.names_nofollow(&"/proc".into()).unwrap_or_default();
+    let mut pids: Vec<u32> = names.iter().filter_map(|name| std::str::from_utf8(name).ok()?.parse().ok()).collect();
+    pids.sort_unstable();
+    for pid in pids.into_iter().take(Limits::DEFAULT.names) {
+        let dir = TreePath::from(format!("/proc/{pid}").as_str());
+        let Some(process) = process(tree, &dir, pid, boot) else { continue };
+        found.all.push(process);
+        if sockets.is_empty() {
+            continue;
+        }
+        let fds = dir.join("fd");
+        match tree.names_nofollow(&fds) {
+            Ok(names) => {
+                for name in names {
+                    let target = tree.link_nofollow(&fds.join(name)).ok().flatten();
+                    if let Some(socket) = target.and_then(|t| inode(&t)).and_then(|inode| sockets.get_mut(&inode))
+                        && !socket.pids.contains(&pid)
+                    {
+                        socket.pids.push(pid);
+                    }
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => found.not_permitted += 1,
+            // It ended meanwhile.
+            Err(_) => {}
+        }
+    }
+    found.listeners = sockets.into_values().collect();
+    found.listeners.sort_by_key(|l| (l.port, l.address));
+    found
+}
+
+fn process(tree: &dyn Tree, dir: &TreePath, pid: u32, boot: i64) -> Option<Process> {
+    let text = |name: &str| tree.read_nofollow(&dir.join(name), LIMIT).map(|(bytes, _)| bytes).unwrap_or_default();
+    let stat = text("stat");
+    let (comm, parent) = comm_and_parent(&stat)?;
+    let started = At(boot + processes::start_ticks(&stat)? / processes::TICKS);
+    let exe = tree.link_nofollow(&dir.join("exe")).ok().flatten().map(TreePath::new);
+    let arguments = text("cmdline").split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect::<Vec<_>>();
+    let arguments = arguments.into_iter().filter(|word| !word.is_empty()).collect();
+    let unit = processes::unit(&String::from_utf8_lossy(&text("cgroup")));
+    Some(Process { pid, parent, comm, exe, arguments, started, unit })
+}
+
+/// Fields 2 and 4 of `/proc/PID/stat`. The name stands in parentheses and may hold some itself.
+fn comm_and_parent(stat: &[u8]) -> Option<(String, u32)> {
+    let text = String::from_utf8_lossy(stat);
+    let (_, rest) = text.split_once('(')?;
+    let (comm, rest) = rest.rsplit_once(')')?;
+    Some((comm.to_owned(), rest.split_ascii_whitespace().nth(1)?.parse().ok()?))
+}
+
+/// The listening sockets of `/proc/net/tcp` or `tcp6`, by inode.
+fn listening(table: &str) -> Vec<(u64, Listener)> {
+    let socket = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let (address, port) = words.nth(1)?.split_once(':')?;
+        let state = words.nth(1)?;
+        let inode = words.nth(5)?.parse().ok()?;
+        let listener = Listener { address: self::address(address)?, port: u16::from_str_radix(port, 16).ok()?, pids: Vec::new() };
+        (state == LISTEN).then_some((inode, listener))
+    };
+    table.lines().skip(1).filter_map(socket).collect()
+}
+
+/// An address in hex: 32-bit words, each in the machine's order, which is little-endian wherever this runs.
+fn address(hex: &str) -> Option<IpAddr> {
+    let word = |i: usize| u32::from_str_radix(hex.get(i * 8..i * 8 + 8)?, 16).ok().map(u32::swap_bytes);
+    match hex.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
+            let number = words.iter().fold(0_u128, |n, w| n << 32 | u128::from(*w));
+            Some(Ipv6Addr::from(number).into())
+        }
+        _ => None,
+    }
+}
+
+/// The number in `socket:[103211]`.
+fn inode(target: &[u8]) -> Option<u64> {
+    std::str::from_utf8(target).ok()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::host::DirTree;
+
+    const TABLE: &str = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 103211 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000000000000000 20 4 30 10 -1
+";
+
+    #[test]
+    fn only_listening_sockets_are_taken() {
+        let sockets = listening(TABLE);
+        assert_eq!(sockets.len(), 1);
+        assert_eq!((sockets[0].0, sockets[0].1.port, sockets[0].1.address), (103_211, 80, IpAddr::from([0, 0, 0, 0])));
+        assert_eq!(address("0100007F"), Some(IpAddr::from([127, 0, 0, 1])));
+        assert_eq!(address("00000000000000000000000001000000"), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        assert_eq!(address("010000"), None);
+        assert_eq!(inode(b"socket:[7]"), Some(7));
+        assert_eq!(inode(b"pipe:[7]"), None);
+        assert_eq!(comm_and_parent(b"7 (a) (b) S 3 7 7"), Some(("a) (b".into(), 3)));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_types, reason = "a real listening socket of this process")]
+    fn this_process_holds_its_own_socket() {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let port = socket.local_addr().expect("an address").port();
+        let found = read(&DirTree::new(std::path::Path::new("/")).expect("this host"));
+        let listener = found.on_port(port).next().expect("a listener");
+        let me = found.get(std::process::id()).expect("this process");
+        assert_eq!(listener.pids, [me.pid]);
+        assert_eq!(found.holder(listener), Some(me));
+        assert!(me.parent > 0 && me.exe.is_some() && !me.arguments.is_empty(), "{me:?}");
+    }
+}
