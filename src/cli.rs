@@ -72,11 +72,27 @@ pub struct Global {
 pub enum Format {
     /// For people
     Human,
+    /// The result of an Ansible module
+    Ansible,
+    /// Annotations of GitHub Actions
+    Github,
     /// One JSON document
     Json,
+    /// JUnit's XML
+    Junit,
+    /// For a comment under a pull request or a ticket
+    Markdown,
+    /// A monitoring plugin's line; exit status 0, 1, 2 or 3
+    Nagios,
+    /// Metrics for the textfile collector
+    Prometheus,
     /// As `openssl s_client` prints it (inspect only)
     #[value(name = "s_client")]
     SClient,
+    /// The return of a Salt state
+    Salt,
+    /// SARIF 2.1.0
+    Sarif,
 }
 
 /// `--fail-on`.

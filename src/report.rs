@@ -1,5 +1,7 @@
 //! Everything that one run has to say: the only thing that [`crate::render`] sees.
 
+use std::collections::BTreeSet;
+
 use crate::{
     base::At,
     check::ClientVerdict,
@@ -132,6 +134,24 @@ impl Report {
     pub fn is_refused(&self) -> bool {
         self.verdicts.iter().any(|v| matches!(v.verdict, crate::path::Verdict::Untrusted { .. }))
             || self.facts.endpoints.iter().any(|e| e.outcome.is_err())
+    }
+
+    /// Whether a client refuses the target of this index, or it did not answer.
+    #[must_use]
+    pub fn refuses(&self, endpoint: usize) -> bool {
+        let untrusted = |v: &ClientVerdict| matches!(v.verdict, crate::path::Verdict::Untrusted { .. });
+        self.facts.endpoints.get(endpoint).is_some_and(|e| e.outcome.is_err())
+            || crate::check::of_endpoint(&self.verdicts, endpoint).iter().any(untrusted)
+    }
+
+    /// Whether a cause speaks of the same certificate at the same targets already: the expired anchor as such, beside the refusal that
+    /// it leads to.
+    #[must_use]
+    pub fn tells_already(&self, finding: &Finding) -> bool {
+        let certificates = |f: &Finding| f.evidence.iter().filter_map(|e| e.fingerprint).collect::<BTreeSet<_>>();
+        let mut causes = self.causes.iter().flatten().filter_map(|i| self.findings.get(*i));
+        finding.harm.is_some()
+            && causes.any(|cause| cause.targets == finding.targets && certificates(finding).is_subset(&certificates(cause)))
     }
 
     /// Whether something stands at or above `--fail-on`.

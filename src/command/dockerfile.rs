@@ -62,7 +62,7 @@ fn print_snippet(
             "dockerfile",
             json!({ "family": family.to_string(), "snippet": text }),
         )),
-        Format::Human | Format::SClient => Outcome::text(text),
+        _ => Outcome::text(text),
     })
 }
 

@@ -22,8 +22,9 @@ use clap::Parser as _;
 
 use crate::{
     base::At,
-    cli::{Cli, Command},
+    cli::{Cli, Command, Format},
     host::{Dial, Env, Exec},
+    render,
 };
 
 pub use session::{Failure, Session};
@@ -79,13 +80,16 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
     };
     let global = cli.global;
     let has_the_form = matches!(cli.command, Command::Inspect { .. });
-    if global.format == crate::cli::Format::SClient && !has_the_form {
+    if global.format == Format::SClient && !has_the_form {
         return Outcome::error("--format s_client is for inspect only; write --format human or json");
     }
-    if global.format == crate::cli::Format::Json
-        && matches!(cli.command, Command::Demo { .. } | Command::Explain { .. } | Command::Generate { .. })
-    {
+    let prints_text = matches!(cli.command, Command::Demo { .. } | Command::Explain { .. } | Command::Generate { .. });
+    if prints_text && global.format != Format::Human {
         return Outcome::error("this command prints text only: leave --format out");
+    }
+    let has_no_report = matches!(cli.command, Command::Dockerfile(_) | Command::List { .. } | Command::Undo { .. });
+    if has_no_report && !matches!(global.format, Format::Human | Format::Json) {
+        return Outcome::error("this command has no report: write --format human or json");
     }
     use diagnose::Besides;
     let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);
@@ -109,7 +113,17 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
         Command::Demo { scenario } => demo::run(machine, scenario, color).map_err(Failure::from),
         Command::Generate { what } => Ok(generate::run(&what)),
     };
-    result.unwrap_or_else(Outcome::error)
+    result.unwrap_or_else(|failure| {
+        // Who reads a machine's form reads no standard error.
+        let out = match global.format {
+            Format::Ansible => render::configuration::ansible_failure(&failure.0),
+            Format::Nagios => render::nagios::unknown(&failure.0),
+            Format::Salt => render::configuration::salt_failure(&failure.0),
+            _ => return Outcome::error(failure),
+        };
+        let status = if global.format == Format::Nagios { 3 } else { 2 };
+        Outcome { out: out.into_bytes(), status, ..Outcome::error(failure) }
+    })
 }
 
 /// Parses a command line and runs it: what a person would have typed.

@@ -363,11 +363,19 @@ impl<'a> Session<'a> {
     /// The report as bytes, and its exit status.
     #[must_use]
     pub fn finish(&self, report: &Report, status: u8) -> Outcome {
-        let out = match self.global.format {
-            Format::Json => render::json::render(report),
+        let (out, status) = match self.global.format {
+            Format::Ansible => (render::configuration::ansible(report, status), status),
+            Format::Github => (render::github::render(report), status),
+            Format::Json => (render::json::render(report), status),
+            Format::Junit => (render::junit::render(report), status),
+            Format::Markdown => (render::markdown::render(report), status),
+            Format::Nagios => (render::nagios::render(report), render::nagios::status(report)),
+            Format::Prometheus => (render::prometheus::render(report), status),
+            Format::Salt => (render::configuration::salt(report, status), status),
+            Format::Sarif => (render::sarif::render(report), status),
             // s_client's form is inspect's alone, which renders it itself.
             Format::Human | Format::SClient => {
-                render::human::render(report, render::human::Style::new(self.color, self.machine.width))
+                (render::human::render(report, render::human::Style::new(self.color, self.machine.width)), status)
             }
         };
         Outcome { out: out.into_bytes(), err: String::new(), status }

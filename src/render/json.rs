@@ -29,6 +29,12 @@ pub fn render(report: &Report) -> String {
     text
 }
 
+/// The document as a value, for formats that carry parts of it.
+#[must_use]
+pub(super) fn value(report: &Report) -> Value {
+    serde_json::to_value(Document::new(report)).unwrap_or_default()
+}
+
 /// The JSON schema (draft 2020-12) of what [`render`] writes.
 #[must_use]
 pub fn schema() -> String {

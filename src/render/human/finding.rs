@@ -1,7 +1,5 @@
 //! A finding in rustc's anatomy: message, place, facts, help.
 
-use std::collections::BTreeSet;
-
 use super::Style;
 use crate::{
     base::shell,
@@ -30,7 +28,7 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
             elsewhere += 1;
             continue;
         }
-        if !is_cause && report.verbosity < 1 && is_told_by_a_cause(finding, report) {
+        if !is_cause && report.verbosity < 1 && report.tells_already(finding) {
             continue;
         }
         if !is_cause && report.verbosity < 1 && is_beside_a_cause(index, report) {
@@ -66,15 +64,6 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
     if folded.len() > 5 {
         out.push_str(&format!("{}\n", style.dim(&format!("      and {} more notes: -v shows them", folded.len() - 5))));
     }
-}
-
-/// Whether a cause speaks of the same certificate at the same targets already: the expired anchor as such, beside the refusal that it
-/// leads to.
-pub(super) fn is_told_by_a_cause(finding: &Finding, report: &Report) -> bool {
-    let certificates = |f: &Finding| f.evidence.iter().filter_map(|e| e.fingerprint).collect::<BTreeSet<_>>();
-    let mut causes = report.causes.iter().flatten().filter_map(|i| report.findings.get(*i));
-    finding.harm.is_some()
-        && causes.any(|cause| cause.targets == finding.targets && certificates(finding).is_subset(&certificates(cause)))
 }
 
 /// Whether every lineage that it is about has another finding as its cause.

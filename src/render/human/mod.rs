@@ -7,6 +7,7 @@ mod fix;
 mod matrix;
 mod style;
 
+use super::conclusion::{Conclusion, plural};
 use crate::{
     base::shell,
     facts::FileState,
@@ -76,51 +77,13 @@ fn verifications(out: &mut String, verified: &[Verification], style: Style) {
 
 /// The last line: the answer, counts, what was not checked, and the next command.
 fn verdict(report: &Report, style: Style) -> String {
-    // What a cause tells already is not counted twice.
-    let counted = |f: &&crate::finding::Finding| report.verbosity > 0 || !finding::is_told_by_a_cause(f, report);
-    let count = |severity| report.findings.iter().filter(counted).filter(|f| f.severity == severity).count();
-    let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
-    let mut parts: Vec<String> = Vec::new();
-    for (n, word) in [(errors, "error"), (warnings, "warning"), (notes, "note")] {
-        if n > 0 {
-            parts.push(plural(n, word));
-        }
-    }
-    let mut line = match (parts.is_empty(), report.is_refused()) {
-        (true, false) => "nothing to complain about".to_owned(),
-        (true, true) => "refused, for a reason that no finding explains".to_owned(),
-        (false, _) => parts.join(", "),
+    let verdict = Conclusion::of(report);
+    let mut line = match verdict.worst {
+        Some(Severity::Error) => style.bad(&verdict.counts),
+        Some(Severity::Warning) => style.warn(&verdict.counts),
+        _ => style.good(&verdict.counts),
     };
-    let anchors: usize = report.facts.stores.iter().map(|s| s.anchors().len()).sum();
-    let mut looked = Vec::new();
-    if !report.facts.stores.is_empty() {
-        looked.push(format!("{} ({})", plural(report.facts.stores.len(), "store"), plural(anchors, "root")));
-    }
-    if let Some(given) = &report.facts.given {
-        let held = given.file.iter().map(|f| f.certificates().count()).sum::<usize>()
-            + given.directories.iter().map(|d| d.reachable().len()).sum::<usize>();
-        looked.push(format!("what was given ({})", plural(held, "root")));
-    }
-    if let Some(renewal) = &report.facts.renewal {
-        looked.push(plural(renewal.lineages.len(), "certificate"));
-    }
-    if !report.facts.endpoints.is_empty() {
-        looked.push(plural(report.facts.endpoints.len(), "target"));
-    }
-    if !looked.is_empty() {
-        line.push_str(&format!(" in {}", looked.join(", ")));
-    }
-    if report.facts.clock.injected {
-        line.push_str(&format!(", as of {}", report.at));
-    }
-    let mut line = if errors > 0 || report.is_refused() {
-        style.bad(&line)
-    } else if warnings > 0 {
-        style.warn(&line)
-    } else {
-        style.good(&line)
-    };
-    if let Some(answer) = answer(report) {
+    if let Some(answer) = verdict.answer {
         line = format!("{answer}: {line}");
     }
     let unchecked = &report.facts.not_checked;
@@ -133,29 +96,6 @@ fn verdict(report: &Report, style: Style) -> String {
         line.push_str(&format!(". Next: {}", style.bold(&next)));
     }
     line
-}
-
-/// The answer in a word or two, where the command asks a question.
-fn answer(report: &Report) -> Option<&'static str> {
-    match report.command {
-        "verify" if report.verified.iter().any(|v| v.decides && v.trusted == Some(false)) => Some("refused"),
-        "verify" if report.verified.iter().any(|v| v.trusted == Some(true)) => Some("verified"),
-        "verify" => Some("not verified"),
-        "fix" | "renewal" => match (&report.applied, &report.plan) {
-            (Some(applied), _) if applied.rolled_back.is_some() => Some("rolled back, nothing is changed"),
-            (_, Some(plan)) if plan.steps.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) => {
-                Some("not fixed")
-            }
-            (Some(applied), _) if applied.changed.is_empty() && !report.is_refused() => Some("nothing to do"),
-            (Some(applied), _) if !applied.refreshed => Some("written, not refreshed yet"),
-            (Some(_), _) if report.is_refused() || report.has_failures() => Some("applied, but not well yet"),
-            (Some(_), _) => Some("fixed"),
-            (_, Some(plan)) if plan.steps.is_empty() && report.is_refused() => Some("can't be fixed in a store"),
-            (None, Some(plan)) if plan.steps.is_empty() => Some("nothing to do"),
-            (None, _) => Some("planned, nothing is changed"),
-        },
-        _ => None,
-    }
 }
 
 /// The command to type next.
@@ -195,11 +135,6 @@ fn next(report: &Report) -> Option<String> {
             .chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
             .find_map(|f| f.remedies.first().and_then(|r| r.command.clone())),
     }
-}
-
-/// `1 root`, `2 roots`, `2 stores`.
-fn plural(n: usize, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
 }
 
 /// A file's state in a few words, when it was not read.
