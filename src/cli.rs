@@ -95,6 +95,11 @@ pub enum Format {
     Sarif,
 }
 
+impl Format {
+    /// The name of [`Format::Ansible`].
+    pub const ANSIBLE: &str = "ansible";
+}
+
 /// `--fail-on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[expect(missing_docs, reason = "the names say it")]

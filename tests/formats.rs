@@ -31,7 +31,16 @@ fn runs(root: &Path, hostile: &Path) -> Vec<Vec<String>> {
         words(&["scan", "--root", &root, "--at", "2020-06-01"]),
         words(&["scan", "--root", &root, "--at", "2019-12-01"]),
         words(&["scan", "--root", &hostile, "--at", "2020-06-01"]),
-        words(&["diagnose", &lab("chains/addtrust"), "--CAfile", &lab("stores/A_U"), "--verify-hostname", "localhost", "--at", at]),
+        words(&[
+            "diagnose",
+            &lab("chains/addtrust"),
+            "--CAfile",
+            &lab("stores/A_U"),
+            "--verify-hostname",
+            "localhost",
+            "--at",
+            at,
+        ]),
         words(&["inspect", &lab("chains/nocross"), "--CAfile", &lab("stores/U"), "--verify-hostname", "localhost", "--at", at]),
         words(&["fix", "--root", &root, "--anchor", "AddTrust External CA Root", "--at", "2020-06-01"]),
         words(&["renewal", "--root", &root, "--at", "2020-06-01"]),
@@ -142,7 +151,9 @@ fn prometheus_reads_the_metrics() {
         assert!(output.status.success(), "{name}: {}\n{}", String::from_utf8_lossy(&output.stderr), ran.out);
         seen.push_str(&String::from_utf8_lossy(&output.stdout));
     });
-    for name in ["anchor_not_after_seconds", "client_earliest_not_after_seconds", "target_earliest_not_after_seconds", "read_errors"] {
+    for name in
+        ["anchor_not_after_seconds", "client_earliest_not_after_seconds", "target_earliest_not_after_seconds", "read_errors"]
+    {
         assert!(seen.contains(&format!("certdoctor_{name}")), "{name} is never told: {seen}");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A command never prints and never exits: it hands back an [`Outcome`], and `main` writes it.
 
+pub mod ansible_module;
 mod demo;
 mod diagnose;
 mod dockerfile;
@@ -129,6 +130,9 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
 /// Parses a command line and runs it: what a person would have typed.
 #[must_use]
 pub fn run_line<T: AsRef<std::ffi::OsStr>>(machine: &Machine<'_>, line: &[T], color: bool) -> Outcome {
+    if let Some(outcome) = ansible_module::run(machine, line) {
+        return outcome;
+    }
     match Cli::try_parse_from(line.iter().map(|word| OsString::from(word.as_ref()))) {
         Ok(cli) => run(machine, cli, color),
         Err(error) => {

@@ -67,6 +67,18 @@ pub fn ansible(report: &Report, status: u8) -> String {
     format!("{out:#}\n")
 }
 
+/// The same result without its diff, which Ansible wants only where it asks for it.
+#[must_use]
+pub fn without_diff(result: &[u8]) -> Vec<u8> {
+    match serde_json::from_slice::<Value>(result) {
+        Ok(Value::Object(mut object)) => {
+            object.remove("diff");
+            format!("{:#}\n", Value::Object(object)).into_bytes()
+        }
+        _ => result.to_vec(),
+    }
+}
+
 /// The result of an Ansible module that could not do what was asked.
 #[must_use]
 pub fn ansible_failure(why: &str) -> String {
