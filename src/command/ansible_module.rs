@@ -48,6 +48,8 @@ const PARAMETERS: &[Parameter] = &[
     Parameter("ca_file", "--CAfile", &["diagnose", "fix", "verify"], Kind::Word(&[])),
     Parameter("clients", "--client", &[], Kind::List),
     Parameter("comment_out", "--comment-out", &["fix"], Kind::Switch),
+    // `yes` would be a boolean in YAML.
+    Parameter("confirm", "--yes", &["fix"], Kind::List),
     Parameter("connect", "--connect", &["diagnose", "fix", "verify"], Kind::Word(&[])),
     Parameter("deny", "--deny", &[], Kind::List),
     Parameter("fail_on", "--fail-on", &[], Kind::Word(&["note", "warning", "error"])),
@@ -59,7 +61,6 @@ const PARAMETERS: &[Parameter] = &[
     Parameter("targets", "", &["diagnose", "fix", "renewal", "verify"], Kind::Own),
     Parameter("timeout", "--timeout", &[], Kind::Word(&[])),
     Parameter("warn", "--warn", &[], Kind::List),
-    Parameter("yes", "--yes", &["fix"], Kind::List),
 ];
 
 /// The names of the parameters, sorted: the shim's documentation is compared with them.
@@ -205,12 +206,12 @@ mod tests {
     #[test]
     fn parameters_become_what_a_person_would_type() {
         let parameters = json!({
-            "_ansible_check_mode": false, "anchors": ["AddTrust External CA Root"], "root": "/srv/x", "force": "no", "yes": "a, b",
+            "_ansible_check_mode": false, "anchors": ["AddTrust External CA Root"], "root": "/srv/x", "force": "no", "confirm": "a, b",
             "targets": ["example.com"],
         });
         assert_eq!(
             line(&parameters).expect("a line"),
-            "fix --format ansible --apply --anchor AddTrust External CA Root --root /srv/x --yes a --yes b -- example.com"
+            "fix --format ansible --apply --anchor AddTrust External CA Root --yes a --yes b --root /srv/x -- example.com"
         );
         assert_eq!(line(&json!({ "_ansible_check_mode": true })).expect("a line"), "fix --format ansible --check");
         assert_eq!(line(&json!({ "action": "scan", "anchors": [], "force": false })).expect("a line"), "scan --format ansible");

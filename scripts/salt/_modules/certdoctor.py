@@ -97,7 +97,7 @@ def diagnose(targets, root=None, at=None, binary="certdoctor"):
     return _run("diagnose", _words([("--root", root), ("--at", at)], targets), binary)
 
 
-def fix(anchors=None, targets=None, only=None, yes=None, root=None, at=None, force=False, comment_out=False, backup_dir=None, test=False, binary="certdoctor"):
+def fix(anchors=None, targets=None, only=None, confirm=None, root=None, at=None, force=False, comment_out=False, backup_dir=None, test=False, binary="certdoctor"):
     """
     Take dead roots out of the minion's trust stores; ``test=True`` plans only. Returns name, changes, result and comment.
 
@@ -110,7 +110,7 @@ def fix(anchors=None, targets=None, only=None, yes=None, root=None, at=None, for
     flags = [
         ("--anchor", anchors),
         ("--only", only),
-        ("--yes", yes),
+        ("--yes", confirm),
         ("--root", root),
         ("--at", at),
         ("--force", force),

@@ -21,7 +21,7 @@ def __virtual__():
     return False, "the execution module certdoctor is missing: run saltutil.sync_all"
 
 
-def anchors_absent(name, anchors=None, targets=None, only=None, yes=None, root=None, at=None, force=False, comment_out=False, backup_dir=None, binary="certdoctor"):
+def anchors_absent(name, anchors=None, targets=None, only=None, confirm=None, root=None, at=None, force=False, comment_out=False, backup_dir=None, binary="certdoctor"):
     """
     No trust store of the minion holds these anchors (without any: the ones that a finding wants out), and the targets verify.
 
@@ -31,7 +31,7 @@ def anchors_absent(name, anchors=None, targets=None, only=None, yes=None, root=N
         ``host:port`` of servers that must verify afterwards.
     only
         Codes of findings: nothing else is cured.
-    yes
+    confirm
         Local anchors that may be taken out, by name or SHA-256.
     root
         An unpacked root file system to look at instead of the minion.
@@ -42,7 +42,7 @@ def anchors_absent(name, anchors=None, targets=None, only=None, yes=None, root=N
         anchors=anchors,
         targets=targets,
         only=only,
-        yes=yes,
+        confirm=confirm,
         root=root,
         at=at,
         force=force,

@@ -10,7 +10,7 @@ certdoctor-config:
     - anchors: {{ certdoctor.anchors | json }}
     - targets: {{ certdoctor.targets | json }}
     - only: {{ certdoctor.only | json }}
-    - yes: {{ certdoctor.yes | json }}
+    - confirm: {{ certdoctor.confirm | json }}
     {%- if certdoctor.root %}
     - root: {{ certdoctor.root }}
     {%- endif %}

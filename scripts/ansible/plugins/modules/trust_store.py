@@ -57,6 +57,11 @@ options:
     description: Comment a section of C(cert.pem) out instead of cutting it.
     type: bool
     default: false
+  confirm:
+    description: Local anchors, by name or SHA-256, that may be taken out.
+    type: list
+    elements: str
+    default: []
   connect:
     description: Connect to this C(host:port) instead of the target's own.
     type: str
@@ -99,11 +104,6 @@ options:
     type: int
   warn:
     description: Codes or names of findings that are graded as warnings.
-    type: list
-    elements: str
-    default: []
-  yes:
-    description: Local anchors, by name or SHA-256, that may be taken out.
     type: list
     elements: str
     default: []
@@ -189,6 +189,7 @@ def main():
             ca_file=dict(type="path"),
             clients=words(),
             comment_out=dict(type="bool", default=False),
+            confirm=words(),
             connect=dict(type="str"),
             deny=words(),
             fail_on=dict(type="str", choices=["note", "warning", "error"]),
@@ -200,7 +201,6 @@ def main():
             targets=words(),
             timeout=dict(type="int"),
             warn=words(),
-            yes=words(),
         ),
         supports_check_mode=True,
     )
