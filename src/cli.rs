@@ -38,6 +38,9 @@ pub struct Global {
     /// Only these client profiles: openssl-1.0.2, gnutls-3.6.13, go, java-17, all, … (repeatable)
     #[arg(long, global = true, value_name = "NAME", value_delimiter = ',')]
     pub client: Vec<String>,
+    /// What holds for every run here [default: certdoctor.toml, then /etc/certdoctor.toml, if they are there]; none for nothing
+    #[arg(long, global = true, value_name = "FILE|none")]
+    pub policy: Option<PathBuf>,
     /// Lowest severity that makes the exit status 1
     #[arg(long, global = true, value_enum, value_name = "SEVERITY", default_value = "error")]
     pub fail_on: SeverityArg,
@@ -136,13 +139,15 @@ pub enum Command {
         /// What to look at
         #[arg(
             value_name = "TARGET",
-            required_unless_present = "connect",
             help = "host, host:port, https://host/…, smtp://host, [::1]:443, a PEM, DER or PKCS #7 file, - or @FILE (one target a line)"
         )]
         targets: Vec<String>,
         /// How to connect and what to trust
         #[command(flatten)]
         connection: Connection,
+        /// Show two targets side by side: where their chains part, and which clients tell them apart
+        #[arg(long)]
+        compare: bool,
         /// Print every certificate as PEM too
         #[arg(long)]
         showcerts: bool,
@@ -156,7 +161,7 @@ pub enum Command {
     /// Why does this connection fail here? Cause, evidence, remedy, and which clients the remedy helps
     Diagnose {
         /// As for inspect
-        #[arg(value_name = "TARGET", required_unless_present = "connect")]
+        #[arg(value_name = "TARGET")]
         targets: Vec<String>,
         /// Also tell which clients will begin to refuse within this many days, and because of which certificate
         #[arg(long, value_name = "DAYS", value_parser = days)]
@@ -206,7 +211,7 @@ pub enum Command {
     /// A fresh handshake against the stores as they are now, with the real clients found here
     Verify {
         /// As for inspect
-        #[arg(value_name = "TARGET", required_unless_present = "connect")]
+        #[arg(value_name = "TARGET")]
         targets: Vec<String>,
         /// How to connect and what to trust
         #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::{
         Store, Target, TargetSource,
     },
     format::sniff,
-    host::{Dial, Env, Hello, TRUST_VARIABLES, Tree, clock, in_order},
+    host::{Dial, Env, Hello, TRUST_VARIABLES, Tree, clock, in_order, terminal::Progress},
     renewal,
     store::{self, hash_directory, read::Reader},
 };
@@ -65,11 +65,13 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
         None => store::load_all(sources.tree),
     };
     let environment = if request.live && given.is_none() { environment(sources) } else { Environment::default() };
-    let endpoints = in_order(request.targets, request.jobs, |target| Endpoint {
-        target: target.clone(),
-        only: request.hello.only,
-        outcome: look(sources, &for_target(request.hello, target, request.no_proxy), target),
+    let progress = Progress::new(request.targets.len());
+    let endpoints = in_order(request.targets, request.jobs, |target| {
+        let outcome = look(sources, &for_target(request.hello, target, request.no_proxy), target);
+        progress.tick();
+        Endpoint { target: target.clone(), only: request.hello.only, outcome }
     });
+    drop(progress);
     let not_checked = not_checked(&stores);
     let clock = Clock {
         at: request.at,

@@ -30,8 +30,19 @@ pub struct Inquiry {
     pub purpose: Purpose,
     /// The clients to ask.
     pub clients: Vec<Client>,
-    /// Codes (or slugs) with the severity that they get instead of their own.
-    pub regrade: Vec<(String, Severity)>,
+    /// Findings that get another severity than their own; the last that fits decides.
+    pub regrade: Vec<Grade>,
+}
+
+/// Another severity for a finding.
+#[derive(Clone, Debug)]
+pub struct Grade {
+    /// Code or slug.
+    pub name: String,
+    /// The severity.
+    pub severity: Severity,
+    /// Who says so and why, to stand beside the finding.
+    pub why: Option<String>,
 }
 
 /// What came of it.
@@ -84,10 +95,10 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
     };
     let (mut findings, broken) = check::run_all(&case);
     for finding in &mut findings {
-        if let Some((_, severity)) =
-            inquiry.regrade.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(finding.code) || name == finding.slug)
-        {
-            finding.severity = *severity;
+        let fits = |g: &&Grade| g.name.eq_ignore_ascii_case(finding.code) || g.name == finding.slug;
+        if let Some(grade) = inquiry.regrade.iter().rev().find(fits) {
+            finding.severity = grade.severity;
+            finding.facts.extend(grade.why.iter().map(|why| ("graded", why.clone())));
         }
         court.weigh_remedies(finding, &verdicts);
     }

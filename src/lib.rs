@@ -18,6 +18,7 @@ pub mod host;
 pub mod judge;
 pub mod path;
 pub mod plan;
+pub mod policy;
 pub mod program;
 pub mod render;
 pub mod renewal;

@@ -8,10 +8,14 @@ use std::{
 
 use certdoctor::{
     command::{self, Machine},
-    host::{Env, LiveDial, LiveExec, clock, terminal},
+    host::{Env, LiveDial, LiveExec, clock, interrupt, terminal},
 };
 
+/// The exit status of a process that SIGINT ended, as shells tell it.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
+    interrupt::watch();
     let line: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let stdin = || {
         let mut bytes = Vec::new();
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
     match written {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
+        _ if interrupt::asked() => ExitCode::from(INTERRUPTED),
         _ => ExitCode::from(outcome.status),
     }
 }

@@ -45,6 +45,8 @@ pub struct Report {
     pub verified: Vec<Verification>,
     /// Processes that hold the old store, for `--restart-list`.
     pub restart: Option<Vec<Holder>>,
+    /// Whether two targets are to be shown side by side.
+    pub compare: bool,
     /// The lowest severity that makes the exit status 1.
     pub fail_on: Severity,
     /// How much a person wants to read: -1 the last line, 0 the answer, 1 and more everything.

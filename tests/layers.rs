@@ -15,6 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("path", &["base", "x509"]),
     ("facts", &["base", "x509"]),
     // `Finding::new` takes the check that speaks; a remedy says how freely it may be carried out.
+    ("policy", &["base", "finding"]),
     ("finding", &["base", "x509", "facts", "edit", "check"]),
     ("edit", &["base"]),
     // `observe` returns what was presented; restart lists and plans apply edits.

@@ -11,18 +11,24 @@ const WITHIN: i64 = 30;
 pub(super) struct Besides {
     /// Each certificate in PEM.
     pub(super) showcerts: bool,
+    /// Two targets side by side.
+    pub(super) compare: bool,
     /// The refusals to come within this many days.
     pub(super) horizon: Option<i64>,
 }
 
 pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String], besides: Besides) -> Result<Outcome, Failure> {
-    let Besides { showcerts, horizon } = besides;
-    let targets = session.targets(typed)?;
+    let Besides { showcerts, compare, horizon } = besides;
+    let targets = session.targets_or_policy(typed)?;
+    if compare && targets.len() != 2 {
+        return Err(Failure(format!("--compare wants two targets, and here are {}", targets.len())));
+    }
     let facts = session.gather(&targets)?;
     let mut inquiry = session.inquiry(WITHIN)?;
     inquiry.horizon = horizon.map(|days| session.at.plus_days(days));
     let judgement = judge::judge(&facts, &inquiry);
     let mut report = session.report(command, facts, judgement);
+    report.compare = compare;
     if command == "inspect" {
         // What lies in the stores is scan's business; here only what concerns a target counts.
         keep_what_concerns_targets(&mut report);

@@ -22,24 +22,29 @@ use crate::{
 const WITHIN: i64 = 30;
 
 pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Result<Outcome, Failure> {
-    let targets = session.targets(typed)?;
-    let facts = session.gather(&targets)?;
+    let asked = Asked::of(session, typed)?;
+    let facts = session.gather(&asked.all)?;
     for endpoint in &facts.endpoints {
         if let Err(failure) = &endpoint.outcome {
             let why = words::failure(failure);
-            return Err(Failure(format!("no certificate from {}: {why}; nothing was changed", endpoint.target)));
+            let guard = match asked.named.contains(&endpoint.target) {
+                true => "",
+                false => "; the policy guards it, and --policy none goes on without",
+            };
+            return Err(Failure(format!("no certificate from {}: {why}; nothing was changed{guard}", endpoint.target)));
         }
     }
     let judgement = session.judge(&facts, WITHIN)?;
     // What an earlier fix took out is no typing error; a backup that can't be read tells nothing.
     let past = plan::list(&session.tree, &options(session, args)?.backup_directory).unwrap_or_default();
-    let (wanted, mut unknown) = wanted(&facts, &judgement, args, &past)?;
+    let (wanted, mut unknown) = wanted(&facts, &judgement, args, &past, !asked.named.is_empty())?;
+    let (wanted, protected) = unprotected(session, &facts, wanted);
     unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
         let end = w.certificate.validity().not_after.map_or("ever".to_owned(), |end| end.to_string());
         format!("{} is valid until {end}: clients will refuse what chains to it alone", w.certificate.label())
     }));
     let inquiry = session.inquiry(WITHIN)?;
-    let plan = plan::solve(&plan::Request {
+    let mut plan = plan::solve(&plan::Request {
         tree: &session.tree,
         stores: &facts.stores,
         kinds: store::ALL,
@@ -48,6 +53,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         endangers: &|gone| judge::endangered(&facts, &inquiry, gone),
         at: session.machine.now,
     });
+    plan.refusals.extend(protected);
     if args.diff && !args.apply {
         let undone = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
         let status = if args.check && !plan.is_empty() { 3 } else { u8::from(undone) };
@@ -66,7 +72,41 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
         report.restart = args.restart_list.then(|| holders(session));
         return Ok(session.finish(&report, status));
     }
-    apply(session, args, &targets, (facts, judgement), &plan, shown)
+    apply(session, args, &asked, (facts, judgement), &plan, shown)
+}
+
+/// The targets of a run.
+struct Asked {
+    /// Those that were named: what concerns them is cured, and they must verify afterwards.
+    named: Vec<Target>,
+    /// These and what the policy guards: none may lose what it has.
+    all: Vec<Target>,
+}
+
+impl Asked {
+    fn of(session: &Session<'_>, typed: &[String]) -> Result<Self, Failure> {
+        let named = session.targets(typed)?;
+        let guarded = session.guarded()?.into_iter().filter(|guard| named.iter().all(|t| t.text != guard.text));
+        let all = named.iter().cloned().chain(guarded).collect();
+        Ok(Asked { named, all })
+    }
+}
+
+/// What is wanted, without what the policy protects.
+fn unprotected(session: &Session<'_>, facts: &Facts, wanted: Vec<Wanted>) -> (Vec<Wanted>, Vec<plan::Refused>) {
+    let Some((file, policy)) = &session.policy else { return (wanted, Vec::new()) };
+    let anchors: Vec<&Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
+    let is_protected = |wanted: &Wanted| {
+        let mut known = anchors.iter().filter(|a| a.certificate == wanted.certificate);
+        known.any(|anchor| policy.protected.iter().any(|name| is_called(anchor, name)))
+    };
+    let (protected, free): (Vec<Wanted>, Vec<Wanted>) = wanted.into_iter().partition(is_protected);
+    let refuse = |wanted: Wanted| plan::Refused {
+        subject: wanted.certificate.label(),
+        why: format!("{file} protects it"),
+        instead: "take it off that list first, or say --policy none".to_owned(),
+    };
+    (free, protected.into_iter().map(refuse).collect())
 }
 
 fn options(session: &Session<'_>, args: &FixArgs) -> Result<ApplyOptions, Failure> {
@@ -90,7 +130,7 @@ struct After {
 fn apply(
     session: &Session<'_>,
     args: &FixArgs,
-    targets: &[Target],
+    asked: &Asked,
     (facts, judgement): (Facts, Judgement),
     plan: &Plan,
     shown: PlanReport,
@@ -98,7 +138,7 @@ fn apply(
     let unfinished = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
     if plan.is_empty() {
         let mut report = session.report("fix", facts, judgement);
-        let status = u8::from(unfinished || (!targets.is_empty() && report.is_refused()));
+        let status = u8::from(unfinished || (!asked.named.is_empty() && report.is_refused()));
         report.plan = Some(shown);
         report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
@@ -109,7 +149,7 @@ fn apply(
     let exec = live.then_some(session.machine.exec);
     let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
-    let after = match look_again(session, args, targets, (&facts, &judgement), plan) {
+    let after = match look_again(session, args, asked, (&facts, &judgement), plan) {
         Ok(after) => after,
         Err(Failure(why)) => {
             let end = plan::roll_back(&session.tree, &applied)
@@ -141,7 +181,7 @@ fn apply(
             why.push_str(&format!("; putting back failed{trouble}"));
         }
         done.rolled_back = Some(why);
-        let facts = session.gather(targets)?;
+        let facts = session.gather(&asked.all)?;
         let judgement = session.judge(&facts, WITHIN)?;
         (After { facts, judgement, ..after }, true)
     };
@@ -160,7 +200,8 @@ fn apply(
     report.applied = Some(done);
     report.verified = after.verified;
     report.restart = args.restart_list.then(|| holders(session));
-    let still_refused = !targets.is_empty() && report.is_refused() || report.verified.iter().any(|v| v.trusted == Some(false));
+    let still_refused =
+        !asked.named.is_empty() && report.is_refused() || report.verified.iter().any(|v| v.trusted == Some(false));
     let status = u8::from(failed || unfinished || still_refused || report.has_failures());
     Ok(session.finish(&report, status))
 }
@@ -169,11 +210,11 @@ fn apply(
 fn look_again(
     session: &Session<'_>,
     args: &FixArgs,
-    targets: &[Target],
+    asked: &Asked,
     before: (&Facts, &Judgement),
     plan: &Plan,
 ) -> Result<After, Failure> {
-    let facts = session.gather(targets)?;
+    let facts = session.gather(&asked.all)?;
     let judgement = session.judge(&facts, WITHIN)?;
     let mut wrong = Vec::new();
     if !args.no_refresh
@@ -181,7 +222,7 @@ fn look_again(
     {
         wrong.extend(deviations.iter().map(ToString::to_string));
     }
-    let servers: Vec<Target> = targets.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
+    let servers: Vec<Target> = asked.named.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
     if args.force {
         // Whoever says so has been told which target loses its path; the handshakes are reported and decide the exit status only.
@@ -206,7 +247,13 @@ fn look_again(
 ///
 /// # Errors
 /// A name that no store knows, where every anchor that ever was selected is still known.
-fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs, past: &[Backup]) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
+fn wanted(
+    facts: &Facts,
+    judgement: &Judgement,
+    args: &FixArgs,
+    past: &[Backup],
+    at_targets: bool,
+) -> Result<(Vec<Wanted>, Vec<String>), Failure> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut want = |certificate: &crate::x509::Certificate, code: &'static str, store: Option<&'static str>| match wanted
         .iter_mut()
@@ -247,7 +294,6 @@ fn wanted(facts: &Facts, judgement: &Judgement, args: &FixArgs, past: &[Backup])
         return Ok((wanted, unknown));
     }
     let only = |f: &&Finding| args.only.is_empty() || args.only.iter().any(|c| c.eq_ignore_ascii_case(f.code) || c == f.slug);
-    let at_targets = !facts.endpoints.is_empty();
     for finding in judgement.findings.iter().filter(only) {
         // With targets, only what concerns them; without, whatever has a remedy that is an anchor's removal.
         if at_targets && finding.targets.is_empty() {

@@ -95,8 +95,9 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
     use diagnose::Besides;
     let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);
     let result = match cli.command {
-        Command::Inspect { targets, connection, showcerts } => {
-            session(connection).and_then(|s| diagnose::run(&s, "inspect", &targets, Besides { showcerts, ..Besides::default() }))
+        Command::Inspect { targets, connection, showcerts, compare } => {
+            let besides = Besides { showcerts, compare, ..Besides::default() };
+            session(connection).and_then(|s| diagnose::run(&s, "inspect", &targets, besides))
         }
         Command::Diagnose { targets, horizon, connection } => {
             let besides = Besides { horizon, ..Besides::default() };

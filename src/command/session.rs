@@ -11,9 +11,11 @@ use crate::{
     finding::Severity,
     gather::{self, Request, Sources},
     host::{DirTree, Hello, Tree as _, on_this_host},
-    judge::{self, Inquiry, Judgement},
+    judge::{self, Grade, Inquiry, Judgement},
     path::Verdict,
-    plan, render, renewal,
+    plan,
+    policy::Policy,
+    render, renewal,
     report::Report,
     x509::Purpose,
 };
@@ -47,6 +49,8 @@ pub struct Session<'a> {
     pub clients: Vec<Client>,
     /// The purpose that leaves must serve.
     pub purpose: Purpose,
+    /// What holds for every run here, and the file that says so.
+    pub policy: Option<(String, Policy)>,
     /// The instant of judgement.
     pub at: At,
     /// Whether to colour.
@@ -67,10 +71,15 @@ impl<'a> Session<'a> {
         let tree = open(global.root.as_deref().unwrap_or(Path::new("/")))?;
         let files = open(Path::new("/"))?;
         let cwd = on_this_host(Path::new("."))?;
-        let clients = clients(&global.client, global.format, &connection)?;
+        let policy = policy(&files, &cwd, global.policy.as_deref())?;
+        let wanted = match &policy {
+            Some((_, policy)) if global.client.is_empty() && global.format != Format::SClient => &policy.clients,
+            _ => &global.client,
+        };
+        let clients = clients(wanted, global.format, &connection)?;
         let purpose = purpose(connection.purpose.as_deref())?;
         let at = global.at.unwrap_or(machine.now);
-        Ok(Session { machine, global, connection, tree, files, cwd, clients, purpose, at, color })
+        Ok(Session { machine, global, connection, tree, files, cwd, clients, purpose, policy, at, color })
     }
 
     /// The targets as typed, `@FILE` read.
@@ -92,8 +101,37 @@ impl<'a> Session<'a> {
         if let (true, Some(address)) = (texts.is_empty(), &self.connection.connect) {
             texts.push(address.clone());
         }
+        self.parsed(&texts)
+    }
+
+    /// The targets as typed; where none is, those of the policy.
+    ///
+    /// # Errors
+    /// As [`Session::targets`]; no target at all.
+    pub fn targets_or_policy(&self, typed: &[String]) -> Result<Vec<Target>, Failure> {
+        let targets = self.targets(typed)?;
+        if !targets.is_empty() || !typed.is_empty() {
+            return Ok(targets);
+        }
+        let guarded = self.guarded()?;
+        if guarded.is_empty() {
+            let usage = "no target: name one (host, host:port, a file, - or @FILE), or list targets in certdoctor.toml";
+            return Err(Failure(usage.to_owned()));
+        }
+        Ok(guarded)
+    }
+
+    /// The targets that the policy guards.
+    ///
+    /// # Errors
+    /// A target that can't be read as one.
+    pub fn guarded(&self) -> Result<Vec<Target>, Failure> {
+        self.policy.as_ref().map_or(Ok(Vec::new()), |(_, policy)| self.parsed(&policy.targets))
+    }
+
+    fn parsed(&self, texts: &[String]) -> Result<Vec<Target>, Failure> {
         let mut targets = Vec::new();
-        for text in &texts {
+        for text in texts {
             let mut target = target::parse(text, &self.connection, &self.cwd).map_err(|e| Failure(e.to_string()))?;
             // A bare word that is the name of a file here is that file.
             let place = self.cwd.join(text);
@@ -247,17 +285,44 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A code that does not exist.
     pub fn inquiry(&self, within: i64) -> Result<Inquiry, Failure> {
-        let mut regrade = Vec::new();
+        let mut regrade = self.grades()?;
         for (names, severity) in
             [(&self.global.allow, Severity::Note), (&self.global.warn, Severity::Warning), (&self.global.deny, Severity::Error)]
         {
             for name in names {
                 crate::check::find(name)
                     .ok_or_else(|| Failure(format!("no finding is called `{name}`; certdoctor list findings shows them")))?;
-                regrade.push((name.clone(), severity));
+                regrade.push(Grade { name: name.clone(), severity, why: None });
             }
         }
         Ok(Inquiry { at: self.at, within, horizon: None, purpose: self.purpose.clone(), clients: self.clients.clone(), regrade })
+    }
+
+    /// The grades of the policy that are in force.
+    fn grades(&self) -> Result<Vec<Grade>, Failure> {
+        let Some((file, policy)) = &self.policy else { return Ok(Vec::new()) };
+        let mut grades = Vec::new();
+        for regrade in &policy.regrade {
+            let name = &regrade.code;
+            crate::check::find(name)
+                .ok_or_else(|| Failure(format!("{file}: no finding is called `{name}`; certdoctor list findings shows them")))?;
+            if regrade.until > self.at {
+                let why = format!("by {file} until {}: {}", regrade.until, regrade.reason);
+                grades.push(Grade { name: name.clone(), severity: regrade.severity, why: Some(why) });
+            }
+        }
+        Ok(grades)
+    }
+
+    /// The grades of the policy that have come to their end: who wrote them believes that they hold.
+    fn ended(&self) -> String {
+        let Some((file, policy)) = &self.policy else { return String::new() };
+        let ended = policy.regrade.iter().filter(|r| r.until <= self.at);
+        ended
+            .map(|r| {
+                format!("note: {file}: the grade of {} ended {}: it has its own severity again ({})\n", r.code, r.until, r.reason)
+            })
+            .collect()
     }
 
     /// The report of facts and judgement.
@@ -291,6 +356,7 @@ impl<'a> Session<'a> {
             applied: None,
             verified: Vec::new(),
             restart: None,
+            compare: false,
             fail_on: self.global.fail_on.into(),
             verbosity: if self.global.quiet { -1 } else { i8::try_from(self.global.verbose).unwrap_or(i8::MAX) },
         }
@@ -378,8 +444,30 @@ impl<'a> Session<'a> {
                 (render::human::render(report, render::human::Style::new(self.color, self.machine.width)), status)
             }
         };
-        Outcome { out: out.into_bytes(), err: String::new(), status }
+        Outcome { out: out.into_bytes(), err: self.ended(), status }
     }
+}
+
+/// The policy: the file that was named, or the first of the usual ones that is there.
+fn policy(files: &DirTree, cwd: &TreePath, named: Option<&Path>) -> Result<Option<(String, Policy)>, Failure> {
+    let (name, place) = match named {
+        Some(file) if file == Path::new("none") => return Ok(None),
+        Some(file) => (file.display().to_string(), on_this_host(file)?),
+        None => {
+            let usual =
+                [("certdoctor.toml", cwd.join("certdoctor.toml")), ("/etc/certdoctor.toml", "/etc/certdoctor.toml".into())];
+            match usual.into_iter().find(|(_, place)| files.exists(place)) {
+                Some((name, place)) => (name.to_owned(), place),
+                None => return Ok(None),
+            }
+        }
+    };
+    let (bytes, _) = files
+        .read(&place, crate::base::Limits::DEFAULT.file)
+        .map_err(|e| Failure(format!("can't read the policy {name}: {e}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure(format!("{name} is not UTF-8 text")))?;
+    let policy = Policy::parse(&text).map_err(|e| Failure(format!("{name}: {e}")))?;
+    Ok(Some((name, policy)))
 }
 
 /// Why a store that was named by `--CAfile` or `--CApath` can't be used at all: a slip of the pen must not look like an outage.

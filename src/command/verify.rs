@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
     if session.global.at.is_some() {
         return Err(Failure("verify is about now: --at can't be used; diagnose judges at another instant".into()));
     }
-    let targets = session.targets(typed)?;
+    let targets = session.targets_or_policy(typed)?;
     if let Some(file) = targets.iter().find(|t| !matches!(t.source, TargetSource::Server { .. })) {
         return Err(Failure(format!("verify needs a server, and {file} is a file; certdoctor inspect {file} judges files")));
     }

@@ -129,6 +129,8 @@ pub enum ConnectFailure {
     },
     /// The connection was closed after the ClientHello, without an answer.
     EofAfterHello,
+    /// The run was interrupted before this target had answered.
+    Interrupted,
     /// Anything else, in the operating system's words.
     Io(String),
     /// The name does not resolve.

@@ -8,6 +8,7 @@ pub mod dial;
 pub mod dir;
 pub mod environment;
 pub mod exec;
+pub mod interrupt;
 mod loopback;
 pub mod memory;
 pub mod native;

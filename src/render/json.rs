@@ -602,6 +602,7 @@ fn failed(failure: &ConnectFailure) -> FailureDto {
     let class = match failure {
         ConnectFailure::Alert { .. } => "alert",
         ConnectFailure::EofAfterHello => "eof-after-hello",
+        ConnectFailure::Interrupted => "interrupted",
         ConnectFailure::Io(_) => "io",
         ConnectFailure::NameDoesNotResolve(_) => "name-does-not-resolve",
         ConnectFailure::NoRoute(_) => "no-route",

@@ -28,12 +28,33 @@ pub(crate) fn rejection(rejection: &Rejection) -> String {
     }
 }
 
+/// The class of a failed connection, without what differs from target to target.
+#[must_use]
+pub(crate) fn class(failure: &ConnectFailure) -> &'static str {
+    match failure {
+        ConnectFailure::Alert { .. } => "answered with an alert",
+        ConnectFailure::EofAfterHello => "closed the connection after the ClientHello",
+        ConnectFailure::Interrupted => "were not looked at before the interrupt",
+        ConnectFailure::Io(_) => "failed in another way",
+        ConnectFailure::NameDoesNotResolve(_) => "have names that do not resolve",
+        ConnectFailure::NoRoute(_) => "have no route",
+        ConnectFailure::NotTls { .. } => "do not speak TLS",
+        ConnectFailure::Proxy(_) => "were refused by the proxy",
+        ConnectFailure::Refused(_) => "refused the connection",
+        ConnectFailure::Reset => "reset the connection",
+        ConnectFailure::StartTls { .. } => "did not start TLS",
+        ConnectFailure::TimedOut(_) => "did not answer in time",
+        ConnectFailure::Unreadable(_) => "could not be read",
+    }
+}
+
 /// A failed connection in words.
 #[must_use]
 pub(crate) fn failure(failure: &ConnectFailure) -> String {
     match failure {
         ConnectFailure::Alert { number, name } => format!("the server answered with alert {number} ({name})"),
         ConnectFailure::EofAfterHello => "the connection was closed after the ClientHello".into(),
+        ConnectFailure::Interrupted => "not looked at: interrupted".into(),
         ConnectFailure::Io(what) => what.clone(),
         ConnectFailure::NameDoesNotResolve(why) => format!("the name does not resolve: {why}"),
         ConnectFailure::NoRoute(why) => format!("no route: {why}"),

@@ -4,8 +4,15 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
+    os::fd::OwnedFd,
     sync::mpsc,
     thread,
+};
+
+use rustix::{
+    event::{self, PollFd, PollFlags, Timespec},
+    io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio},
+    net::{self, AddressFamily, SocketType, sockopt},
 };
 
 use super::{
@@ -28,7 +35,8 @@ pub(super) fn open(host: &str, port: u16, deadline: Deadline) -> Result<Wire, Co
         let Some(left) = deadline.left() else { break };
         // A silent address must leave time for the next ones.
         let waiting = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        let failure = match TcpStream::connect_timeout(address, left / waiting).and_then(|s| Wire::new(s, deadline)) {
+        let wire = connect(*address, deadline.at_most(left / waiting)).and_then(|s| Wire::new(s, deadline));
+        let failure = match wire {
             Ok(wire) => return Ok(wire),
             Err(e) => classify::io_failure(&e, &address.to_string(), "connecting"),
         };
@@ -37,6 +45,35 @@ pub(super) fn open(host: &str, port: u16, deadline: Deadline) -> Result<Wire, Co
         }
     }
     Err(worst.unwrap_or(ConnectFailure::TimedOut("connecting")))
+}
+
+/// Connects in slices, so that Ctrl-C is noticed although an address is silent.
+fn connect(address: SocketAddr, deadline: Deadline) -> io::Result<TcpStream> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    // Not by flags of the call: macOS has none.
+    let socket = net::socket(family, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    ioctl_fionbio(&socket, true)?;
+    match net::connect(&socket, &address) {
+        Ok(()) => {}
+        Err(Errno::INPROGRESS) => wait(&socket, deadline)?,
+        Err(e) => return Err(e.into()),
+    }
+    ioctl_fionbio(&socket, false)?;
+    Ok(TcpStream::from(socket))
+}
+
+/// Waits until the connection stands, or knows why not.
+fn wait(socket: &OwnedFd, deadline: Deadline) -> io::Result<()> {
+    loop {
+        let slice = deadline.slice().ok_or(io::ErrorKind::TimedOut)?;
+        let timeout = Timespec::try_from(slice).map_err(io::Error::other)?;
+        match event::poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&timeout)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(sockopt::socket_error(socket)?.map_err(io::Error::from)?),
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 fn telling(failure: &ConnectFailure) -> u8 {
@@ -76,8 +113,13 @@ fn addresses(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr
             let _ = sender.send(answer);
         })
         .map_err(|e| ConnectFailure::Io(format!("no thread for the resolver: {}", classify::words(&e))))?;
-    let left = deadline.left().unwrap_or_default();
-    match receiver.recv_timeout(left) {
+    let answer = loop {
+        match receiver.recv_timeout(deadline.slice().unwrap_or_default()) {
+            Err(mpsc::RecvTimeoutError::Timeout) if deadline.left().is_some() => {}
+            answer => break answer,
+        }
+    };
+    match answer {
         Ok(Ok(found)) if found.is_empty() => Err(fail("no address")),
         Ok(Ok(mut found)) => {
             // Repeated for each socket type by some resolvers.

@@ -32,7 +32,7 @@ use self::{
     proxy::Proxy,
     wire::{Deadline, Wire},
 };
-use super::{Dial, Hello, VerifyFailure};
+use super::{Dial, Hello, VerifyFailure, interrupt};
 use crate::{
     base::At,
     facts::{ConnectFailure, Presented, Protocol, Staple, StartTls, Target, TargetSource, renewal::HttpAnswer},
@@ -61,6 +61,24 @@ impl Default for LiveDial {
 
 impl Dial for LiveDial {
     fn observe(&self, target: &Target, hello: &Hello) -> Result<Presented, ConnectFailure> {
+        if interrupt::asked() {
+            return Err(ConnectFailure::Interrupted);
+        }
+        // Whatever an interrupted connection looks like, it says nothing about the server.
+        self.look(target, hello).map_err(|failure| if interrupt::asked() { ConnectFailure::Interrupted } else { failure })
+    }
+
+    fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure> {
+        verify::verify(target, hello, anchors, at)
+    }
+
+    fn fetch(&self, to: (IpAddr, u16), host: &str, path: &str, seconds: u64) -> Result<HttpAnswer, ConnectFailure> {
+        fetch::fetch(to, host, path, seconds)
+    }
+}
+
+impl LiveDial {
+    fn look(&self, target: &Target, hello: &Hello) -> Result<Presented, ConnectFailure> {
         let route = Route::of(target, hello)?;
         let identity = hello.identity.as_ref().map(handshake::identity).transpose()?;
         let deadline = Deadline::after(hello.timeout);
@@ -99,14 +117,6 @@ impl Dial for LiveDial {
             }
         }
         Err(failure.unwrap_or(ConnectFailure::EofAfterHello))
-    }
-
-    fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure> {
-        verify::verify(target, hello, anchors, at)
-    }
-
-    fn fetch(&self, to: (IpAddr, u16), host: &str, path: &str, seconds: u64) -> Result<HttpAnswer, ConnectFailure> {
-        fetch::fetch(to, host, path, seconds)
     }
 }
 

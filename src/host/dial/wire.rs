@@ -8,10 +8,13 @@ use std::{
 };
 
 use super::classify;
-use crate::facts::ConnectFailure;
+use crate::{facts::ConnectFailure, host::interrupt};
 
 /// Seconds that everything may take when [`crate::host::Hello::timeout`] is 0.
 const DEFAULT_SECONDS: u64 = 10;
+
+/// How long a wait may be deaf to Ctrl-C.
+const SLICE: Duration = Duration::from_millis(200);
 
 /// How much of an answer is kept to tell what protocol it is.
 const FIRST: usize = 64;
@@ -31,9 +34,17 @@ impl Deadline {
         Deadline { start: Instant::now(), limit: Duration::from_secs(seconds) }
     }
 
-    /// What is left; `None` when nothing is.
+    /// What is left; `None` when nothing is, or when an end was asked for.
     pub(super) fn left(&self) -> Option<Duration> {
+        if interrupt::asked() {
+            return None;
+        }
         self.limit.checked_sub(self.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// What is left, but no more than one slice: a wait in slices notices that an end was asked for.
+    pub(super) fn slice(&self) -> Option<Duration> {
+        self.left().map(|left| left.min(SLICE))
     }
 
     /// What has passed.
@@ -156,8 +167,8 @@ impl BufRead for Wire {
         if self.taken == self.buffer.len() {
             let mut chunk = [0; 4096];
             loop {
-                let left = self.timeout()?;
-                self.stream.set_read_timeout(Some(left))?;
+                let slice = self.deadline.slice().ok_or(io::ErrorKind::TimedOut)?;
+                self.stream.set_read_timeout(Some(slice))?;
                 match self.stream.read(&mut chunk) {
                     Ok(n) => {
                         self.read += n as u64;
@@ -169,8 +180,8 @@ impl BufRead for Wire {
                         break;
                     }
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    // A read that runs into SO_RCVTIMEO says EAGAIN.
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+                    // A read that runs into SO_RCVTIMEO says EAGAIN: the next slice, if one is left.
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                     Err(e) => return Err(e),
                 }
             }

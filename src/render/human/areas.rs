@@ -36,7 +36,8 @@ pub(super) fn lines(out: &mut String, report: &Report, style: Style) {
         }
     }
     rows.extend(lineages(report));
-    for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
+    let single = report.facts.endpoints.iter().enumerate().filter(|_| !super::many::applies(report));
+    for (index, endpoint) in single {
         let target = &endpoint.target.text;
         let (severity, text) = match &endpoint.outcome {
             Err(_) => (Some(Severity::Error), "no certificate seen".to_owned()),

@@ -18,11 +18,15 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
             order.push(index);
         }
     }
+    let many = super::many::applies(report);
     let (mut folded, mut also, mut elsewhere) = (Vec::new(), Vec::new(), 0);
     // Who asked about a target, or for a patch, is not told of clutter that has nothing to do with it.
     let asked_for_all = matches!(report.command, "scan" | "renewal") || report.verbosity > 0;
     for index in order {
         let Some(finding) = report.findings.get(index) else { continue };
+        if many && !finding.targets.is_empty() {
+            continue;
+        }
         let is_cause = causes.contains(&index);
         if finding.severity < Severity::Error && finding.targets.is_empty() && !asked_for_all {
             elsewhere += 1;
@@ -72,7 +76,7 @@ fn is_beside_a_cause(index: usize, report: &Report) -> bool {
     about.peek().is_some() && about.all(|h| h.cause.is_some())
 }
 
-fn word(severity: Severity) -> &'static str {
+pub(super) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

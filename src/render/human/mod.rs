@@ -2,8 +2,10 @@
 
 mod areas;
 mod chain;
+mod compare;
 mod finding;
 mod fix;
+mod many;
 mod matrix;
 mod style;
 
@@ -30,12 +32,20 @@ pub fn render(report: &Report, style: Style) -> String {
 }
 
 fn body(out: &mut String, report: &Report, style: Style) {
-    if report.command == "inspect" {
+    let many = many::applies(report);
+    if report.compare {
+        compare::table(out, report, style);
+    } else if report.command == "inspect" && !many {
         chain::endpoints(out, report, style);
     }
     areas::lines(out, report, style);
+    if many {
+        many::all(out, report, style);
+    }
     finding::all(out, report, style);
-    matrix::all(out, report, style);
+    if !many && !report.compare {
+        matrix::all(out, report, style);
+    }
     fix::plan(out, report, style);
     verifications(out, &report.verified, style);
     fix::restart(out, report, style);

@@ -1,0 +1,109 @@
+//! Two targets side by side: where their chains part, and which clients tell them apart. The answer to "why only our domain?".
+
+use super::Style;
+use crate::{facts::Presented, path::Verdict, report::Report, x509::Certificate};
+
+/// Columns of one side where there is no terminal to ask.
+const SIDE: usize = 48;
+
+/// One line of the table: what it is about, and both sides.
+struct Row {
+    what: String,
+    sides: [String; 2],
+    differs: bool,
+}
+
+/// Writes the table.
+pub(super) fn table(out: &mut String, report: &Report, style: Style) {
+    let [first, second] = report.facts.endpoints.as_slice() else { return };
+    let (Ok(a), Ok(b)) = (&first.outcome, &second.outcome) else { return };
+    let names = [first.target.text.clone(), second.target.text.clone()];
+    let mut rows = connection(a, b);
+    rows.extend(chain(a, b, report.at));
+    rows.extend(clients(report));
+    let what = rows.iter().map(|r| r.what.chars().count()).max().unwrap_or(0);
+    let longest = rows.iter().map(|r| r.sides[0].chars().count()).chain([names[0].chars().count()]).max().unwrap_or(0);
+    let side = longest.min(SIDE);
+    out.push_str(&format!("{}\n", style.bold(&format!("     {:<what$}  {:<side$}  {}", "", names[0], names[1]))));
+    for row in &rows {
+        let mark = if row.differs { style.warn("[!] ") } else { style.dim("  = ") };
+        let left = row.sides[0].clone();
+        // A long left side has its own line, so that the columns stay straight.
+        let line = match left.chars().count() > side {
+            true => format!("{left}\n     {:<what$}  {:<side$}  {}", "", "", row.sides[1]),
+            false => format!("{left:<side$}  {}", row.sides[1]),
+        };
+        out.push_str(format!("{mark} {:<what$}  {line}", row.what).trim_end());
+        out.push('\n');
+    }
+    let parts = a.certificates.iter().skip(1).zip(b.certificates.iter().skip(1)).position(|(x, y)| x != y);
+    let above = |p: &Presented| p.certificates.len().saturating_sub(1);
+    let said = match parts {
+        Some(depth) => format!("the chains part at certificate {}", depth + 1),
+        None if above(a) != above(b) => {
+            format!("the chains part at certificate {}: one of them sends no more", above(a).min(above(b)) + 1)
+        }
+        None if above(a) == 0 => "both send their leaf alone".to_owned(),
+        None => "above the leaf both send the same".to_owned(),
+    };
+    let told = report.verdicts.len() / 2;
+    let apart = rows.iter().filter(|r| r.differs && r.what.starts_with(CLIENT)).count();
+    out.push_str(&format!("{}\n\n", style.bold(&format!("{said}; {apart} of {told} clients tell them apart"))));
+}
+
+const CLIENT: &str = "client ";
+
+fn row(what: impl Into<String>, a: String, b: String) -> Row {
+    Row { what: what.into(), differs: a != b, sides: [a, b] }
+}
+
+fn connection(a: &Presented, b: &Presented) -> Vec<Row> {
+    let protocol = |p: &Presented| p.protocol.map_or("–".to_owned(), |p| p.name().to_owned());
+    let cipher = |p: &Presented| p.cipher.clone().unwrap_or_else(|| "–".to_owned());
+    let staple = |p: &Presented| if p.staple.is_some() { "stapled" } else { "none" }.to_owned();
+    let mut rows = Vec::new();
+    if a.peer.is_some() || b.peer.is_some() {
+        rows.push(row("protocol", protocol(a), protocol(b)));
+        rows.push(row("cipher", cipher(a), cipher(b)));
+        rows.push(row("OCSP", staple(a), staple(b)));
+    }
+    rows
+}
+
+/// The certificates by position. Leaves differ by nature: what is compared is everything about them but the names.
+fn chain(a: &Presented, b: &Presented, at: crate::base::At) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for index in 0..a.certificates.len().max(b.certificates.len()) {
+        let (x, y) = (a.certificates.get(index), b.certificates.get(index));
+        let label = |c: Option<&Certificate>| c.map_or("(not sent)".to_owned(), Certificate::label);
+        let issuer = |c: Option<&Certificate>| c.map_or(String::new(), |c| format!("issued by {}", c.issuer().label()));
+        let key =
+            |c: Option<&Certificate>| c.map_or(String::new(), |c| format!("{}, {}", c.public_key(), c.signature_algorithm()));
+        let end = |c: Option<&Certificate>| {
+            let end = c.and_then(|c| c.validity().not_after);
+            end.map_or(String::new(), |end| format!("until {end}, {}", at.relative(end)))
+        };
+        let mut name = row(if index == 0 { "leaf".to_owned() } else { index.to_string() }, label(x), label(y));
+        name.differs = if index == 0 { false } else { x != y };
+        rows.push(name);
+        rows.push(row("", issuer(x), issuer(y)));
+        rows.push(row("", key(x), key(y)));
+        let mut ends = row("", end(x), end(y));
+        ends.differs &= index > 0;
+        rows.push(ends);
+    }
+    rows
+}
+
+/// The clients that do not say the same about both.
+fn clients(report: &Report) -> Vec<Row> {
+    let say = |verdict: &Verdict| match verdict {
+        Verdict::Trusted { .. } => "accepts".to_owned(),
+        Verdict::Untrusted { errors, .. } => errors.first().map_or("refuses".to_owned(), |e| format!("refuses: {}", e.text)),
+        Verdict::Unknown(why) => format!("can't say: {why}"),
+    };
+    let of = |endpoint: usize| crate::check::of_endpoint(&report.verdicts, endpoint).iter();
+    let pairs = of(0).filter_map(|v| Some((v, of(1).find(|w| w.client == v.client)?)));
+    let differing = pairs.filter(|(v, w)| v.verdict.is_trusted() != w.verdict.is_trusted());
+    differing.map(|(v, w)| row(format!("{CLIENT}{}", v.client), say(&v.verdict), say(&w.verdict))).collect()
+}

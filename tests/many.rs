@@ -1,0 +1,106 @@
+//! Many targets, two side by side, and Ctrl-C.
+
+mod common;
+
+use std::{
+    fs,
+    io::Read as _,
+    net::TcpListener,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::{certdoctor, clean, fixture};
+
+fn chain(name: &str) -> String {
+    fixture(format!("clients/chains/{name}.pem")).display().to_string()
+}
+
+fn store(name: &str) -> String {
+    fixture(format!("clients/stores/{name}.pem")).display().to_string()
+}
+
+const AT: [&str; 4] = ["--verify-hostname", "localhost", "--at", "2026-11-22T01:00:00Z"];
+
+#[test]
+fn many_targets_are_told_in_groups() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut targets = String::from("# a comment\n\n");
+    for number in 0..12 {
+        let name = if number < 5 { "addtrust" } else { "nocross" };
+        let copy = dir.path().join(format!("{name}-{number}.pem"));
+        fs::copy(chain(name), &copy).expect("copied");
+        targets.push_str(&format!("{}\n", copy.display()));
+    }
+    targets.push_str("/nonexistent.pem\n");
+    let list = dir.path().join("targets");
+    fs::write(&list, targets).expect("written");
+    let list = format!("@{}", list.display());
+    let output = certdoctor().args(["diagnose", &list, "--CAfile", &store("A_U")]).args(AT).output().expect("the binary runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("[x]  5 of 13 targets refused by ") && out.contains("addtrust-0.pem"), "{out}");
+    assert!(out.contains("[ok] 7 of 13 targets accepted by all "), "{out}");
+    assert!(out.contains("[x]  1 of 13 targets could not be read: /nonexistent.pem"), "{out}");
+    assert!(out.contains("]: 5 of 13 targets: ") && out.contains("AddTrust External CA Root"), "{out}");
+    assert!(out.lines().count() < 40, "{out}");
+    let open =
+        certdoctor().args(["diagnose", &list, "-v", "--CAfile", &store("A_U")]).args(AT).output().expect("the binary runs");
+    assert!(open.stdout.len() > 4 * output.stdout.len());
+}
+
+#[test]
+fn two_targets_stand_side_by_side() {
+    let arguments = ["inspect", "--compare", &chain("addtrust"), &chain("nocross"), "--CAfile", &store("A_U")];
+    let output = certdoctor().args(arguments).args(AT).output().expect("the binary runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("the chains part at certificate "), "{out}");
+    assert!(out.lines().any(|l| l.starts_with("[!]") && l.contains("(not sent)")), "{out}");
+    assert!(
+        out.lines().any(|l| l.starts_with("[!]  client openssl-1.0.2") && l.contains("refuses") && l.ends_with("accepts")),
+        "{out}"
+    );
+    let same = ["inspect", "--compare", &chain("nocross"), &chain("nocross"), "--CAfile", &store("A_U")];
+    let output = certdoctor().args(same).args(AT).output().expect("the binary runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("above the leaf both send the same; 0 of "), "{out}");
+    let one = certdoctor().args(["inspect", "--compare", &chain("nocross")]).output().expect("the binary runs");
+    assert_eq!(one.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&one.stderr).contains("--compare wants two targets, and here are 1"));
+}
+
+/// The first Ctrl-C prints what is known; nobody waits for the timeouts of silent servers.
+#[test]
+fn ctrl_c_prints_what_is_known() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let port = silent.local_addr().expect("an address").port();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("certdoctor"));
+    clean(&mut command)
+        .args(["inspect", &chain("nocross"), "--CAfile", &store("A_U"), "--timeout", "600", "--jobs", "2"])
+        .args(AT);
+    for _ in 0..4 {
+        command.arg(format!("127.0.0.1:{port}"));
+    }
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
+    // Two hellos have come: both workers wait for an answer that won't come, and the file has been looked at.
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let (mut stream, _) = silent.accept().expect("a client");
+        stream.read_exact(&mut [0; 5]).expect("a hello");
+        held.push(stream);
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("sent");
+    let end = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().expect("a child").is_none() {
+        if Instant::now() > end {
+            child.kill().expect("killed");
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().expect("a child");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{out}");
+    assert!(out.contains("not looked at: interrupted") && out.contains("in the order sent"), "{out}");
+}
