@@ -258,3 +258,33 @@ fn a_form_without_a_report_is_refused() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("format"), "{arguments:?}");
     }
 }
+
+/// What `scripts/monitoring` installs runs: the shell line of the service writes a whole file, and keeps the old one when it can't look.
+#[test]
+fn the_line_of_the_service_writes_a_whole_file() {
+    let unit =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/monitoring/certdoctor.service")).expect("a unit");
+    let line = unit.lines().find_map(|l| l.strip_prefix("ExecStart=/bin/sh -c '")?.strip_suffix('\'')).expect("a line");
+    let state = tempfile::tempdir().expect("a directory");
+    let root = tree("debian-12");
+    let run = |root: &Path| {
+        let binary = assert_cmd::cargo::cargo_bin!("certdoctor").display().to_string();
+        let line = line.replace("/usr/bin/certdoctor scan", &format!("{binary} scan --root {}", root.display()));
+        command("/bin/sh").args(["-c", &line]).env("STATE", state.path()).output().expect("sh").status.code()
+    };
+    assert_eq!(run(root.path()), Some(0));
+    let metrics = fs::read_to_string(state.path().join("certdoctor.prom")).expect("metrics");
+    assert!(metrics.contains("certdoctor_anchor_not_after_seconds{"));
+    assert_eq!(run(Path::new("/nonexistent")), Some(2));
+    assert_eq!(fs::read_to_string(state.path().join("certdoctor.prom")).expect("metrics"), metrics);
+    if let Some(analyze) = program("systemd-analyze") {
+        for unit in ["certdoctor.service", "certdoctor.timer"] {
+            let text =
+                fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/monitoring").join(unit)).expect("a unit");
+            let text = text.replace("/usr/bin/certdoctor", "/bin/true");
+            fs::write(state.path().join(unit), text).expect("written");
+        }
+        let output = command(analyze).arg("verify").arg(state.path().join("certdoctor.timer")).output().expect("systemd-analyze");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

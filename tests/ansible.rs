@@ -1,0 +1,220 @@
+//! With the real ansible-core: the collection's module and role, the binary as a module, check, diff, apply, apply again, failure.
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use common::{clean, command, fixture, oracle, skip, tree};
+use tempfile::TempDir;
+
+/// A control node with the collection installed, and a host that is an unpacked root.
+struct Lab {
+    programs: PathBuf,
+    home: TempDir,
+    root: TempDir,
+}
+
+impl Lab {
+    fn new() -> Option<Lab> {
+        let programs = oracle("ansible/bin/ansible-playbook")?.parent()?.to_owned();
+        let home = tempfile::tempdir().expect("a directory");
+        let collection = home.path().join("collections/ansible_collections/certdoctor");
+        fs::create_dir_all(&collection).expect("a directory");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/ansible"), &collection.join("trust"));
+        Some(Lab { programs, home, root: tree("alpine-2019") })
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        let mut command = command(self.programs.join(program));
+        let path = format!("{}:{}", self.programs.display(), std::env::var("PATH").unwrap_or_default());
+        clean(&mut command)
+            .args(arguments)
+            .current_dir(self.home.path())
+            .env("PATH", path)
+            .env("HOME", self.home.path())
+            .env("ANSIBLE_HOME", self.home.path().join("ansible"))
+            .env("ANSIBLE_COLLECTIONS_PATH", self.home.path().join("collections"))
+            .env("ANSIBLE_LOCAL_TEMP", self.home.path().join("tmp"))
+            .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_LOCALHOST_WARNING", "False")
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .expect("ansible runs")
+    }
+
+    /// Runs a play with this task or role on the one host; returns the status and what was said.
+    fn play(&self, body: &str, more: &[&str]) -> (bool, String) {
+        let play = format!("- hosts: host\n  gather_facts: false\n{body}");
+        fs::write(self.home.path().join("play.yml"), play).expect("written");
+        let python = self.programs.join("python").display().to_string();
+        let interpreter = format!("ansible_python_interpreter={python}");
+        let fixed = ["-i", "host,", "-e", "ansible_connection=local", "-e", &interpreter, "play.yml"];
+        let output = self.run("ansible-playbook", &[&fixed[..], more].concat());
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), said)
+    }
+
+    fn bundle(&self) -> Vec<u8> {
+        fs::read(self.root.path().join("etc/ssl/certs/ca-certificates.crt")).expect("a bundle")
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from).into_iter().map(|e| e.expect("walked")) {
+        let target = to.join(entry.path().strip_prefix(from).expect("below"));
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(target).expect("a directory");
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+fn binary() -> String {
+    assert_cmd::cargo::cargo_bin!("certdoctor").display().to_string()
+}
+
+#[test]
+fn a_role_checks_applies_and_then_changes_nothing() {
+    let Some(lab) = Lab::new() else { return };
+    let role = format!(
+        "  roles:\n    - role: certdoctor.trust.trust_store\n      vars:\n        trust_store_binary: {}\n        trust_store_root: {}\n        \
+         trust_store_at: \"2020-06-01\"\n        trust_store_anchors: [AddTrust External CA Root]\n",
+        binary(),
+        lab.root.path().display()
+    );
+    let before = lab.bundle();
+    let (ok, said) = lab.play(&role, &["--check", "--diff"]);
+    assert!(ok && said.contains("changed=1") && said.contains("+!mozilla/AddTrust_External_Root.crt"), "{said}");
+    assert_eq!(lab.bundle(), before, "check mode wrote");
+    let (ok, said) = lab.play(&role, &[]);
+    assert!(ok && said.contains("changed=1") && !said.contains("+!mozilla"), "{said}");
+    assert!(said.contains("RUNNING HANDLER"), "{said}");
+    assert_ne!(lab.bundle(), before);
+    let (ok, said) = lab.play(&role, &["--diff"]);
+    assert!(ok && said.contains("changed=0") && !said.contains("RUNNING HANDLER"), "{said}");
+    let wrong = role.replace("trust_store_anchors: [AddTrust External CA Root]", "trust_store_restart: perhaps");
+    let (ok, said) = lab.play(&wrong, &[]);
+    assert!(!ok && said.contains("trust_store_restart"), "the argument specification refuses it: {said}");
+}
+
+/// The tool goes as a module itself, as to a host without Python.
+#[test]
+fn the_binary_is_a_module() {
+    let Some(lab) = Lab::new() else { return };
+    fs::create_dir_all(lab.home.path().join("library")).expect("a directory");
+    fs::copy(binary(), lab.home.path().join("library/certdoctor")).expect("copied");
+    let task = |parameters: &str| {
+        format!(
+            "  tasks:\n    - name: Cure\n      certdoctor:\n        root: {}\n        at: \"2020-06-01\"\n{parameters}",
+            lab.root.path().display()
+        )
+    };
+    let fix = task("        anchors: [AddTrust External CA Root]\n");
+    let before = lab.bundle();
+    let (ok, said) = lab.play(&fix, &["--check", "--diff"]);
+    assert!(ok && said.contains("changed=1") && said.contains("+!mozilla/AddTrust_External_Root.crt"), "{said}");
+    assert_eq!(lab.bundle(), before, "check mode wrote");
+    let (ok, said) = lab.play(&fix, &[]);
+    assert!(ok && said.contains("changed=1"), "{said}");
+    let (ok, said) = lab.play(&fix, &[]);
+    assert!(ok && said.contains("changed=0"), "{said}");
+    let (ok, said) = lab.play(&task("        ancors: [x]\n"), &[]);
+    assert!(
+        !ok && said.contains("Unsupported parameters for (certdoctor) module: ancors. Supported parameters include: action,"),
+        "{said}"
+    );
+    let (ok, said) = lab.play(&task("        anchors: [No Such Root]\n"), &[]);
+    assert!(!ok && said.contains("no store knows an anchor called `No Such Root`"), "{said}");
+}
+
+/// A target that would lose its only path: nothing is changed, and the task fails with the reason.
+#[test]
+fn a_fix_that_would_break_a_target_fails_and_leaves_the_host_as_it_was() {
+    let Some(lab) = Lab::new() else { return };
+    let root = lab.root.path();
+    fs::remove_dir_all(root.join("etc")).expect("removed");
+    fs::remove_dir_all(root.join("usr")).expect("removed");
+    fs::create_dir_all(root.join("etc/ssl")).expect("a directory");
+    let store = root.join("etc/ssl/cert.pem");
+    fs::copy(fixture("clients/stores/U.pem"), &store).expect("copied");
+    let before = fs::read(&store).expect("a store");
+    let anchor = certdoctor::base::Fingerprint::of(
+        certdoctor::format::sniff::certificates(&before).certificates.first().expect("an anchor").der(),
+    );
+    let task = format!(
+        "  tasks:\n    - certdoctor.trust.trust_store:\n        binary: {}\n        root: {}\n        at: \"2026-11-22T01:00:00Z\"\n        \
+         anchors: [\"{anchor}\"]\n        targets: [{}]\n",
+        binary(),
+        root.display(),
+        fixture("clients/chains/nocross.pem").display(),
+    );
+    let (ok, said) = lab.play(&task, &[]);
+    assert!(!ok && said.contains("failed=1") && said.contains("not fixed"), "{said}");
+    assert_eq!(fs::read(&store).expect("a store"), before);
+}
+
+#[test]
+fn the_documentation_is_read_and_names_every_parameter() {
+    let Some(lab) = Lab::new() else { return };
+    let output = lab.run("ansible-doc", &["--json", "certdoctor.trust.trust_store", "certdoctor.trust.trust_facts"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.trim().is_empty(), "{said}");
+    let documents: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let options = documents["certdoctor.trust.trust_store"]["doc"]["options"].as_object().expect("options");
+    let told: Vec<&str> = options.keys().map(String::as_str).filter(|name| *name != "binary").collect();
+    let known: Vec<&str> = certdoctor::command::ansible_module::parameters().collect();
+    assert_eq!(told, known);
+    assert!(documents["certdoctor.trust.trust_facts"]["return"]["ansible_facts"].is_object());
+}
+
+#[test]
+fn ansible_lint_has_nothing_to_say() {
+    let Some(lab) = Lab::new() else { return };
+    let collection = lab.home.path().join("collections/ansible_collections/certdoctor/trust");
+    let output = lab.run(
+        "ansible-lint",
+        &[
+            "--offline",
+            "--profile",
+            "production",
+            "-q",
+            "--project-dir",
+            collection.to_str().expect("UTF-8"),
+            collection.to_str().expect("UTF-8"),
+        ],
+    );
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn molecule_finds_it_idempotent() {
+    let Some(lab) = Lab::new() else { return };
+    let collection = lab.home.path().join("collections/ansible_collections/certdoctor/trust");
+    let mut command = command(lab.programs.join("molecule"));
+    let path = format!("{}:{}", lab.programs.display(), std::env::var("PATH").unwrap_or_default());
+    let output = clean(&mut command)
+        .args(["test", "--scenario-name", "default"])
+        .current_dir(collection.join("extensions"))
+        .env("PATH", path)
+        .env("HOME", lab.home.path())
+        .env("ANSIBLE_HOME", lab.home.path().join("ansible"))
+        .env("ANSIBLE_COLLECTIONS_PATH", lab.home.path().join("collections"))
+        .env("CERTDOCTOR_MOLECULE_ROOT", lab.root.path())
+        .env("CERTDOCTOR_BINARY", binary())
+        .env("LC_ALL", "C.UTF-8")
+        .output();
+    let Ok(output) = output else {
+        skip("molecule does not run");
+        return;
+    };
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    let listing = certdoctor::format::sniff::certificates(&lab.bundle());
+    assert!(listing.certificates.iter().all(|c| c.label() != "AddTrust External CA Root"));
+}
