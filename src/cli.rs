@@ -29,6 +29,9 @@ pub struct Global {
     /// Look at (and with fix --apply change) an unpacked root file system instead of this host; links stay inside it
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// Look at the image in this archive: what docker save, podman save or an OCI layout in a tar file holds
+    #[arg(long, global = true, value_name = "TAR", conflicts_with = "root")]
+    pub image: Option<PathBuf>,
     /// Judge as of this instant: RFC 3339, a date, or Unix seconds
     #[arg(long, global = true, value_name = "TIME", value_parser = |s: &str| At::parse(s))]
     pub at: Option<At>,

@@ -42,7 +42,7 @@ fn print_snippet(
     anchors: Vec<Anchor>,
     family: Option<Family>,
 ) -> Result<Outcome, Failure> {
-    let family = match (family, &args.base, &session.global.root) {
+    let family = match (family, &args.base, session.root()) {
         (Some(family), ..) => family,
         (None, Some(base), _) => Family::of_image(base).ok_or_else(|| {
             Failure(format!("can't tell which distribution {base} is made of; name it with --family debian or --family alpine"))
@@ -51,7 +51,9 @@ fn print_snippet(
             of_root(session).ok_or_else(|| Failure("can't tell the distribution of this root; name it with --family".into()))?
         }
         (None, None, None) => {
-            return Err(Failure("for which image? give --base IMAGE, --root DIR, --family NAME, or a Dockerfile".into()));
+            return Err(Failure(
+                "for which image? give --base IMAGE, --image TAR, --root DIR, --family NAME, or a Dockerfile".into(),
+            ));
         }
     };
     let request = Snippet { upgrade: args.upgrade, ..Snippet::new(family, anchors) };
@@ -149,9 +151,9 @@ fn decision(decision: Decision) -> &'static str {
 
 /// The anchors that are asked for; without a name, those that have expired: in the tree of `--root`, else of the known ones.
 fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, Failure> {
-    let stores = match session.global.root {
-        Some(_) => store::load_all(&session.tree),
-        None => Vec::new(),
+    let stores = match session.is_live() {
+        false => store::load_all(&*session.tree),
+        true => Vec::new(),
     };
     let mut held: Vec<Anchor> = Vec::new();
     for store in &stores {
@@ -183,7 +185,7 @@ fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, 
         if found.is_empty() {
             let names: Vec<&str> = known.iter().map(|a| a.title.as_str()).take(5).collect();
             return Err(Failure(format!(
-                "no anchor is known as `{name}`; known here: {}{}; give --root with the image's tree for any other",
+                "no anchor is known as `{name}`; known here: {}{}; give --image or --root with the image's tree for any other",
                 names.join(", "),
                 if known.len() > 5 { ", …" } else { "" }
             )));
@@ -206,7 +208,7 @@ fn of_root(session: &Session<'_>) -> Option<Family> {
         Some(line.trim().trim_matches(['"', '\'']).to_owned())
     });
     id.and_then(|id| Family::parse(&id)).or_else(|| {
-        let kinds: Vec<&str> = store::ALL.iter().filter(|k| (k.load)(&session.tree).is_some()).map(|k| k.id).collect();
+        let kinds: Vec<&str> = store::ALL.iter().filter(|k| (k.load)(&*session.tree).is_some()).map(|k| k.id).collect();
         kinds.iter().find_map(|kind| Family::parse(kind))
     })
 }

@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     }
     let judgement = session.judge(&facts, WITHIN)?;
     // What an earlier fix took out is no typing error; a backup that can't be read tells nothing.
-    let past = plan::list(&session.tree, &options(session, args)?.backup_directory).unwrap_or_default();
+    let past = plan::list(&*session.tree, &options(session, args)?.backup_directory).unwrap_or_default();
     let (wanted, mut unknown) = wanted(&facts, &judgement, args, &past, !asked.named.is_empty())?;
     let (wanted, protected) = unprotected(session, &facts, wanted);
     unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
@@ -45,7 +45,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     }));
     let inquiry = session.inquiry(WITHIN)?;
     let mut plan = plan::solve(&plan::Request {
-        tree: &session.tree,
+        tree: &*session.tree,
         stores: &facts.stores,
         kinds: store::ALL,
         distrust: &wanted,
@@ -57,7 +57,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     if args.diff && !args.apply {
         let undone = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
         let status = if args.check && !plan.is_empty() { 3 } else { u8::from(undone) };
-        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: said(session, &plan, &unknown), status });
+        return Ok(Outcome { out: plan::diff(&*session.tree, &plan.steps)?, err: said(session, &plan, &unknown), status });
     }
     let mut shown = plan_report(session, &plan)?;
     shown.notes.extend(unknown);
@@ -110,7 +110,7 @@ fn unprotected(session: &Session<'_>, facts: &Facts, wanted: Vec<Wanted>) -> (Ve
 }
 
 fn options(session: &Session<'_>, args: &FixArgs) -> Result<ApplyOptions, Failure> {
-    let mut options = ApplyOptions::new(session.machine.now, session.global.root.is_none());
+    let mut options = ApplyOptions::new(session.machine.now, session.is_live());
     options.no_refresh = args.no_refresh;
     if let Some(dir) = &args.backup_dir {
         options.backup_directory = backup_directory(session, dir)?;
@@ -143,16 +143,16 @@ fn apply(
         report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
     }
-    let live = session.global.root.is_none();
+    let live = session.is_live();
     let options = options(session, args)?;
     let mut unrefreshed = false;
     let exec = live.then_some(session.machine.exec);
-    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
+    let applied = plan::apply(&*session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
     let after = match look_again(session, args, asked, (&facts, &judgement), plan) {
         Ok(after) => after,
         Err(Failure(why)) => {
-            let end = plan::roll_back(&session.tree, &applied)
+            let end = plan::roll_back(&*session.tree, &applied)
                 .map_or_else(|rest| rest.to_string(), |()| "everything was put back".into());
             return Err(Failure(format!("can't look at the outcome: {why}; {end}")));
         }
@@ -177,7 +177,7 @@ fn apply(
         (after, false)
     } else {
         let mut why = after.wrong.join("; ");
-        if let Err(trouble) = plan::roll_back(&session.tree, &applied) {
+        if let Err(trouble) = plan::roll_back(&*session.tree, &applied) {
             why.push_str(&format!("; putting back failed{trouble}"));
         }
         done.rolled_back = Some(why);
@@ -353,11 +353,11 @@ fn concerns(finding: &Finding, anchor: &Anchor) -> bool {
 pub(super) fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanReport, Failure> {
     let mut step_diffs = Vec::new();
     for step in &plan.steps {
-        let one = plan::diff(&session.tree, std::slice::from_ref(step))?;
+        let one = plan::diff(&*session.tree, std::slice::from_ref(step))?;
         step_diffs.push((!one.is_empty()).then_some(one));
     }
     Ok(PlanReport {
-        diff: plan::diff(&session.tree, &plan.steps)?,
+        diff: plan::diff(&*session.tree, &plan.steps)?,
         steps: plan.steps.clone(),
         step_diffs,
         advice: plan.advice.iter().map(|a| session.advice(a)).collect(),
@@ -412,7 +412,7 @@ pub(super) fn backup_directory(session: &Session<'_>, dir: &std::path::Path) -> 
 }
 
 fn holders(session: &Session<'_>) -> Vec<Holder> {
-    if session.global.root.is_some() {
+    if !session.is_live() {
         return Vec::new();
     }
     let list = processes::restart_list(session.machine.now);

@@ -92,6 +92,17 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
     if has_no_report && !matches!(global.format, Format::Human | Format::Json) {
         return Outcome::error("this command has no report: write --format human or json");
     }
+    let writes = match &cli.command {
+        Command::Fix { fix, .. } => fix.apply,
+        Command::Renewal { renewal, .. } => renewal.apply,
+        Command::Undo { .. } => true,
+        _ => false,
+    };
+    if writes && global.image.is_some() {
+        return Outcome::error(
+            "an image is changed by building it anew: certdoctor dockerfile prints the RUN line, and patches a Dockerfile",
+        );
+    }
     use diagnose::Besides;
     let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);
     let result = match cli.command {

@@ -16,10 +16,10 @@ use crate::{
 
 pub(super) fn run(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<Outcome, Failure> {
     let (facts, judgement) = look(session, names, args)?;
-    let plan = plan::patch(&session.tree, &proposals(&judgement), session.machine.now)?;
+    let plan = plan::patch(&*session.tree, &proposals(&judgement), session.machine.now)?;
     if args.diff && !args.apply {
         let status = if args.check && !plan.is_empty() { 3 } else { 0 };
-        return Ok(Outcome { out: plan::diff(&session.tree, &plan.steps)?, err: fix::said(session, &plan, &[]), status });
+        return Ok(Outcome { out: plan::diff(&*session.tree, &plan.steps)?, err: fix::said(session, &plan, &[]), status });
     }
     let shown = fix::plan_report(session, &plan)?;
     if args.apply && !plan.is_empty() {
@@ -99,13 +99,13 @@ fn apply(
     plan: &Plan,
     shown: PlanReport,
 ) -> Result<Outcome, Failure> {
-    let live = session.global.root.is_none();
+    let live = session.is_live();
     let mut options = ApplyOptions::new(session.machine.now, live);
     if let Some(dir) = &args.backup_dir {
         options.backup_directory = fix::backup_directory(session, dir)?;
     }
     let exec = live.then_some(session.machine.exec);
-    let applied = plan::apply(&session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
+    let applied = plan::apply(&*session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
     let outcome = look(session, names, args).map(|(facts, judgement)| {
         let wrong = wrong(session, before, &judgement, plan);
         (facts, judgement, wrong)
@@ -124,7 +124,7 @@ fn apply(
                 Ok((_, _, wrong)) => wrong.join("; "),
                 Err(Failure(why)) => format!("can't look at the outcome: {why}"),
             };
-            let put_back = plan::roll_back(&session.tree, &applied).map_or_else(|rest| format!("; {rest}"), |()| String::new());
+            let put_back = plan::roll_back(&*session.tree, &applied).map_or_else(|rest| format!("; {rest}"), |()| String::new());
             done.rolled_back = Some(why + &put_back);
             look(session, names, args)?
         }

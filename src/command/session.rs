@@ -8,9 +8,9 @@ use crate::{
     client::{self, Client},
     command::{Machine, Outcome, target},
     facts::{Endpoint, Facts, FileState, Protocol, Redirect, Target, TargetSource},
-    finding::Severity,
+    finding::{Finding, Severity},
     gather::{self, Request, Sources},
-    host::{DirTree, Hello, Tree as _, on_this_host},
+    host::{DirTree, Hello, ImageTree, Tree as _, TreeMut, on_this_host},
     judge::{self, Grade, Inquiry, Judgement},
     path::Verdict,
     plan,
@@ -39,8 +39,8 @@ pub struct Session<'a> {
     pub global: Global,
     /// How to connect and what to trust.
     pub connection: Connection,
-    /// The tree that is looked at: `/`, or `--root`.
-    pub tree: DirTree,
+    /// The tree that is looked at: `/`, `--root` or `--image`.
+    pub tree: Ground,
     /// This host's own tree: targets and CA files are named in it.
     pub files: DirTree,
     /// The directory that relative names count from.
@@ -57,7 +57,33 @@ pub struct Session<'a> {
     pub color: bool,
 }
 
+/// What a run stands on.
+#[derive(Debug)]
+pub enum Ground {
+    /// A directory of this host: `/`, or an unpacked root.
+    Directory(DirTree),
+    /// An image in an archive, which can be read only.
+    Image(Box<ImageTree>),
+}
+
+impl std::ops::Deref for Ground {
+    type Target = dyn TreeMut;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Ground::Directory(tree) => tree,
+            Ground::Image(tree) => &**tree,
+        }
+    }
+}
+
 impl<'a> Session<'a> {
+    /// Whether this host is looked at, and not a root or an image.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.global.root.is_none() && self.global.image.is_none()
+    }
+
     /// Checks the options and opens the trees.
     ///
     /// # Errors
@@ -68,7 +94,14 @@ impl<'a> Session<'a> {
                 Failure(format!("can't open {}: {e}; give the directory of an unpacked root file system", path.display()))
             })
         };
-        let tree = open(global.root.as_deref().unwrap_or(Path::new("/")))?;
+        let tree = match &global.image {
+            Some(file) => {
+                let image =
+                    ImageTree::open(file).map_err(|e| Failure(format!("can't read the image {}: {e}", file.display())))?;
+                Ground::Image(Box::new(image))
+            }
+            None => Ground::Directory(open(global.root.as_deref().unwrap_or(Path::new("/")))?),
+        };
         let files = open(Path::new("/"))?;
         let cwd = on_this_host(Path::new("."))?;
         let policy = policy(&files, &cwd, global.policy.as_deref())?;
@@ -227,11 +260,11 @@ impl<'a> Session<'a> {
             ca_path: self.connection.ca_path.as_deref().map(on_this_host).transpose()?,
             at: self.at,
             injected: self.global.at.is_some(),
-            live: self.global.root.is_none(),
+            live: self.is_live(),
             no_proxy: self.no_proxy(),
         };
         let sources = Sources {
-            tree: &self.tree,
+            tree: &*self.tree,
             files: &self.files,
             env: &self.machine.env,
             dial: self.machine.dial,
@@ -263,9 +296,9 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn renewal_host(&self) -> renewal::Host<'_> {
         renewal::Host {
-            tree: &self.tree,
+            tree: &*self.tree,
             dial: self.machine.dial,
-            live: self.global.root.is_none(),
+            live: self.is_live(),
             at: self.at,
             timeout: self.global.timeout,
             jobs: usize::from(self.global.jobs),
@@ -331,6 +364,7 @@ impl<'a> Session<'a> {
         for finding in &mut judgement.findings {
             // What mends a store is done in its root; what looks at a server, where one stands.
             let of_store = finding.code.starts_with("CD3") || finding.code.starts_with("CD4");
+            self.name_layers(finding);
             for remedy in &mut finding.remedies {
                 remedy.command = remedy.command.take().map(|c| self.to_copy(&c, of_store, &facts.endpoints));
             }
@@ -362,6 +396,17 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Says of each place in an image which layer brought it in.
+    fn name_layers(&self, finding: &mut Finding) {
+        let Ground::Image(image) = &self.tree else { return };
+        for evidence in &mut finding.evidence {
+            let Some(layer) = evidence.path.as_ref().and_then(|path| image.layer(path)) else { continue };
+            let made_by = layer.made_by.as_deref().map(|by| format!(": {}", shortened(by))).unwrap_or_default();
+            let layer = format!("layer {} of {}{made_by}", layer.number, image.layers());
+            evidence.what = if evidence.what.is_empty() { layer } else { format!("{}, {layer}", evidence.what) };
+        }
+    }
+
     /// A remedy's command with the options of this run that it needs to mean the same here.
     fn to_copy(&self, command: &str, of_store: bool, endpoints: &[Endpoint]) -> String {
         let Some(arguments) = command.strip_prefix("certdoctor ") else {
@@ -384,6 +429,7 @@ impl<'a> Session<'a> {
         let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| shell(&p.display().to_string()));
         let options = [
             ("--root", path(&self.global.root), true),
+            ("--image", path(&self.global.image), true),
             ("--connect", self.connection.connect.as_deref().map(shell), about_target),
             ("--starttls", self.connection.starttls.map(|p| p.name().to_owned()), about_target),
             ("--servername", self.connection.servername.as_deref().map(shell), about_target),
@@ -408,10 +454,10 @@ impl<'a> Session<'a> {
         Failure(self.root().map_or_else(|| error.to_string(), |root| format!("in {root}: {error}")))
     }
 
-    /// `--root`, as typed.
+    /// `--root` or `--image`, as typed.
     #[must_use]
     pub fn root(&self) -> Option<String> {
-        self.global.root.as_ref().map(|r| r.display().to_string())
+        self.global.root.as_ref().or(self.global.image.as_ref()).map(|r| r.display().to_string())
     }
 
     fn request(&self, facts: &Facts) -> Vec<(&'static str, Vec<String>)> {
@@ -445,6 +491,16 @@ impl<'a> Session<'a> {
             }
         };
         Outcome { out: out.into_bytes(), err: self.ended(), status }
+    }
+}
+
+/// A step of an image's history without what Docker puts before it, cut to a line.
+fn shortened(made_by: &str) -> String {
+    let step = made_by.trim_start_matches("/bin/sh -c ").trim_start_matches("#(nop) ").trim();
+    let line: String = step.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(72) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 

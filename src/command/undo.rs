@@ -21,12 +21,12 @@ pub(super) struct Request<'a> {
 }
 
 pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcome, Failure> {
-    let options = ApplyOptions::new(session.machine.now, session.global.root.is_none());
+    let options = ApplyOptions::new(session.machine.now, session.is_live());
     let directory: TreePath = match request.backup_dir {
         Some(dir) => super::fix::backup_directory(session, dir)?,
         None => options.backup_directory,
     };
-    let backups = plan::list(&session.tree, &directory)
+    let backups = plan::list(&*session.tree, &directory)
         .map_err(|e| session.in_root(format!("can't list the backups in {directory}: {e}")))?;
     if request.list {
         return Ok(Outcome::text(listing(&backups, session.global.format)));
@@ -40,7 +40,7 @@ pub(super) fn run(session: &Session<'_>, request: &Request<'_>) -> Result<Outcom
             .map(|b| b.id.clone())
             .ok_or_else(|| session.in_root(format!("nothing to undo: no backup in {directory}")))?,
     };
-    let undone = plan::undo(&session.tree, &directory, &id, &options.lock, request.force).map_err(|error| {
+    let undone = plan::undo(&*session.tree, &directory, &id, &options.lock, request.force).map_err(|error| {
         let later = match &error {
             UndoError::ChangedSince(paths) => later(&backups, &id, paths),
             _ => None,

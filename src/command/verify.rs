@@ -30,7 +30,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
     let facts = session.gather(&targets)?;
     let judgement = session.judge(&facts, WITHIN)?;
     let mut verified = by_rustls(session, &facts, &targets)?;
-    if session.global.root.is_none() && facts.given.is_none() {
+    if session.is_live() && facts.given.is_none() {
         verified.extend(by_application(session, &targets)?);
     }
     verified.extend(judgement.verdicts.iter().map(|v| by_model(v, &facts)));
@@ -128,7 +128,9 @@ fn by_programs(session: &Session<'_>, facts: &Facts, targets: &[Target]) -> Resu
         session.global.client.is_empty()
             || model.as_ref().is_some_and(|m| session.clients.iter().any(|c| c.profile.family == m.profile.family))
     };
-    let found: Vec<_> = program::installed(session.machine.exec)
+    // No program can read a store inside an archive.
+    let installed = if session.global.image.is_some() { Vec::new() } else { program::installed(session.machine.exec) };
+    let found: Vec<_> = installed
         .into_iter()
         .map(|(program, one)| {
             let model = one.profile_id.as_deref().and_then(|id| client::resolve(id).ok());

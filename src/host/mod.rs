@@ -8,6 +8,7 @@ pub mod dial;
 pub mod dir;
 pub mod environment;
 pub mod exec;
+pub mod image;
 pub mod interrupt;
 mod loopback;
 pub mod memory;
@@ -25,6 +26,7 @@ pub use self::{
     dir::DirTree,
     environment::{Env, TRUST_VARIABLES},
     exec::LiveExec,
+    image::{ImageTree, Layer},
     loopback::Loopback,
     remembered::Remembered,
     scratch::{Scratch, on_this_host},

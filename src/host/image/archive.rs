@@ -1,0 +1,268 @@
+//! The archive around an image's layers: where each blob lies in the file, and which layers make the image.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "reading an archive of this host")]
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufReader, Read, Seek, SeekFrom, Write as _},
+    path::Path,
+};
+
+use serde::Deserialize;
+
+use super::ImageError;
+
+/// Bytes of one JSON document in the archive. A configuration with a long history has 50 kB.
+const JSON: u64 = 16 << 20;
+
+/// Entries of the outer archive.
+const BLOBS: usize = 100_000;
+
+/// Bytes of the outer archive, where it is compressed and must be written out to be read in pieces.
+const UNPACKED: u64 = 32 << 30;
+
+/// An opened archive.
+pub(super) struct Archive {
+    file: File,
+    /// Offset and length of each regular file in it, by its name.
+    blobs: BTreeMap<String, (u64, u64)>,
+}
+
+/// Docker's `manifest.json`: one element an image.
+#[derive(Deserialize)]
+struct DockerManifest {
+    #[serde(rename = "Config")]
+    config: String,
+    #[serde(rename = "Layers")]
+    layers: Vec<String>,
+}
+
+/// OCI's `index.json`, an image index within it, or a manifest.
+#[derive(Deserialize)]
+struct OciDocument {
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+    config: Option<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    architecture: String,
+    os: String,
+}
+
+#[derive(Deserialize)]
+struct Configuration {
+    #[serde(default)]
+    history: Vec<History>,
+}
+
+#[derive(Deserialize)]
+struct History {
+    created_by: Option<String>,
+    #[serde(default)]
+    empty_layer: bool,
+}
+
+impl Archive {
+    pub(super) fn open(path: &Path) -> Result<Self, ImageError> {
+        let mut file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(ImageError::NotAnImage("it is a directory".to_owned()));
+        }
+        if Compression::of(&mut file)? != Compression::None {
+            // Its parts are read in an order of their own, so that it must lie somewhere.
+            let mut plain = tempfile::tempfile()?;
+            let copied = io::copy(&mut decompressed(file)?.take(UNPACKED), &mut plain)
+                .map_err(|e| ImageError::NotAnImage(format!("it can't be decompressed: {e}")))?;
+            if copied == UNPACKED {
+                return Err(ImageError::NotAnImage(format!("it has more than {} GiB once decompressed", UNPACKED >> 30)));
+            }
+            plain.flush()?;
+            file = plain;
+        }
+        let mut blobs = BTreeMap::new();
+        file.seek(SeekFrom::Start(0))?;
+        let mut archive = tar::Archive::new(&file);
+        let not_tar = |e: io::Error| ImageError::NotAnImage(format!("it is no tar archive: {e}"));
+        for entry in archive.entries_with_seek().map_err(not_tar)?.take(BLOBS) {
+            let entry = entry.map_err(not_tar)?;
+            let name = String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").to_owned();
+            if entry.header().entry_type().is_file() {
+                blobs.insert(name, (entry.raw_file_position(), entry.size()));
+            } else if let (tar::EntryType::Symlink | tar::EntryType::Link, Some(target)) =
+                (entry.header().entry_type(), entry.link_name_bytes())
+            {
+                // Docker writes a layer that occurs twice as a link: `../ID/layer.tar`.
+                let target = String::from_utf8_lossy(&target).trim_start_matches("../").trim_start_matches("./").to_owned();
+                if let Some(place) = blobs.get(&target).copied() {
+                    blobs.insert(name, place);
+                }
+            }
+        }
+        drop(archive);
+        Ok(Archive { file, blobs })
+    }
+
+    /// The layers of the image, the base first, each with what made it.
+    pub(super) fn layers(&mut self) -> Result<Vec<(String, Option<String>)>, ImageError> {
+        if self.blobs.contains_key("manifest.json") {
+            let manifests: Vec<DockerManifest> = self.json("manifest.json")?;
+            let count = manifests.len();
+            let Some(manifest) = manifests.into_iter().next().filter(|_| count == 1) else {
+                return Err(ImageError::NotAnImage(format!("it holds {count} images, and one is wanted")));
+            };
+            let history = self.history(&manifest.config, manifest.layers.len());
+            return Ok(manifest.layers.into_iter().zip(history).collect());
+        }
+        if !self.blobs.contains_key("index.json") {
+            return Err(ImageError::NotAnImage("there is neither manifest.json nor index.json in it".to_owned()));
+        }
+        let mut document: OciDocument = self.json("index.json")?;
+        // An index may lead to another, for several platforms.
+        for _ in 0..4 {
+            if document.manifests.is_empty() {
+                break;
+            }
+            let chosen = choose(&document.manifests)?;
+            document = self.json(&blob(&chosen)?)?;
+        }
+        let layers: Vec<String> = document.layers.iter().map(|l| blob(&l.digest)).collect::<Result<_, _>>()?;
+        if layers.is_empty() {
+            return Err(ImageError::NotAnImage("its manifest names no layers".to_owned()));
+        }
+        let history = match &document.config {
+            Some(config) => self.history(&blob(&config.digest)?, layers.len()),
+            None => vec![None; layers.len()],
+        };
+        Ok(layers.into_iter().zip(history).collect())
+    }
+
+    /// Hands the layer's tar, decompressed, to `read`.
+    pub(super) fn with_layer(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut dyn Read) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        let part = self.part(name)?;
+        let mut reader = decompressed(part).map_err(|e| ImageError::NotAnImage(format!("layer {name} can't be read: {e}")))?;
+        read(&mut reader)
+    }
+
+    /// What made each layer: the steps of the history that made one. A history that does not fit is none.
+    fn history(&mut self, config: &str, layers: usize) -> Vec<Option<String>> {
+        let configuration: Option<Configuration> = self.json(config).ok();
+        let steps = configuration.into_iter().flat_map(|c| c.history).filter(|h| !h.empty_layer);
+        let steps: Vec<Option<String>> = steps.map(|h| h.created_by).collect();
+        if steps.len() == layers { steps } else { vec![None; layers] }
+    }
+
+    fn json<T: for<'de> Deserialize<'de>>(&mut self, name: &str) -> Result<T, ImageError> {
+        let mut bytes = Vec::new();
+        self.part(name)?.take(JSON).read_to_end(&mut bytes)?;
+        serde_json::from_slice(&bytes).map_err(|e| ImageError::NotAnImage(format!("{name} in it can't be read: {e}")))
+    }
+
+    fn part(&self, name: &str) -> Result<Part, ImageError> {
+        let missing = || ImageError::NotAnImage(format!("{name} is missing in it"));
+        let (offset, length) = *self.blobs.get(name).ok_or_else(missing)?;
+        let mut file = self.file.try_clone()?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Part { file, start: offset, at: 0, length })
+    }
+}
+
+/// The manifest for this machine's kind, else the first that is for Linux: attestations have the platform `unknown`.
+fn choose(manifests: &[Descriptor]) -> Result<String, ImageError> {
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let is_for = |d: &&Descriptor, architecture: Option<&str>| match &d.platform {
+        Some(p) => p.os == "linux" && architecture.is_none_or(|a| a == p.architecture),
+        None => true,
+    };
+    let chosen = manifests.iter().find(|d| is_for(d, Some(machine))).or_else(|| manifests.iter().find(|d| is_for(d, None)));
+    chosen.map(|d| d.digest.clone()).ok_or_else(|| ImageError::NotAnImage("no image in it is for Linux".to_owned()))
+}
+
+/// Where the blob of a digest lies: `sha256:…` in `blobs/sha256/…`.
+fn blob(digest: &str) -> Result<String, ImageError> {
+    let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric());
+    match digest.split_once(':') {
+        Some((algorithm, value)) if word(algorithm) && word(value) => Ok(format!("blobs/{algorithm}/{value}")),
+        _ => Err(ImageError::NotAnImage(format!("`{digest}` is no digest"))),
+    }
+}
+
+/// A part of a file, as a file.
+struct Part {
+    file: File,
+    start: u64,
+    at: u64,
+    length: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length - self.at).unwrap_or(usize::MAX).min(out.len());
+        let n = self.file.read(&mut out[..left])?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Part {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Start(at) = to else { return Err(io::ErrorKind::Unsupported.into()) };
+        self.at = at.min(self.length);
+        self.file.seek(SeekFrom::Start(self.start + self.at))?;
+        Ok(self.at)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    Gzip,
+    None,
+    Zstd,
+}
+
+impl Compression {
+    /// By the first bytes (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1); the media type may be wrong.
+    fn of<R: Read + Seek>(reader: &mut R) -> io::Result<Self> {
+        let mut magic = [0; 4];
+        let mut got = 0;
+        while got < magic.len() {
+            match reader.read(&mut magic[got..])? {
+                0 => break,
+                n => got += n,
+            }
+        }
+        reader.seek(SeekFrom::Start(0))?;
+        Ok(match magic {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd,
+            _ => Compression::None,
+        })
+    }
+}
+
+fn decompressed<R: Read + Seek + 'static>(mut reader: R) -> io::Result<Box<dyn Read>> {
+    let compression = Compression::of(&mut reader)?;
+    let reader = BufReader::with_capacity(128 << 10, reader);
+    Ok(match compression {
+        Compression::None => Box::new(reader),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        Compression::Zstd => Box::new(ruzstd::decoding::StreamingDecoder::new(reader).map_err(io::Error::other)?),
+    })
+}
