@@ -273,7 +273,7 @@ struct FindingDto {
     remedies: Vec<RemedyDto>,
     targets: Vec<String>,
     /// The lineages of the server side that it concerns.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     lineages: Vec<LineageName>,
     /// When it will come true; null when it is true already.
     due: Option<String>,
