@@ -250,6 +250,10 @@ pub static ALL: &[&Check] = &[
     &chain_refused::CHECK,
     &will_be_refused::CHECK,
     &clock_implausible::CHECK,
+    &renewal::already_replaced::CHECK,
+    &renewal::stuck_lock::CHECK,
+    &renewal::damaged_storage::CHECK,
+    &renewal::storage_owner::CHECK,
     &model_and_client_disagree::CHECK,
 ];
 

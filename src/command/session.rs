@@ -229,6 +229,7 @@ impl<'a> Session<'a> {
             dial: self.machine.dial,
             live: self.global.root.is_none(),
             at: self.at,
+            now: self.machine.now,
             timeout: self.global.timeout,
             jobs: usize::from(self.global.jobs),
         }

@@ -15,6 +15,7 @@ pub mod overlay;
 pub mod processes;
 mod remembered;
 mod scratch;
+mod shape;
 pub mod terminal;
 
 use std::{fmt, io, net::IpAddr, sync::Arc};
@@ -27,6 +28,7 @@ pub use self::{
     loopback::Loopback,
     remembered::Remembered,
     scratch::{Scratch, on_this_host},
+    shape::shape,
 };
 use crate::{
     base::{At, Limits, TreePath},
@@ -318,6 +320,18 @@ pub trait TreeMut: Tree {
     /// # Errors
     /// The operating system's.
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()>;
+
+    /// Gives a file or folder another name in the same directory, where nothing has that name yet.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when something has, else the operating system's.
+    fn rename(&self, path: &TreePath, to: &[u8]) -> io::Result<()>;
+
+    /// Exchanges two names of one directory, in one step.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::Unsupported`] where it has no such call.
+    fn exchange(&self, path: &TreePath, with: &[u8]) -> io::Result<()>;
 
     /// Gives a regular file back to its owner and group.
     ///

@@ -54,6 +54,10 @@ pub fn patch(tree: &dyn Tree, proposals: &[Proposal<'_>], at: At) -> io::Result<
                     let edit = Edit::Write { path: path.clone(), bytes: bytes.clone(), mode: Some(*mode) };
                     add(&mut whole, path, step(proposal, edit, Precondition::Absent));
                 }
+                Change::Move { path, was, to } => {
+                    let edit = Edit::Move { path: path.clone(), to: to.clone() };
+                    add(&mut whole, path, step(proposal, edit, was.clone()));
+                }
                 Change::Link { path, was, target } => {
                     let edit = Edit::Link { path: path.clone(), target: target.clone() };
                     add(&mut whole, path, step(proposal, edit, was.clone()));
@@ -108,6 +112,11 @@ fn clash<'a>(
     files: &BTreeMap<&TreePath, (Fingerprint, Splices<'_>)>,
     whole: &[(&TreePath, Step)],
 ) -> Option<&'a TreePath> {
+    // What lies in a folder that moves is not changed by the way.
+    let moves = |path: &TreePath| {
+        let above = |known: &&TreePath| path.starts_with(known) && path != *known;
+        whole.iter().filter(|(_, step)| matches!(step.edit, Edit::Move { .. })).any(|(known, _)| above(known))
+    };
     let same_place = |path: &TreePath| whole.iter().find(|(known, _)| *known == path).map(|(_, step)| &step.edit);
     match change {
         Change::Splice { path, read, at, with } => {
@@ -118,7 +127,7 @@ fn clash<'a>(
                 meet && !same
             };
             let known = files.get(path).is_some_and(|(print, splices)| print != read || splices.iter().any(overlaps));
-            (known || same_place(path).is_some()).then_some(path)
+            (known || moves(path) || same_place(path).is_some()).then_some(path)
         }
         Change::Create { path, bytes, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Write { bytes: b, .. } if b == bytes));
@@ -127,6 +136,12 @@ fn clash<'a>(
         Change::Link { path, target, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Link { target: t, .. } if t == target));
             (differs || files.contains_key(path)).then_some(path)
+        }
+        Change::Move { path, to, .. } => {
+            let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Move { to: t, .. } if t == to));
+            let below = |known: &TreePath| known.starts_with(path) && known != path;
+            let used = files.keys().any(|known| known.starts_with(path)) || whole.iter().any(|(known, _)| below(known));
+            (differs || used || moves(path)).then_some(path)
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Absent on purpose: issuing anything, and any write.
 
+mod certmagic;
 mod doc;
 mod processes;
 
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Every manager, sorted by identifier.
-pub const ALL: &[&Manager] = &[];
+pub const ALL: &[&Manager] = &[&certmagic::MANAGER];
 
 /// One manager or server.
 pub struct Manager {
@@ -50,6 +51,8 @@ pub struct Host<'a> {
     pub live: bool,
     /// The instant of judgement.
     pub at: At,
+    /// What the machine's clock says, for the times of files.
+    pub now: At,
     /// Seconds for each question.
     pub timeout: u64,
     /// How many questions at once.

@@ -2,9 +2,11 @@
 //!
 //! Each manager's own facts are a file here, filled by the file of the same name in [`crate::renewal`].
 
+pub mod certmagic;
 mod probe;
 mod process;
 
+pub use certmagic::CertMagic;
 pub use probe::{Answer, Ask, HttpAnswer, Probe};
 pub use process::{Listener, Process, Processes};
 
@@ -24,6 +26,8 @@ pub struct Renewal {
     pub processes: Processes,
     /// What was asked over the network, and what answered.
     pub probes: Vec<Probe>,
+    /// What CertMagic keeps.
+    pub certmagic: CertMagic,
 }
 
 /// One certificate that is renewed again and again under one name (certbot's word; a site in CertMagic, a domain in lego).
@@ -66,6 +70,12 @@ impl Renewal {
     #[must_use]
     pub fn lineage(&self, manager: &str, name: &str) -> Option<&Lineage> {
         self.lineages.iter().find(|l| l.manager == manager && l.name == name)
+    }
+
+    /// The lineage whose certificate lies at this path.
+    #[must_use]
+    pub fn lineage_at(&self, path: &TreePath) -> Option<&Lineage> {
+        self.lineages.iter().find(|l| l.path == *path)
     }
 
     /// The answer to a question; `None` when it was not asked.
