@@ -154,6 +154,7 @@ impl<'a> Session<'a> {
                 None
             },
             identity,
+            once: false,
             timeout: self.global.timeout,
         })
     }
@@ -190,6 +191,7 @@ impl<'a> Session<'a> {
             at: self.at,
             injected: self.global.at.is_some(),
             live: self.global.root.is_none(),
+            public: false,
             no_proxy: self.no_proxy(),
         };
         let sources = Sources {
@@ -206,11 +208,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Gathers the server side afresh.
+    /// Gathers the server side afresh; with `public` also what the public addresses of its names answer.
     ///
     /// # Errors
     /// As [`Session::gather`].
-    pub fn gather_renewal(&self) -> Result<Facts, Failure> {
+    pub fn gather_renewal(&self, public: bool) -> Result<Facts, Failure> {
         let clock = crate::facts::Clock {
             at: self.at,
             injected: self.global.at.is_some(),
@@ -218,7 +220,7 @@ impl<'a> Session<'a> {
             newest_file: None,
             server_dates: Vec::new(),
         };
-        Ok(gather::renewal(&self.renewal_host(), clock))
+        Ok(gather::renewal(&renewal::Host { public, ..self.renewal_host() }, clock))
     }
 
     /// What the readers of the server side are lent.

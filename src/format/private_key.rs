@@ -1,88 +1,137 @@
-//! The public half of a private key: all that this program ever takes from one. The key itself is dropped with the bytes that it was
-//! read from, and stands in no fact, message or report.
+//! The public half of a private key in PEM: PKCS #8 (RFC 5958), PKCS #1 (RFC 8017) and SEC 1 (RFC 5915), as `PEM_read_bio_PrivateKey` takes
+//! them. Nothing else of the key leaves this file.
+//!
+//! Absent on purpose: decryption.
 
-use rustls::{
-    crypto::ring::sign::any_supported_type,
-    pki_types::{PrivateKeyDer, pem::PemObject},
-};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 
-use crate::x509::{Certificate, elements};
+use super::pem;
+use crate::x509::{elements, oid_text, read_tlv};
 
-/// The public half of a key: the contents of its BIT STRING (RFC 5280, section 4.1.2.7).
+/// What a file says about the key in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicHalf(Vec<u8>);
-
-/// Why a file has no public half to compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoPublicHalf {
-    /// No block whose label ends with `PRIVATE KEY`.
-    #[error("holds no private key in PEM form")]
-    NoKey,
-    /// The key is encrypted.
-    #[error("holds an encrypted key")]
+pub enum PublicHalf {
+    /// It can only be read with a passphrase.
     Encrypted,
-    /// The block holds no key of a kind that is known here (RSA, P-256, P-384, Ed25519).
-    #[error("holds a key of an unknown kind, or a damaged one")]
+    /// The public half, as in a certificate's `subjectPublicKey` (RFC 5280).
+    Known(Vec<u8>),
+    /// No key that OpenSSL reads, and its reason.
+    NotAKey(&'static str),
+    /// A key of another kind, or one that does not hold its public half.
     Unknown,
 }
 
-impl PublicHalf {
-    /// The public half of the first key in a PEM file.
-    ///
-    /// # Errors
-    /// [`NoPublicHalf`].
-    pub fn of(pem: &[u8]) -> Result<PublicHalf, NoPublicHalf> {
-        let label =
-            super::pem::blocks(pem).find(|b| b.label.ends_with(b"PRIVATE KEY")).map(|b| (b.label.to_vec(), b.body.is_ok()));
-        match label {
-            None | Some((_, false)) => return Err(NoPublicHalf::NoKey),
-            Some((label, _)) if label == b"ENCRYPTED PRIVATE KEY" => return Err(NoPublicHalf::Encrypted),
-            // RFC 1421's way, which OpenSSL 1.0 wrote.
-            Some(_) if memchr::memmem::find(pem, b"Proc-Type: 4,ENCRYPTED").is_some() => return Err(NoPublicHalf::Encrypted),
-            Some(_) => {}
+/// Looks for the first key of a file.
+#[must_use]
+pub fn public_half(bytes: &[u8]) -> PublicHalf {
+    for block in pem::blocks(bytes) {
+        let label = block.label;
+        if label == b"ENCRYPTED PRIVATE KEY" {
+            return PublicHalf::Encrypted;
         }
-        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| NoPublicHalf::Unknown)?;
-        let key = any_supported_type(&key).map_err(|_| NoPublicHalf::Unknown)?;
-        let spki = key.public_key().ok_or(NoPublicHalf::Unknown)?;
-        let parts = elements(&spki).next().map(|whole| elements(whole.value).map(|t| t.value.to_vec()).collect::<Vec<_>>());
-        match parts.as_deref() {
-            // The first byte counts unused bits.
-            Some([_, bits]) if !bits.is_empty() => Ok(PublicHalf(bits[1..].to_vec())),
-            _ => Err(NoPublicHalf::Unknown),
+        if !label.ends_with(b"PRIVATE KEY") {
+            // OpenSSL reads every block on the way and stops at one that it can't.
+            if block.body.is_err() {
+                return PublicHalf::NotAKey("bad end line");
+            }
+            continue;
         }
+        let Ok(body) = block.body else {
+            let traditional = memchr::memmem::find(&bytes[block.span.clone()], b"Proc-Type: 4,ENCRYPTED").is_some();
+            return if traditional { PublicHalf::Encrypted } else { PublicHalf::NotAKey("bad end line") };
+        };
+        if memchr::memmem::find(body, b"Proc-Type: 4,ENCRYPTED").is_some() {
+            return PublicHalf::Encrypted;
+        }
+        let mut der = Vec::new();
+        if pem::decode(body, &mut der).is_err() {
+            return PublicHalf::NotAKey("bad base64 decode");
+        }
+        let half = match label {
+            b"PRIVATE KEY" => pkcs8(&der),
+            b"RSA PRIVATE KEY" => rsa(&der),
+            b"EC PRIVATE KEY" => ec(&der),
+            _ => None,
+        };
+        return half.map_or(PublicHalf::Unknown, PublicHalf::Known);
     }
+    PublicHalf::NotAKey("no start line")
+}
 
-    /// Whether this certificate is for this key.
-    #[must_use]
-    pub fn is_of(&self, certificate: &Certificate) -> bool {
-        certificate.public_key_octets() == self.0
+/// `PrivateKeyInfo`: version, algorithm, the key as an octet string.
+fn pkcs8(der: &[u8]) -> Option<Vec<u8>> {
+    let (sequence, _) = read_tlv(der)?;
+    let parts: Vec<_> = elements(sequence.value).collect();
+    let algorithm = elements(parts.get(1)?.value).next()?;
+    let key = parts.get(2)?.value;
+    match &*oid_text(algorithm.value) {
+        "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => rsa(key),
+        "1.2.840.10045.2.1" => ec(key),
+        "1.3.101.112" => {
+            let (seed, _) = read_tlv(key)?;
+            let pair = Ed25519KeyPair::from_seed_unchecked(seed.value).ok()?;
+            Some(pair.public_key().as_ref().to_vec())
+        }
+        _ => None,
     }
+}
+
+/// `RSAPrivateKey`: version, modulus, public exponent, … to `RSAPublicKey`.
+fn rsa(der: &[u8]) -> Option<Vec<u8>> {
+    let (sequence, _) = read_tlv(der)?;
+    let numbers: Vec<_> = elements(sequence.value).take(3).collect();
+    let [_, modulus, exponent] = numbers.as_slice() else { return None };
+    let body = [integer(modulus.value), integer(exponent.value)].concat();
+    Some([vec![0x30], length(body.len()), body].concat())
+}
+
+fn integer(value: &[u8]) -> Vec<u8> {
+    [vec![0x02], length(value.len()), value.to_vec()].concat()
+}
+
+/// A DER length.
+fn length(len: usize) -> Vec<u8> {
+    let bytes: Vec<u8> = len.to_be_bytes().into_iter().skip_while(|b| *b == 0).collect();
+    match len {
+        0..=127 => vec![u8::try_from(len).unwrap_or(127)],
+        _ => [vec![0x80 | u8::try_from(bytes.len()).unwrap_or(8)], bytes].concat(),
+    }
+}
+
+/// `ECPrivateKey`: version, key, `[0]` parameters, `[1]` public key.
+fn ec(der: &[u8]) -> Option<Vec<u8>> {
+    let (sequence, _) = read_tlv(der)?;
+    let public = elements(sequence.value).find(|e| e.tag == 0xa1)?;
+    let (bits, _) = read_tlv(public.value)?;
+    bits.value.split_first().map(|(_, point)| point.to_vec())
 }
 
 #[cfg(test)]
 mod tests {
+    use rcgen::KeyPair as Generated;
+
     use super::*;
 
     #[test]
-    fn a_key_is_known_by_its_certificate() {
+    fn the_half_is_that_of_the_certificate() {
         for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
-            let key = rcgen::KeyPair::generate_for(algorithm).expect("a key");
-            let other = rcgen::KeyPair::generate_for(algorithm).expect("a key");
-            let params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).expect("a name");
-            let certificate = Certificate::parse(params.self_signed(&key).expect("a certificate").der()).expect("parsed");
-            let half = |key: &rcgen::KeyPair| PublicHalf::of(key.serialize_pem().as_bytes()).expect("a public half");
-            assert!(half(&key).is_of(&certificate));
-            assert!(!half(&other).is_of(&certificate));
+            let key = Generated::generate_for(algorithm).expect("a key");
+            let certificate =
+                rcgen::CertificateParams::new(["a.test".to_owned()]).expect("names").self_signed(&key).expect("signed");
+            let certificate = crate::x509::Certificate::parse(certificate.der()).expect("a certificate");
+            let half = public_half(key.serialize_pem().as_bytes());
+            assert_eq!(half, PublicHalf::Known(certificate.public_key_octets().to_vec()));
         }
     }
 
     #[test]
-    fn what_has_none_says_why() {
-        assert_eq!(PublicHalf::of(b""), Err(NoPublicHalf::NoKey));
-        assert_eq!(PublicHalf::of(b"\0\0\0"), Err(NoPublicHalf::NoKey));
-        let pem = |label: &str| format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n");
-        assert_eq!(PublicHalf::of(pem("ENCRYPTED PRIVATE KEY").as_bytes()), Err(NoPublicHalf::Encrypted));
-        assert_eq!(PublicHalf::of(pem("PRIVATE KEY").as_bytes()), Err(NoPublicHalf::Unknown));
-        assert_eq!(PublicHalf::of(pem("CERTIFICATE").as_bytes()), Err(NoPublicHalf::NoKey));
+    fn what_is_no_key_is_told_as_openssl_does() {
+        assert_eq!(public_half(b""), PublicHalf::NotAKey("no start line"));
+        assert_eq!(public_half(b"\0\xff-----BEGIN "), PublicHalf::NotAKey("no start line"));
+        let begin = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        assert_eq!(public_half(begin.as_bytes()), PublicHalf::Encrypted);
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nMIIB\n-----END RSA PRIVATE KEY-----\n";
+        assert_eq!(public_half(old.as_bytes()), PublicHalf::Encrypted);
+        assert_eq!(public_half(b"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), PublicHalf::Unknown);
     }
 }

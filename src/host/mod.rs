@@ -390,6 +390,8 @@ pub struct Hello {
     pub only: Option<crate::facts::Protocol>,
     /// Client certificate and key, PEM.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Ask this and nothing else: no hello of an older kind follows when the server refuses.
+    pub once: bool,
     /// Seconds for all of it.
     pub timeout: u64,
 }
@@ -408,6 +410,12 @@ pub trait Dial: Sync {
     /// # Errors
     /// Rustls' own words, or the class of failure.
     fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure>;
+
+    /// The addresses of a name, and whether each is one of this host's own.
+    ///
+    /// # Errors
+    /// [`ConnectFailure::NameDoesNotResolve`], or no answer in time.
+    fn addresses(&self, name: &str, seconds: u64) -> Result<Vec<(IpAddr, bool)>, ConnectFailure>;
 
     /// Fetches a path of the named host from this very address by HTTP without TLS; redirects are not followed.
     ///

@@ -7,7 +7,10 @@ use super::places::Place;
 use crate::{
     base::{At, Fingerprint, TreePath},
     facts::renewal::certmagic::{ASIDE, Account, Defect, File, Lock, Metadata, Site, Storage, Stranger, User},
-    format::{Interner, pem, private_key::PublicHalf},
+    format::{
+        Interner, pem,
+        private_key::{PublicHalf, public_half},
+    },
     host::{NodeKind, ReadError, Tree, clock, shape},
     renewal::Host,
     x509::Certificate,
@@ -127,11 +130,11 @@ impl Reader<'_> {
         let (crt, key, json) = (at(".crt"), at(".key"), at(".json"));
         let chain = self.file(&crt).and_then(|bytes| chain(&bytes));
         let leaf = chain.as_ref().ok().and_then(|chain| chain.first());
-        let key_content = self.file(&key).and_then(|bytes| match PublicHalf::of(&bytes) {
-            Ok(half) => Ok(leaf.map(|leaf| half.is_of(leaf))),
-            Err(why @ crate::format::private_key::NoPublicHalf::NoKey) => Err(Defect::Malformed(why.to_string(), None)),
+        let key_content = self.file(&key).and_then(|bytes| match public_half(&bytes) {
+            PublicHalf::Known(half) => Ok(leaf.map(|leaf| leaf.public_key_octets() == half)),
+            PublicHalf::NotAKey(_) => Err(Defect::Malformed("holds no private key in PEM form".to_owned(), None)),
             // A kind of key that we don't know may be one that Go does.
-            Err(_) => Ok(None),
+            PublicHalf::Encrypted | PublicHalf::Unknown => Ok(None),
         });
         let metadata = self.file(&json).and_then(|bytes| metadata(&bytes));
         Site {
