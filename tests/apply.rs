@@ -64,7 +64,7 @@ fn move_aside(root: &Path, path: &str) -> Step {
     let tree = DirTree::new(root).expect("a tree");
     let shape = shape(&tree, &path.into()).expect("a shape").expect("is there");
     let to = format!("{path}.aside").as_str().into();
-    step(Edit::Move { path: path.into(), to }, Precondition::Shape(shape), true)
+    step(Edit::Move { path: path.into(), to }, Precondition::Shape(shape), false)
 }
 
 fn plan_of(steps: Vec<Step>) -> Plan {
@@ -140,7 +140,7 @@ fn a_plan_is_applied_once_and_undone_once() {
 
     let backups = list(&tree);
     assert_eq!(backups.len(), 1);
-    assert_eq!((backups[0].progress.clone(), backups[0].summary.len()), (Ok(Progress::Complete), 2));
+    assert_eq!((backups[0].progress.clone(), backups[0].summary.len()), (Ok(Progress::Complete), 3));
     assert_eq!(undo(&tree, &backups[0].id, false).expect("undone").len(), 9);
     assert_eq!(snapshot(dir.path()), before);
     assert_eq!(undo(&tree, &backups[0].id, false).expect("nothing left"), []);

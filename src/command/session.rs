@@ -191,7 +191,6 @@ impl<'a> Session<'a> {
             at: self.at,
             injected: self.global.at.is_some(),
             live: self.global.root.is_none(),
-            public: false,
             no_proxy: self.no_proxy(),
         };
         let sources = Sources {
@@ -230,6 +229,7 @@ impl<'a> Session<'a> {
             tree: &self.tree,
             dial: self.machine.dial,
             live: self.global.root.is_none(),
+            public: false,
             at: self.at,
             now: self.machine.now,
             timeout: self.global.timeout,

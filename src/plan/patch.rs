@@ -199,6 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_in_a_folder_that_moves_is_not_changed_by_the_way() {
+        let tree = MemoryTree::default();
+        tree.file("/etc/a", "one");
+        let aside = [Change::Move { path: "/etc".into(), was: Precondition::None, to: "/etc.aside".into() }];
+        let elsewhere = [Change::Move { path: "/etc".into(), was: Precondition::None, to: "/etc.old".into() }];
+        let inner = [splice("one", 0..1, "O")];
+        let steps = |first: &[Change], second: &[Change]| {
+            let plan = patch(&tree, &[proposal("CD701", first), proposal("CD702", second)], AT).expect("a plan");
+            (plan.steps.len(), plan.refusals.len())
+        };
+        assert_eq!(steps(&aside, &inner), (1, 1));
+        assert_eq!(steps(&inner, &aside), (1, 1));
+        assert_eq!(steps(&aside, &elsewhere), (1, 1));
+        assert_eq!(steps(&aside, &aside), (1, 0));
+    }
+
+    #[test]
     fn two_links_at_one_place_contradict() {
         let link = |target: &str| Change::Link { path: "/l".into(), was: Precondition::Absent, target: target.into() };
         let (a, b) = ([link("a")], [link("b")]);

@@ -95,9 +95,11 @@ impl Pebble {
 pub struct Caddy {
     binary: PathBuf,
     pub tree: PathBuf,
-    https: u16,
     running: Option<Running>,
 }
+
+/// What Caddy says once everything has been loaded.
+const SERVES: &str = "serving initial configuration";
 
 pub const DOMAIN: &str = "app.example.test";
 
@@ -118,7 +120,7 @@ impl Caddy {
             tree.join("var/log/caddy/caddy.log").display(),
         );
         fs::write(tree.join("etc/caddy/Caddyfile"), config).expect("written");
-        Caddy { binary, tree, https: pebble.tls_port, running: None }
+        Caddy { binary, tree, running: None }
     }
 
     /// The folder of the certificate.
@@ -135,14 +137,16 @@ impl Caddy {
     /// Starts it; whether it is still there once it serves or has given up.
     pub fn start(&mut self) -> bool {
         self.stop();
+        let before = fs::read_to_string(self.log()).unwrap_or_default().matches(SERVES).count();
         let mut command = common::command(&self.binary);
         command.args(["run", "--config"]).arg(self.tree.join("etc/caddy/Caddyfile"));
         command.env("HOME", self.tree.join("var/lib/caddy")).env_remove("XDG_DATA_HOME").env_remove("XDG_CONFIG_HOME");
         let mut running = start(&mut command, &self.tree.join("caddy.out"));
-        let (https, mut gone) = (self.https, false);
-        until("Caddy listens or ends", || {
+        let mut gone = false;
+        until("Caddy serves or ends", || {
             gone = running.0.try_wait().expect("waited").is_some();
-            gone || listens(https)
+            // It listens before it has loaded its certificates.
+            gone || self.said().matches(SERVES).count() > before
         });
         self.running = Some(running);
         !gone
@@ -166,9 +170,12 @@ impl Caddy {
         });
     }
 
+    fn log(&self) -> PathBuf {
+        self.tree.join("var/log/caddy/caddy.log")
+    }
+
     pub fn said(&self) -> String {
-        fs::read_to_string(self.tree.join("caddy.out")).unwrap_or_default()
-            + &fs::read_to_string(self.tree.join("var/log/caddy/caddy.log")).unwrap_or_default()
+        fs::read_to_string(self.tree.join("caddy.out")).unwrap_or_default() + &fs::read_to_string(self.log()).unwrap_or_default()
     }
 }
 

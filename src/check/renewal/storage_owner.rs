@@ -19,7 +19,7 @@ rule! {
     /// **What to do.** Give the whole storage to the user.
     ///
     /// **Sources.** Reproduced with Debian's Caddy; caddyserver.com/docs/conventions#data-directory.
-    "CD748" "storage-owner" Warning "CertMagic's storage belongs to somebody else than the server's user"
+    "CD748" "storage-owner" Warning "files in CertMagic's storage belong to somebody else than the server's user"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {

@@ -26,7 +26,7 @@ rule! {
     /// balancer (Caddyfile: `tls { issuer acme { disable_tlsalpn_challenge } }`), or dns-01.
     ///
     /// **Sources.** RFC 8737, section 3; measured with Caddy 2.11, nginx 1.22 and haproxy 2.6 (`tests/alpn.rs`).
-    "CD737" "terminated-before-server" Warning "TLS ends before the server that has to answer the CA"
+    "CD737" "terminated-before-server" Warning "a proxy ends TLS before the server that has to answer the CA"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
