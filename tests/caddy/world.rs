@@ -9,6 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use certdoctor::{
+    facts::{Target, TargetSource},
+    host::{Dial, Hello, LiveDial},
+};
+
 use crate::common;
 
 /// How long anything here may take.
@@ -95,6 +100,7 @@ impl Pebble {
 pub struct Caddy {
     binary: PathBuf,
     pub tree: PathBuf,
+    https: u16,
     running: Option<Running>,
 }
 
@@ -120,7 +126,7 @@ impl Caddy {
             tree.join("var/log/caddy/caddy.log").display(),
         );
         fs::write(tree.join("etc/caddy/Caddyfile"), config).expect("written");
-        Caddy { binary, tree, running: None }
+        Caddy { binary, tree, https: pebble.tls_port, running: None }
     }
 
     /// The folder of the certificate.
@@ -161,8 +167,16 @@ impl Caddy {
         }
     }
 
-    /// Waits until the certificate is there and served.
-    pub fn serves(&self) {
+    /// Whether a client gets a certificate for the domain.
+    pub fn presents(&self) -> bool {
+        let source = TargetSource::Server { host: "127.0.0.1".into(), port: self.https, starttls: None };
+        let target = Target { text: String::new(), source, host: Some(DOMAIN.into()) };
+        let hello = Hello { servername: Some(Some(DOMAIN.into())), timeout: 20, ..Hello::default() };
+        LiveDial::new().observe(&target, &hello).is_ok()
+    }
+
+    /// Waits until the certificate is there.
+    pub fn obtains(&self) {
         until("the certificate is stored", || {
             let Ok(cas) = fs::read_dir(self.storage().join("certificates")) else { return false };
             cas.flatten()

@@ -14,7 +14,7 @@ use crate::{
 rule! {
     /// **What it means.** CertMagic keeps each certificate as three files (`.crt`, `.key`, `.json`) in a folder of its own. When one is
     /// missing it obtains the certificate anew. When one is there and damaged (empty, cut off, a key of another certificate), it does
-    /// not: Caddy refuses to start, with all its sites, and a running one fails to renew this one. An account key that is damaged
+    /// not: Caddy 2.6 to 2.11.4 refuses to start, with all its sites; 2.11.7 starts and has no certificate for this one. A running server fails to renew it. An account key that is damaged
     /// makes every renewal with that CA fail.
     ///
     /// **How it is found.** The three files of each folder are read as CertMagic reads them, and the public half of the key is
@@ -24,8 +24,9 @@ rule! {
     /// obtains it anew; nothing is copied or deleted. Then restart the server. A folder whose domain the server no longer manages harms nobody: the
     /// same patch is right for it.
     ///
-    /// **Sources.** CertMagic's `crypto.go` and `account.go`; each damage was injected into the storage of Caddy 2.11, and its message recorded.
-    "CD747" "damaged-storage" Error "a damaged file in CertMagic's storage keeps a server from starting or renewing"
+    /// **Sources.** CertMagic's `crypto.go` and `account.go`; each damage is injected into the storages of Caddy 2.6.2 and 2.11.7 by
+    /// `tests/caddy`.
+    "CD747" "damaged-storage" Error "a damaged file in CertMagic's storage keeps a certificate from being loaded or renewed"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
@@ -61,8 +62,10 @@ fn of_site(case: &Case<'_>, renewal: &Renewal, site: &Site) -> Option<Finding> {
     }
     let (first, says) = damages.first()?;
     let domain = site.domain();
+    // The reader's own words stand with the place.
     let what = first.what.replacen(", which", "", 1);
-    let message = format!("a server that manages {domain} does not start: the {what} ({})", file_name(first));
+    let what = what.split(" (").next().unwrap_or_default();
+    let message = format!("a server that starts can't load the certificate of {domain}: the {what} ({})", file_name(first));
     let mut finding = Finding::new(&CHECK, site.path.to_string(), message);
     finding.facts = vec![("domain", domain.clone()), ("CA", site.ca.clone()), ("what the server says", (*says).to_owned())];
     finding.evidence = damages.iter().map(|(evidence, _)| evidence.clone()).collect();
@@ -135,7 +138,10 @@ mod tests {
     #[test]
     fn each_damage_is_named() {
         let found = world(|s| s.metadata.content = Err(Defect::Malformed("is cut off".into(), Some(1)))).one(&CHECK);
-        assert_eq!(found.message, "a server that manages a.test does not start: the metadata is cut off (a.test.json)");
+        assert_eq!(
+            found.message,
+            "a server that starts can't load the certificate of a.test: the metadata is cut off (a.test.json)"
+        );
         assert!(matches!(&found.remedies[0].intent, Intent::Patch(changes) if matches!(&changes[..], [Change::Move { .. }])));
         assert_eq!(
             world(|s| s.key.content = Ok(Some(false))).one(&CHECK).evidence[0].what,

@@ -10,8 +10,8 @@ use crate::{
 
 rule! {
     /// **What it means.** Files or folders of CertMagic's storage belong to somebody else than the user that the server runs as, and
-    /// are not open to that user: usually the server was started once by root, by hand. What it can't read keeps Caddy from starting
-    /// (`open …: permission denied`); where it can't write it can't renew.
+    /// are not open to that user: usually the server was started once by root, by hand. What it can't read it can't serve
+    /// (`open …: permission denied`), and Caddy up to 2.11.4 does not even start; where it can't write it can't renew.
     ///
     /// **How it is found.** Owner, group and permission bits of everything in the storage against the user of the running process, or
     /// `User=` of `caddy.service`. A group that the user may be in besides its main one counts as open, except root's.
@@ -44,7 +44,7 @@ fn finding(renewal: &Renewal, storage: &Storage) -> Option<Finding> {
         let is_in =
             |s: &crate::facts::renewal::certmagic::Stranger| s.path.starts_with(&site.path) || site.path.starts_with(&s.path);
         if storage.strangers.iter().any(is_in) {
-            // Reading one of the three fails: the server does not start.
+            // Reading one of the three fails: the certificate is not loaded.
             finding.severity = Severity::Error;
             finding.lineages.extend(renewal.lineage_at(&site.certificate.path).map(|l| (l.manager, l.name.clone())));
         }

@@ -43,7 +43,7 @@ fn finding(case: &Case<'_>, renewal: &Renewal, storage: &Storage, lock: &Lock) -
         Ok(updated) if updated.0 > case.at.0.saturating_add(Lock::AHEAD) => {
             (format!("is dated {}: everybody waits until then", case.at.relative(*updated)), None)
         }
-        Err(Defect::Malformed(why, line)) => (why.clone(), *line),
+        Err(Defect::Malformed(why, line)) => (why.split(" (").next().unwrap_or_default().to_owned(), *line),
         _ => return None,
     };
     // Held by somebody whose clock is ahead.

@@ -31,7 +31,9 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = &case.facts.renewal else { return };
-    let own = renewal.lineages.iter().filter(|l| l.manager == "certmagic");
+    // Caddy's own CA validates nothing.
+    let sites = renewal.certmagic.storages.iter().flat_map(|s| &s.sites).filter(|site| site.ca != "local");
+    let own = sites.filter_map(|site| renewal.lineage_at(&site.certificate.path));
     out.extend(own.filter_map(|lineage| finding(case, renewal, lineage)));
 }
 
@@ -150,6 +152,12 @@ mod tests {
         assert_eq!(world(Some(Ok(Presented::default())), None).one(&CHECK).severity, Severity::Note);
         let found = world(None, Some(("2026-11-20", SAID))).one(&CHECK);
         assert!(found.message.contains("something before this server"), "{}", found.message);
+    }
+
+    #[test]
+    fn a_ca_of_caddys_own_validates_nothing() {
+        let world = world(Some(Ok(Presented::default())), None);
+        world.renewal(|renewal| renewal.certmagic.storages[0].sites[0].ca = "local".into()).silent(&CHECK);
     }
 
     #[test]

@@ -223,8 +223,8 @@ impl Site {
         }
     }
 
-    /// Whether all three files are there: CertMagic obtains a certificate anew when one is missing, and refuses to start when one is
-    /// there and bad.
+    /// Whether all three files are there: CertMagic obtains a certificate anew when one is missing, and does not when one is there
+    /// and bad.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let missing = |d: Option<&Defect>| d == Some(&Defect::Missing);
