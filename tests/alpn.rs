@@ -2,7 +2,6 @@
 
 mod common;
 #[path = "caddy/world.rs"]
-#[allow(dead_code, reason = "no ACME server is needed here")]
 mod world;
 
 use std::{fs, net::IpAddr, path::Path};

@@ -1,4 +1,5 @@
 //! A real Caddy that obtains its certificates from a real pebble, all on loopback ports of its own; everything ends with the value.
+#![allow(dead_code, reason = "each test file uses its part of this")]
 
 use std::{
     fs,
