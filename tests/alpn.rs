@@ -134,3 +134,86 @@ fn behind_haproxy(folder: &Path, direct: u16) {
     assert_eq!(asked(claims, DOMAIN), AlpnEnd::Claimed);
     assert_eq!(asked(pass, DOMAIN), AlpnEnd::CertMagic);
 }
+
+/// A network of its own, in which port 443 is free; it ends with the value.
+struct Network(Running);
+
+impl Network {
+    /// `None` where this user may make none.
+    fn new(folder: &Path) -> Option<Network> {
+        let ready = folder.join("ready");
+        let script = format!("ip link set lo up && touch {} && exec sleep 600", ready.display());
+        let mut network = start(common::command("unshare").args(["-n", "sh", "-c", &script]), &folder.join("network.log"));
+        let mut gone = false;
+        until("the network is there, or refused", || {
+            gone = network.0.try_wait().expect("waited").is_some();
+            gone || ready.exists()
+        });
+        if gone {
+            common::skip(&format!(
+                "no network of its own: {}",
+                fs::read_to_string(folder.join("network.log")).unwrap_or_default()
+            ));
+            return None;
+        }
+        Some(Network(network))
+    }
+
+    fn command(&self, program: &Path) -> std::process::Command {
+        let mut command = common::command("nsenter");
+        command.args(["--net", "--target", &self.0.0.id().to_string()]).arg(program);
+        command
+    }
+
+    fn listens(&self, port: u16) -> bool {
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+        self.command(Path::new("bash")).args(["-c", &script]).output().expect("run").status.success()
+    }
+}
+
+#[test]
+fn the_process_that_ends_tls_on_this_host_is_named() {
+    let (Some(binary), Some(haproxy)) = (common::oracle("caddy/current/caddy"), common::oracle("servers/usr/sbin/haproxy"))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let Some(network) = Network::new(folder) else { return };
+    identity(folder);
+    // A certificate in the storage, as if it were issued by a CA of the world.
+    let site = folder.join(".local/share/caddy/certificates/acme.example.test-directory").join(DOMAIN);
+    fs::create_dir_all(&site).expect("made");
+    fs::copy(folder.join("cert.pem"), site.join(format!("{DOMAIN}.crt"))).expect("copied");
+    fs::copy(folder.join("key.pem"), site.join(format!("{DOMAIN}.key"))).expect("copied");
+    fs::write(site.join(format!("{DOMAIN}.json")), format!("{{\"sans\":[\"{DOMAIN}\"]}}")).expect("written");
+    let config = format!(
+        "{{\n\tadmin off\n\tskip_install_trust\n\thttp_port 8080\n\thttps_port 8443\n\tauto_https disable_redirects\n}}\n\
+         {DOMAIN} {{\n\ttls internal\n\trespond hi\n}}\n"
+    );
+    fs::write(folder.join("Caddyfile"), config).expect("written");
+    let mut command = network.command(&binary);
+    command.args(["run", "--config"]).arg(folder.join("Caddyfile")).env("HOME", folder).env_remove("XDG_DATA_HOME");
+    let _caddy = start(&mut command, &folder.join("caddy.log"));
+    until("Caddy listens", || network.listens(8443));
+    for (ssl, found) in [(format!("ssl crt {}", folder.join("both.pem").display()), true), (String::new(), false)] {
+        let config = format!(
+            "defaults\n mode tcp\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+             listen a\n bind 127.0.0.1:443 {ssl}\n server s 127.0.0.1:8443\n"
+        );
+        fs::write(folder.join("haproxy.cfg"), config).expect("written");
+        let mut command = network.command(&haproxy);
+        command.args(["-db", "-f"]).arg(folder.join("haproxy.cfg"));
+        if let Some(libraries) = common::oracles().map(|dir| dir.join("servers/usr/lib/x86_64-linux-gnu")) {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        let running = start(&mut command, &folder.join("haproxy.out"));
+        until("haproxy listens", || network.listens(443));
+        let mut command = network.command(&assert_cmd::cargo::cargo_bin!("certdoctor").to_path_buf());
+        let output = command.args(["renewal", DOMAIN, "--format", "json"]).output().expect("run");
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        let named = format!("haproxy (process {}) ends TLS on port 443", running.0.id());
+        assert_eq!(report.contains(&named), found, "{report}");
+        assert_eq!(report.contains("CD737"), found, "{report}");
+    }
+}

@@ -230,6 +230,30 @@ fn the_recorded_deadlock_is_named_and_its_patch_is_the_one_that_cured_it() {
 }
 
 #[test]
+fn recorded_refusals_by_a_terminator_and_by_another_instance_are_told() {
+    for (log, code, word) in [
+        ("lb-terminates-haproxy.caddy.jsonl", "CD737", "something before this server ends TLS on port 443"),
+        ("unshared-storage-other-instance.caddy.jsonl", "CD738", "their storages are not one"),
+    ] {
+        // Nothing was ever obtained there.
+        let tree = tempfile::tempdir().expect("a folder");
+        add_log(tree.path(), log);
+        let (_, report) = renewal(tree.path(), &["--at", AT]);
+        assert_eq!(codes(&report), [code], "{log}: {report:#}");
+        let message = report["findings"][0]["message"].as_str().expect("a message");
+        assert!(message.contains(word), "{message}");
+        assert_eq!(codes(&renewal(tree.path(), &["--at", "2027-01-22"]).1), Vec::<&str>::new(), "{log}: history");
+        // Issued since.
+        let tree = recorded("good");
+        add_log(tree.path(), log);
+        assert_eq!(codes(&renewal(tree.path(), &["--at", AT]).1), Vec::<&str>::new(), "{log}: issued since");
+    }
+    let tree = tempfile::tempdir().expect("a folder");
+    add_log(tree.path(), "unshared-storage-alert80.caddy.jsonl");
+    assert_eq!(codes(&renewal(tree.path(), &["--at", AT]).1), Vec::<&str>::new(), "alert 80 tells of no terminator");
+}
+
+#[test]
 fn a_hostile_storage_is_bounded() {
     let tree = recorded("good");
     let storage = tree.path().join("var/lib/caddy/.local/share/caddy");

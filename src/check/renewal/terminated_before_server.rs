@@ -1,5 +1,7 @@
 //! CD737.
 
+use std::collections::BTreeSet;
+
 use crate::{
     check::Case,
     edit::Applicability,
@@ -33,13 +35,28 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = &case.facts.renewal else { return };
     // Caddy's own CA validates nothing.
     let sites = renewal.certmagic.storages.iter().flat_map(|s| &s.sites).filter(|site| site.ca != "local");
-    let own = sites.filter_map(|site| renewal.lineage_at(&site.certificate.path));
-    out.extend(own.filter_map(|lineage| finding(case, renewal, lineage)));
+    for lineage in sites.filter_map(|site| renewal.lineage_at(&site.certificate.path)) {
+        out.extend(finding(case, renewal, &lineage.name, Some(lineage)));
+    }
+    // A name for which nothing was ever obtained has no lineage.
+    let has_none = |name: &&String| {
+        !renewal.lineages.iter().any(|l| l.name == **name || l.names().iter().any(|n| n.eq_ignore_ascii_case(name)))
+    };
+    let refused = renewal.certmagic.log.iter().filter(|line| tells(line) && line.at.days_until(case.at) < RECENT);
+    let names: BTreeSet<&String> = refused.filter_map(|line| line.name.as_ref()).filter(has_none).collect();
+    out.extend(names.into_iter().filter_map(|name| finding(case, renewal, name, None)));
 }
 
-fn finding(case: &Case<'_>, renewal: &Renewal, lineage: &Lineage) -> Option<Finding> {
-    let names = lineage.names();
-    let refused = renewal.certmagic.log.iter().rev().find(|line| is_refusal(line, lineage, &names));
+/// Days for which the log counts where no certificate tells that it is history.
+const RECENT: i64 = 14;
+
+fn finding(case: &Case<'_>, renewal: &Renewal, name: &str, lineage: Option<&Lineage>) -> Option<Finding> {
+    let names = lineage.map_or_else(|| vec![name.to_owned()], Lineage::names);
+    let leaf = lineage.and_then(Lineage::leaf);
+    let is_own = |line: &&LogLine| line.name.as_ref().is_some_and(|n| n == name || names.contains(n));
+    // Older than the certificate, it is history.
+    let is_new = |line: &&LogLine| leaf.and_then(|leaf| leaf.validity().not_before).is_none_or(|begin| line.at > begin);
+    let refused = renewal.certmagic.log.iter().rev().find(|line| tells(line) && is_own(line) && is_new(line));
     let met = met(renewal, &names).filter(|(_, end)| matches!(end, AlpnEnd::Terminated | AlpnEnd::Claimed));
     if refused.is_none() && met.is_none() {
         return None;
@@ -47,10 +64,10 @@ fn finding(case: &Case<'_>, renewal: &Renewal, lineage: &Lineage) -> Option<Find
     let holder = renewal.processes.on_port(443).find_map(|l| renewal.processes.holder(l));
     let holder = met.and(holder).map(|p| format!("{} (process {})", p.program(), p.pid));
     let who = holder.clone().unwrap_or_else(|| "something before this server".to_owned());
-    let message = format!("the CA can't validate {} by TLS-ALPN: {who} ends TLS on port 443", lineage.name);
-    let mut finding = Finding::new(&CHECK, lineage.name.clone(), message);
+    let message = format!("the CA can't validate {} by TLS-ALPN: {who} ends TLS on port 443", name);
+    let mut finding = Finding::new(&CHECK, name, message);
     // As long as the CA has not failed, another challenge may do.
-    finding.severity = match (refused, lineage.leaf()) {
+    finding.severity = match (refused, leaf) {
         (None, _) => Severity::Note,
         (Some(_), Some(leaf)) if !leaf.is_expired(case.at) => Severity::Warning,
         _ => Severity::Error,
@@ -65,24 +82,21 @@ fn finding(case: &Case<'_>, renewal: &Renewal, lineage: &Lineage) -> Option<Find
         }
         finding.facts.push(("at", line.at.to_string()));
     }
-    finding.lineages = vec![(lineage.manager, lineage.name.clone())];
+    finding.lineages = lineage.map(|l| (l.manager, l.name.clone())).into_iter().collect();
     let text = "pass TCP on to the server on port 443 (a TCP listener; haproxy: `mode tcp`), or use http-01 or dns-01: in the site's \
                 block of the Caddyfile `tls { issuer acme { disable_tlsalpn_challenge } }`";
-    let name = names.iter().find(|n| !n.contains('*')).cloned().unwrap_or_else(|| lineage.name.clone());
-    let command = format!("openssl s_client -connect 127.0.0.1:443 -servername {} -alpn acme-tls/1", crate::base::shell(&name));
+    let name = names.iter().find(|n| !n.contains('*')).map_or(name, String::as_str);
+    let command = format!("openssl s_client -connect 127.0.0.1:443 -servername {} -alpn acme-tls/1", crate::base::shell(name));
     finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, None));
     let text = "afterwards the handshake is refused with alert 80";
     finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, Some(command)));
     Some(finding)
 }
 
-/// A refusal that tells of a terminator, newer than the certificate that is there.
-fn is_refusal(line: &LogLine, lineage: &Lineage, names: &[String]) -> bool {
+/// Whether a line tells of a terminator.
+fn tells(line: &LogLine) -> bool {
     let LogEvent::AlpnRefused(words) = &line.event else { return false };
-    let tells = words.contains("Cannot negotiate ALPN protocol") || words.contains("Incorrect validation certificate");
-    let is_own = line.name.as_ref().is_some_and(|name| *name == lineage.name || names.contains(name));
-    let begin = lineage.leaf().and_then(|leaf| leaf.validity().not_before);
-    tells && is_own && begin.is_none_or(|begin| line.at > begin)
+    words.contains("Cannot negotiate ALPN protocol") || words.contains("Incorrect validation certificate")
 }
 
 /// What port 443 answered for one of these names.
@@ -152,6 +166,18 @@ mod tests {
         assert_eq!(world(Some(Ok(Presented::default())), None).one(&CHECK).severity, Severity::Note);
         let found = world(None, Some(("2026-11-20", SAID))).one(&CHECK);
         assert!(found.message.contains("something before this server"), "{}", found.message);
+    }
+
+    #[test]
+    fn a_name_without_a_certificate_is_told_as_long_as_it_is_news() {
+        let without = |at| {
+            world(None, Some((at, SAID))).renewal(|renewal| {
+                renewal.lineages.clear();
+                renewal.certmagic.storages[0].sites.clear();
+            })
+        };
+        assert_eq!(without("2026-11-20").one(&CHECK).severity, Severity::Error);
+        without("2026-11-01").silent(&CHECK);
     }
 
     #[test]

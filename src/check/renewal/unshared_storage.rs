@@ -30,6 +30,9 @@ rule! {
 const LINES: usize = 3;
 const SECONDS: i64 = 2;
 
+/// Days for which the log counts where no certificate tells that it is history.
+const RECENT: i64 = 14;
+
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = &case.facts.renewal else { return };
     let unknown: Vec<&LogLine> = renewal.certmagic.log.iter().filter(|line| line.event == LogEvent::UnknownChallenge).collect();
@@ -52,6 +55,9 @@ fn finding(case: &Case<'_>, renewal: &Renewal, name: &str, lines: &[&LogLine]) -
         .filter(|l| l.manager == "certmagic" && (l.name == name || l.names().iter().any(|n| n == name)))
         .collect();
     let is_newer = |begin| last.at > begin;
+    if lineages.is_empty() && last.at.days_until(case.at) >= RECENT {
+        return None;
+    }
     let leaf = lineages.iter().filter_map(|l| l.leaf()).max_by_key(|leaf| leaf.validity().not_before);
     if !leaf.and_then(|leaf| leaf.validity().not_before).is_none_or(is_newer) {
         return None;

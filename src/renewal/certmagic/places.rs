@@ -165,7 +165,7 @@ fn configured(tree: &dyn Tree, processes: &Processes, accounts: &[Account]) -> V
     for process in processes.named("caddy") {
         let mut arguments = process.arguments.iter();
         if arguments.any(|word| word == "--config" || word == "-c") {
-            files.extend(arguments.next().filter(|file| file.starts_with('/')).map(|file| TreePath::new(file)));
+            files.extend(arguments.next().filter(|file| file.starts_with('/')).map(TreePath::new));
         }
     }
     files.extend(accounts.iter().take(HOMES).map(|account| path(&account.home, ".config/caddy/autosave.json")));
