@@ -209,7 +209,7 @@ fn the_process_that_ends_tls_on_this_host_is_named() {
         }
         let running = start(&mut command, &folder.join("haproxy.out"));
         until("haproxy listens", || network.listens(443));
-        let mut command = network.command(&assert_cmd::cargo::cargo_bin!("certdoctor").to_path_buf());
+        let mut command = network.command(assert_cmd::cargo::cargo_bin!("certdoctor"));
         let output = command.args(["renewal", DOMAIN, "--format", "json"]).output().expect("run");
         let report = String::from_utf8_lossy(&output.stdout).into_owned();
         let named = format!("haproxy (process {}) ends TLS on port 443", running.0.id());
