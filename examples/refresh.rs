@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for step in &steps {
         match &step.edit {
             Edit::Link { path, target } => tree.link(path, target)?,
+            Edit::Move { path, to } => tree.rename(path, to.name())?,
             Edit::Remove { path } => tree.remove(path)?,
             Edit::Run { .. } => {}
             Edit::Write { path, bytes, mode } => drop(tree.write(path, bytes, *mode)?),

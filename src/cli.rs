@@ -396,6 +396,9 @@ pub struct RenewalArgs {
     /// Where backups are kept
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
+    /// Also resolve the names of the certificates, and ask port 443 of their public addresses
+    #[arg(long)]
+    pub public: bool,
     /// A certificate that expires within this many days is worth a word
     #[arg(long, value_name = "DAYS", default_value = "14", value_parser = days)]
     pub watch_days: i64,

@@ -14,6 +14,13 @@ pub enum Edit {
         /// The target, as it is to be written.
         target: Vec<u8>,
     },
+    /// Give a file or folder another name beside it: nothing is read or copied, so that private keys stay where they are.
+    Move {
+        /// Which.
+        path: TreePath,
+        /// Its new name, in the same directory; nothing is there yet.
+        to: TreePath,
+    },
     /// Remove a file or link.
     Remove {
         /// Which.
@@ -56,6 +63,15 @@ pub enum Change {
         /// The target, as it is to be written.
         target: Vec<u8>,
     },
+    /// Another name for a file or folder, in the same directory.
+    Move {
+        /// Which.
+        path: TreePath,
+        /// What is there.
+        was: Precondition,
+        /// Its new name; nothing is there yet.
+        to: TreePath,
+    },
     /// Other bytes in the place of some in a file.
     Splice {
         /// The file.
@@ -78,6 +94,8 @@ pub enum Precondition {
     Link(Vec<u8>),
     /// A regular file with this SHA-256.
     Content(Fingerprint),
+    /// A file or folder of this shape ([`crate::host::shape()`]): its content is not read.
+    Shape(Fingerprint),
     /// Nothing to compare: a command.
     None,
 }
@@ -116,7 +134,7 @@ impl Edit {
     #[must_use]
     pub fn path(&self) -> Option<&TreePath> {
         match self {
-            Edit::Link { path, .. } | Edit::Remove { path } | Edit::Write { path, .. } => Some(path),
+            Edit::Link { path, .. } | Edit::Move { path, .. } | Edit::Remove { path } | Edit::Write { path, .. } => Some(path),
             Edit::Run { .. } => None,
         }
     }

@@ -16,7 +16,7 @@ use std::{
 use certdoctor::{
     base::{At, Fingerprint, TreePath},
     edit::{Applicability, Edit, Precondition, Step},
-    host::{Exec, Node, Output, ReadError, Tree, TreeMut, Written, dir::DirTree},
+    host::{Exec, Node, Output, ReadError, Tree, TreeMut, Written, dir::DirTree, shape},
     plan::{self, ApplyError, ApplyOptions, Plan, Progress, Refresh, UndoError, apply, roll_back},
 };
 
@@ -60,6 +60,13 @@ fn link(path: &str, target: &str, precondition: Precondition) -> Step {
     step(Edit::Link { path: path.into(), target: target.as_bytes().to_vec() }, precondition, true)
 }
 
+fn move_aside(root: &Path, path: &str) -> Step {
+    let tree = DirTree::new(root).expect("a tree");
+    let shape = shape(&tree, &path.into()).expect("a shape").expect("is there");
+    let to = format!("{path}.aside").as_str().into();
+    step(Edit::Move { path: path.into(), to }, Precondition::Shape(shape), false)
+}
+
 fn plan_of(steps: Vec<Step>) -> Plan {
     Plan { steps, id: "20200601T000000Z".to_owned(), ..Plan::default() }
 }
@@ -78,6 +85,12 @@ fn store(root: &Path) -> Plan {
         symlink(target, root.join("etc/ssl/certs").join(name)).expect("linked");
     }
     symlink("B.pem", root.join("etc/ssl/certs/11111111.1")).expect("linked");
+    fs::create_dir_all(root.join("var-lib/caddy/site")).expect("made");
+    for name in ["site.crt", "site.key"] {
+        let file = fs::File::create(root.join("var-lib/caddy/site").join(name)).expect("created");
+        // A part of the shape that the plan was made from.
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_590_000_000)).expect("set");
+    }
     let is = |target: &str| Precondition::Link(target.as_bytes().to_vec());
     plan_of(vec![
         write("/etc/ca-certificates.conf", Some(conf), b"!mozilla/A.crt\nmozilla/B.crt\n", false),
@@ -88,6 +101,7 @@ fn store(root: &Path) -> Plan {
         remove("/etc/ssl/certs/11111111.1", is("B.pem")),
         remove("/etc/ssl/certs/A.pem", is("/usr/share/A.crt")),
         remove("/etc/ssl/certs/real.pem", Precondition::Content(Fingerprint::of(b"real"))),
+        move_aside(root, "/var-lib/caddy/site"),
     ])
 }
 
@@ -110,7 +124,7 @@ fn a_plan_is_applied_once_and_undone_once() {
     let tree = DirTree::new(dir.path()).expect("a tree");
     let before = snapshot(dir.path());
     let applied = apply(&tree, None, &plan, &options()).expect("applied");
-    assert_eq!(applied.changed.len(), 8);
+    assert_eq!(applied.changed.len(), 9);
     let busy = apply(&tree, None, &plan, &options()).expect_err("held");
     assert!(matches!(busy, ApplyError::Locked(_)), "{busy}");
     drop(applied);
@@ -126,8 +140,8 @@ fn a_plan_is_applied_once_and_undone_once() {
 
     let backups = list(&tree);
     assert_eq!(backups.len(), 1);
-    assert_eq!((backups[0].progress.clone(), backups[0].summary.len()), (Ok(Progress::Complete), 2));
-    assert_eq!(undo(&tree, &backups[0].id, false).expect("undone").len(), 8);
+    assert_eq!((backups[0].progress.clone(), backups[0].summary.len()), (Ok(Progress::Complete), 3));
+    assert_eq!(undo(&tree, &backups[0].id, false).expect("undone").len(), 9);
     assert_eq!(snapshot(dir.path()), before);
     assert_eq!(undo(&tree, &backups[0].id, false).expect("nothing left"), []);
     apply(&tree, None, &plan, &options()).expect("applied again");
@@ -194,6 +208,39 @@ struct Faulty<'a> {
     fault: Fault,
 }
 
+#[test]
+fn what_was_moved_aside_comes_back_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plan = plan_of(store(dir.path()).steps.into_iter().filter(|s| matches!(s.edit, Edit::Move { .. })).collect());
+    let tree = DirTree::new(dir.path()).expect("a tree");
+    let (site, aside) = (dir.path().join("var-lib/caddy/site"), dir.path().join("var-lib/caddy/site.aside"));
+    fs::write(site.join("site.key"), "secret").expect("written");
+    let changed = apply(&tree, None, &plan, &options()).expect_err("changed");
+    assert!(matches!(changed, ApplyError::Changed { .. }), "{changed}");
+
+    let plan = plan_of(vec![move_aside(dir.path(), "/var-lib/caddy/site")]);
+    let applied = apply(&tree, None, &plan, &options()).expect("applied");
+    assert!(!site.exists() && aside.join("site.key").exists());
+    for entry in fs::read_dir(dir.path().join("var/lib/certdoctor/backup").join(&applied.id)).expect("a backup") {
+        assert_eq!(entry.expect("an entry").file_name(), "manifest.json", "no key is copied");
+    }
+    let id = applied.id.clone();
+    drop(applied);
+    // The server obtains the certificate anew.
+    fs::create_dir(&site).expect("made");
+    fs::write(site.join("site.crt"), "new").expect("written");
+    let refused = undo(&tree, &id, false).expect_err("changed since");
+    assert!(matches!(&refused, UndoError::ChangedSince(paths) if *paths == ["/var-lib/caddy/site".into()]), "{refused}");
+    assert_eq!(undo(&tree, &id, true).expect("by force").len(), 1);
+    assert_eq!(fs::read(site.join("site.key")).expect("back"), b"secret");
+    assert_eq!(fs::read(aside.join("site.crt")).expect("kept"), b"new");
+    assert_eq!(undo(&tree, &id, true).expect("nothing left"), []);
+
+    let occupied = plan_of(vec![move_aside(dir.path(), "/var-lib/caddy/site")]);
+    let error = apply(&tree, None, &occupied, &options()).expect_err("the name is taken").to_string();
+    assert!(error.contains("/var-lib/caddy/site.aside is there already"), "{error}");
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
     /// One change fails.
@@ -254,6 +301,12 @@ impl TreeMut for Faulty<'_> {
     }
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()> {
         self.around(|| self.inner.link(path, target))
+    }
+    fn rename(&self, path: &TreePath, to: &[u8]) -> io::Result<()> {
+        self.around(|| self.inner.rename(path, to))
+    }
+    fn exchange(&self, path: &TreePath, with: &[u8]) -> io::Result<()> {
+        self.around(|| self.inner.exchange(path, with))
     }
     fn make_directory(&self, path: &TreePath, mode: u32) -> io::Result<()> {
         self.around(|| self.inner.make_directory(path, mode))
@@ -640,7 +693,7 @@ fn without_a_refresh_only_sources_change() {
     let tree = DirTree::new(dir.path()).expect("a tree");
     let applied = apply(&tree, None, &plan, &ApplyOptions { no_refresh: true, ..options() }).expect("applied");
     let changed: Vec<String> = applied.changed.iter().map(|(path, _)| path.to_string()).collect();
-    assert_eq!(changed, ["/etc/ca-certificates.conf", "/etc/pki/blocklist/A.crt"]);
+    assert_eq!(changed, ["/etc/ca-certificates.conf", "/etc/pki/blocklist/A.crt", "/var-lib/caddy/site"]);
 }
 
 #[test]

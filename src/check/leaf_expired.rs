@@ -1,6 +1,7 @@
 //! CD201.
 
 use crate::{
+    base::shell,
     edit::Applicability,
     finding::{Finding, Intent, Remedy},
 };
@@ -30,6 +31,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.evidence = vec![support::sent(endpoint, presented, 0)];
         let text = "renew the certificate on the server (certbot renew, or your CA's way), and reload what serves it";
         finding.remedies.push(Remedy::new(Intent::Renew, Applicability::Manual, text, None));
+        if presented.is_here {
+            let name = target.host.as_deref().map(|host| format!(" {}", shell(host))).unwrap_or_default();
+            let text = "this host is the server: find out why it was not renewed, or is not the one that is served";
+            finding
+                .remedies
+                .insert(0, Remedy::new(Intent::Renew, Applicability::Manual, text, Some(format!("certdoctor renewal{name}"))));
+        }
         out.push(finding);
     }
 }
@@ -44,6 +52,16 @@ mod tests {
         let finding = World::at(LAB).presenting("localhost", chain).one(&CHECK);
         assert_eq!(finding.message, "the certificate of localhost expired 2 days ago");
         assert_eq!(finding.evidence[0].what, "certificate 1 of 2 from localhost");
+    }
+
+    #[test]
+    fn hands_over_where_the_server_is_this_host() {
+        let chain = include_str!("../../fixtures/clients/chains/expired-leaf.pem");
+        let elsewhere = World::at(LAB).presenting("localhost", chain).one(&CHECK);
+        assert_eq!(elsewhere.remedies.len(), 1);
+        let here = crate::facts::Presented { is_here: true, ..presented(chain) };
+        let found = World::at(LAB).presented("localhost", here).one(&CHECK);
+        assert_eq!(found.remedies[0].command.as_deref(), Some("certdoctor renewal localhost"));
     }
 
     #[test]

@@ -250,6 +250,16 @@ pub static ALL: &[&Check] = &[
     &chain_refused::CHECK,
     &will_be_refused::CHECK,
     &clock_implausible::CHECK,
+    &renewal::old_lego_line::CHECK,
+    &renewal::address_elsewhere::CHECK,
+    &renewal::terminated_before_server::CHECK,
+    &renewal::unshared_storage::CHECK,
+    &renewal::already_replaced::CHECK,
+    &renewal::stuck_lock::CHECK,
+    &renewal::damaged_storage::CHECK,
+    &renewal::storage_owner::CHECK,
+    &renewal::behind_amazon::CHECK,
+    &renewal::unreachable_from_here::CHECK,
     &model_and_client_disagree::CHECK,
 ];
 

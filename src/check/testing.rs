@@ -7,12 +7,16 @@ use std::{
 };
 
 use crate::{
-    base::{At, ContentDigest, TreePath},
+    base::{At, ContentDigest, Fingerprint, TreePath},
     client::Profile,
     facts::{
         CertFile, Clock, ConfLine, ConfLineKind, Configuration, ConnectFailure, Content, DirectoryEntry, Endpoint, Entry,
-        Environment, Facts, FileState, HashDirectory, Presented, Selection, Source, SourceOwner, Store, Target, TargetSource,
-        Upkeep,
+        Environment, Facts, FileState, HashDirectory, Presented, Renewal, Selection, Source, SourceOwner, Store, Target,
+        TargetSource, Upkeep,
+        renewal::{
+            Lineage,
+            certmagic::{File, Metadata, Site, Storage},
+        },
     },
     finding::Finding,
     path::{Attempt, ClientError, Rejection, Verdict},
@@ -79,6 +83,38 @@ impl World {
             not_checked: Vec::new(),
         };
         World { facts, at, verdicts: Vec::new(), paths: Vec::new(), lapses: Vec::new() }
+    }
+
+    /// Changes what `renewal` gathered.
+    pub(super) fn renewal(mut self, change: impl FnOnce(&mut Renewal)) -> World {
+        change(self.facts.renewal.get_or_insert_default());
+        self
+    }
+
+    /// A storage of CertMagic at `/s`, and a lineage for each of its sites.
+    pub(super) fn storage(self, fill: impl FnOnce(&mut Storage)) -> World {
+        let mut storage = Storage {
+            path: "/s".into(),
+            found_by: "the home of caddy".into(),
+            user: None,
+            instance: None,
+            sites: Vec::new(),
+            accounts: Vec::new(),
+            locks: Vec::new(),
+            tokens: Vec::new(),
+            unlisted: Vec::new(),
+            strangers: Vec::new(),
+            strangers_in_all: 0,
+        };
+        fill(&mut storage);
+        self.renewal(|renewal| {
+            for site in &storage.sites {
+                let chain = site.certificate.content.clone().unwrap_or_default();
+                let path = site.certificate.path.clone();
+                renewal.lineages.push(Lineage { manager: "certmagic", name: site.name.clone(), path, chain });
+            }
+            renewal.certmagic.storages.push(storage);
+        })
     }
 
     pub(super) fn store(mut self, store: Store) -> World {
@@ -334,6 +370,22 @@ pub(super) fn refresh(store: &mut Store) {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let path = TreePath::from("/etc/ssl/certs");
     store.directory = Some(HashDirectory { real: path.clone(), path, state: Ok(()), entries });
+}
+
+/// A site of CertMagic in good order, from 2026-10-01 on for a year.
+pub(super) fn site(domain: &str) -> Site {
+    let folder = TreePath::from(format!("/s/certificates/ca/{domain}").as_str());
+    let path = |extension: &str| folder.join(format!("{domain}.{extension}"));
+    let leaf = certificates(&issued_by("Test CA", domain, (2026, 10, 1), None)).remove(0);
+    Site {
+        shape: Some(Fingerprint([0; 32])),
+        ca: "ca".into(),
+        name: domain.to_owned(),
+        certificate: File { path: path("crt"), content: Ok(vec![leaf]) },
+        key: File { path: path("key"), content: Ok(Some(true)) },
+        metadata: File { path: path("json"), content: Ok(Metadata::default()) },
+        path: folder,
+    }
 }
 
 /// A hand-kept store of one file.

@@ -125,6 +125,7 @@ fn furnish(tree: &DirTree, roots: &[(String, Vec<u8>)]) -> io::Result<()> {
                 tree.write(path, bytes, *mode)?;
             }
             Edit::Link { path, target } => tree.link(path, target)?,
+            Edit::Move { path, to } => tree.rename(path, to.name())?,
             Edit::Remove { path } => tree.remove(path)?,
             Edit::Run { .. } => {}
         }

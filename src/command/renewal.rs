@@ -37,7 +37,7 @@ pub(super) fn run(session: &Session<'_>, names: &[String], args: &RenewalArgs) -
 
 /// Gathers and judges, and keeps what is about these names.
 fn look(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<(Facts, Judgement), Failure> {
-    let mut facts = session.gather_renewal()?;
+    let mut facts = session.gather_renewal(args.public)?;
     if let (Some(renewal), false) = (&mut facts.renewal, names.is_empty()) {
         let known: Vec<String> = renewal.lineages.iter().map(|l| l.name.clone()).collect();
         for name in names {

@@ -225,6 +225,7 @@ impl<'a> Session<'a> {
                 None
             },
             identity,
+            once: false,
             timeout: self.global.timeout,
         })
     }
@@ -277,11 +278,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Gathers the server side afresh.
+    /// Gathers the server side afresh; with `public` also what the public addresses of its names answer.
     ///
     /// # Errors
     /// As [`Session::gather`].
-    pub fn gather_renewal(&self) -> Result<Facts, Failure> {
+    pub fn gather_renewal(&self, public: bool) -> Result<Facts, Failure> {
         let clock = crate::facts::Clock {
             at: self.at,
             injected: self.global.at.is_some(),
@@ -289,7 +290,7 @@ impl<'a> Session<'a> {
             newest_file: None,
             server_dates: Vec::new(),
         };
-        Ok(gather::renewal(&self.renewal_host(), clock))
+        Ok(gather::renewal(&renewal::Host { public, ..self.renewal_host() }, clock))
     }
 
     /// What the readers of the server side are lent.
@@ -299,7 +300,9 @@ impl<'a> Session<'a> {
             tree: &*self.tree,
             dial: self.machine.dial,
             live: self.is_live(),
+            public: false,
             at: self.at,
+            now: self.machine.now,
             timeout: self.global.timeout,
             jobs: usize::from(self.global.jobs),
         }

@@ -95,6 +95,8 @@ pub struct Presented {
     pub staple: Option<Staple>,
     /// The address that answered.
     pub peer: Option<String>,
+    /// Whether that address is one of this host's own.
+    pub is_here: bool,
     /// How the certificates were read: false when a raw ClientHello had to be used because the server speaks only what rustls does
     /// not (TLS 1.0, 1.1, old suites), and when the server broke off after its certificates (see [`Self::alert`]).
     pub handshake_completed: bool,

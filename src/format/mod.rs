@@ -3,11 +3,13 @@
 //! Absent on purpose: files. Everything here takes bytes and returns values; a block that can't be read is an entry with a reason,
 //! never an error that hides the others.
 
+pub mod caddyfile;
 pub mod der;
 pub mod dockerfile;
 pub mod jks;
 pub mod pem;
 pub mod pkcs7;
+pub mod private_key;
 pub mod section;
 pub mod sniff;
 

@@ -1,5 +1,5 @@
 //! The one place that reads the clock; everything else is handed an instant.
-#![expect(clippy::disallowed_types, reason = "the one reading of the clock")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one reading of the clock")]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,11 @@ pub fn now() -> At {
         // A clock that lost its battery may stand before 1970.
         Err(before) => At(-seconds(before.duration())),
     }
+}
+
+/// Waits for so many seconds.
+pub fn pause(seconds: u64) {
+    std::thread::sleep(std::time::Duration::from_secs(seconds));
 }
 
 /// When this program was built, if the build said so by `SOURCE_DATE_EPOCH` (reproducible-builds.org): no honest clock shows less.

@@ -305,6 +305,29 @@ impl TreeMut for DirTree {
         Ok(sync_directory(&dir)?)
     }
 
+    fn rename(&self, path: &TreePath, to: &[u8]) -> io::Result<()> {
+        let dir = self.directory_above(path)?;
+        self.forget();
+        match rename_with(&dir, path.name(), to, Rename::New) {
+            // Some file systems (NFS, old FUSE ones) know no condition: the name is looked at before.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                if node_at(&dir, to).is_ok() {
+                    return Err(Errno::EXIST.into());
+                }
+                rfs::renameat(&dir, path.name(), &dir, to)?;
+            }
+            done => done?,
+        }
+        Ok(sync_directory(&dir)?)
+    }
+
+    fn exchange(&self, path: &TreePath, with: &[u8]) -> io::Result<()> {
+        let dir = self.directory_above(path)?;
+        self.forget();
+        rename_with(&dir, path.name(), with, Rename::Exchange)?;
+        Ok(sync_directory(&dir)?)
+    }
+
     fn set_owner(&self, path: &TreePath, uid: u32, gid: u32) -> io::Result<()> {
         let dir = self.directory_above(path)?;
         let (uid, gid) = (rfs::Uid::from_raw(uid), rfs::Gid::from_raw(gid));
@@ -337,6 +360,28 @@ impl TreeMut for DirTree {
         rfs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(Guard(file)))
     }
+}
+
+/// A rename's condition.
+enum Rename {
+    /// Nothing has the new name.
+    New,
+    /// Both names are there, and are exchanged.
+    Exchange,
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn rename_with(dir: &OwnedFd, from: &[u8], to: &[u8], how: Rename) -> Result<(), Errno> {
+    let flags = match how {
+        Rename::New => rfs::RenameFlags::NOREPLACE,
+        Rename::Exchange => rfs::RenameFlags::EXCHANGE,
+    };
+    rfs::renameat_with(dir, from, dir, to, flags)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn rename_with(_: &OwnedFd, _: &[u8], _: &[u8], _: Rename) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// A lock that is held.

@@ -102,6 +102,13 @@ impl MemoryTree {
         Ok(None)
     }
 
+    /// Gives every path another.
+    fn retell(&self, path: impl Fn(&TreePath) -> TreePath) {
+        let mut nodes = self.nodes();
+        let old = std::mem::take(&mut *nodes);
+        nodes.extend(old.into_iter().map(|(at, entry)| (path(&at), entry)));
+    }
+
     fn must_be_directory(&self, path: &TreePath) -> io::Result<()> {
         match self.find(path)? {
             Some((Node { kind: NodeKind::Directory, .. }, _)) => Ok(()),
@@ -118,6 +125,11 @@ impl MemoryTree {
         self.put(path.clone(), kind, mode, bytes);
         Ok(())
     }
+}
+
+/// Where a path is once `from` is called `to`; `None` when it does not lie there.
+fn moved(path: &TreePath, from: &TreePath, to: &TreePath) -> Option<TreePath> {
+    path.starts_with(from).then(|| TreePath::new([to.as_bytes(), &path.as_bytes()[from.as_bytes().len()..]].concat()))
 }
 
 fn node(kind: NodeKind, mode: u32) -> Node {
@@ -177,6 +189,27 @@ impl TreeMut for MemoryTree {
 
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()> {
         self.replace(path, NodeKind::Link(target.to_vec()), 0o777, Vec::new())
+    }
+
+    fn rename(&self, path: &TreePath, to: &[u8]) -> io::Result<()> {
+        let to = path.parent().join(to);
+        if self.node_nofollow(path)?.is_none() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if self.node_nofollow(&to)?.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.retell(|at| moved(at, path, &to).unwrap_or_else(|| at.clone()));
+        Ok(())
+    }
+
+    fn exchange(&self, path: &TreePath, with: &[u8]) -> io::Result<()> {
+        let with = path.parent().join(with);
+        if self.node_nofollow(path)?.is_none() || self.node_nofollow(&with)?.is_none() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.retell(|at| moved(at, path, &with).or_else(|| moved(at, &with, path)).unwrap_or_else(|| at.clone()));
+        Ok(())
     }
 
     fn set_owner(&self, path: &TreePath, _uid: u32, _gid: u32) -> io::Result<()> {

@@ -17,6 +17,7 @@ pub mod overlay;
 pub mod processes;
 mod remembered;
 mod scratch;
+mod shape;
 pub mod terminal;
 
 use std::{fmt, io, net::IpAddr, sync::Arc};
@@ -30,6 +31,7 @@ pub use self::{
     loopback::Loopback,
     remembered::Remembered,
     scratch::{Scratch, on_this_host},
+    shape::shape,
 };
 use crate::{
     base::{At, Limits, TreePath},
@@ -322,6 +324,18 @@ pub trait TreeMut: Tree {
     /// The operating system's.
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()>;
 
+    /// Gives a file or folder another name in the same directory, where nothing has that name yet.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when something has, else the operating system's.
+    fn rename(&self, path: &TreePath, to: &[u8]) -> io::Result<()>;
+
+    /// Exchanges two names of one directory, in one step.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::Unsupported`] where it has no such call.
+    fn exchange(&self, path: &TreePath, with: &[u8]) -> io::Result<()>;
+
     /// Gives a regular file back to its owner and group.
     ///
     /// # Errors
@@ -379,6 +393,8 @@ pub struct Hello {
     pub only: Option<crate::facts::Protocol>,
     /// Client certificate and key, PEM.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Ask this and nothing else: no hello of an older kind follows when the server refuses.
+    pub once: bool,
     /// Seconds for all of it.
     pub timeout: u64,
 }
@@ -397,6 +413,12 @@ pub trait Dial: Sync {
     /// # Errors
     /// Rustls' own words, or the class of failure.
     fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure>;
+
+    /// The addresses of a name, and whether each is one of this host's own.
+    ///
+    /// # Errors
+    /// [`ConnectFailure::NameDoesNotResolve`], or no answer in time.
+    fn addresses(&self, name: &str, seconds: u64) -> Result<Vec<(IpAddr, bool)>, ConnectFailure>;
 
     /// Fetches a path of the named host from this very address by HTTP without TLS; redirects are not followed.
     ///

@@ -46,7 +46,8 @@ impl<'a> Overlay<'a> {
         };
         let change = match edit {
             Edit::Run { .. } => return,
-            Edit::Remove { .. } => None,
+            // What is below a folder that moves is found at the old name still; no check looks at both.
+            Edit::Move { .. } | Edit::Remove { .. } => None,
             Edit::Link { target, .. } => Some(Change { node: node(NodeKind::Link(target.clone()), 0o777), bytes: Vec::new() }),
             Edit::Write { bytes, mode, .. } => {
                 let kept = former.as_ref().filter(|n| matches!(n.kind, NodeKind::File(_))).map(|n| n.mode);

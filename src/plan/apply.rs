@@ -15,7 +15,7 @@ use super::{
 use crate::{
     base::{At, Fingerprint, Limits, TreePath},
     edit::{Edit, Precondition, Step},
-    host::{Exec, NodeKind, Tree, TreeMut, Written, environment::TRUST_VARIABLES},
+    host::{Exec, NodeKind, Tree, TreeMut, Written, environment::TRUST_VARIABLES, shape},
 };
 
 /// How to apply.
@@ -235,12 +235,16 @@ impl Transaction<'_> {
         let Some(path) = step.edit.path() else { return Ok(()) };
         let after = match &step.edit {
             Edit::Run { .. } => return Ok(()),
+            Edit::Move { to, .. } => return self.remember_move(path, to),
             Edit::Remove { .. } => State::Absent,
             Edit::Link { target, .. } => State::Link { target: target.as_slice().into() },
             Edit::Write { bytes, .. } => State::file(bytes),
         };
         let known = self.manifest.entries.iter().position(|e| e.path.path() == *path);
         let n = match known {
+            Some(n) if self.manifest.entries[n].moved_to.is_some() => {
+                return Err(io::Error::other(format!("{path} is to be moved")));
+            }
             Some(n) => n,
             None => self.remember(path)?,
         };
@@ -251,6 +255,18 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Adds a move: its backup is the thing itself under its new name, so that no key is copied.
+    fn remember_move(&mut self, path: &TreePath, to: &TreePath) -> io::Result<()> {
+        if self.tree.node_nofollow(to)?.is_some() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{to} is there already")));
+        }
+        let shape = shape(self.tree, path)?.ok_or(io::ErrorKind::NotFound)?;
+        let before = State::Node { shape: shape.to_string() };
+        let entry = Entry { path: path.into(), before, after: Some(State::Absent), moved_to: Some(to.into()) };
+        self.manifest.entries.push(entry);
+        Ok(())
+    }
+
     /// Adds what lies at `path` to the backup.
     fn remember(&mut self, path: &TreePath) -> io::Result<usize> {
         let n = self.manifest.entries.len();
@@ -258,7 +274,7 @@ impl Transaction<'_> {
         if let Some(bytes) = bytes {
             self.place.keep_old(self.tree, n, &bytes)?;
         }
-        self.manifest.entries.push(Entry { path: path.into(), before, after: None });
+        self.manifest.entries.push(Entry { path: path.into(), before, after: None, moved_to: None });
         Ok(n)
     }
 
@@ -352,6 +368,7 @@ impl Transaction<'_> {
         let done = match &step.edit {
             Edit::Run { .. } => return Ok(()),
             Edit::Link { target, .. } => self.tree.link(path, target).map(|()| None),
+            Edit::Move { to, .. } => self.tree.rename(path, to.name()).map(|()| None),
             Edit::Remove { .. } => self.tree.remove(path).map(|()| None),
             Edit::Write { bytes, mode, .. } => {
                 make_directory_above(self.tree, path).and_then(|()| self.tree.write(path, bytes, *mode)).map(Some)
@@ -364,7 +381,7 @@ impl Transaction<'_> {
 
     /// What the refresh commands made of the paths in the backup, and what they made besides.
     fn record_outputs(&mut self) -> io::Result<()> {
-        for entry in &mut self.manifest.entries {
+        for entry in self.manifest.entries.iter_mut().filter(|e| e.moved_to.is_none()) {
             let path = entry.path.path();
             let (now, _) = observe(self.tree, &path)?;
             if now != entry.before && !self.changed.iter().any(|(p, _)| *p == path) {
@@ -389,7 +406,8 @@ impl Transaction<'_> {
                 }
                 // What is neither file nor link is none of a refresh tool's makings.
                 let Ok((now, _)) = observe(self.tree, &path) else { continue };
-                self.manifest.entries.push(Entry { path: (&path).into(), before: State::Absent, after: Some(now) });
+                let entry = Entry { path: (&path).into(), before: State::Absent, after: Some(now), moved_to: None };
+                self.manifest.entries.push(entry);
                 self.changed.push((path, None));
             }
         }
@@ -454,10 +472,17 @@ fn advice(error: &io::Error, backup: bool) -> &'static str {
 /// The step with its directory resolved, since no change goes through a link.
 fn settled(tree: &dyn TreeMut, step: &Step) -> Result<Step, ApplyError> {
     let mut step = step.clone();
-    let (Edit::Link { path, .. } | Edit::Remove { path } | Edit::Write { path, .. }) = &mut step.edit else { return Ok(step) };
+    let (path, to) = match &mut step.edit {
+        Edit::Link { path, .. } | Edit::Remove { path } | Edit::Write { path, .. } => (path, None),
+        Edit::Move { path, to } => (path, Some(to)),
+        Edit::Run { .. } => return Ok(step),
+    };
     match backup_path(tree, path) {
         Ok(resolved) => *path = resolved,
         Err(error) => return Err(ApplyError::Write { path: path.clone(), error, not_restored: NotRestored::default() }),
+    }
+    if let Some(to) = to {
+        *to = path.parent().join(to.name());
     }
     Ok(step)
 }
@@ -472,6 +497,14 @@ fn check(tree: &dyn Tree, path: &TreePath, precondition: &Precondition) -> Resul
     let changed = |found: &str| {
         Err(ApplyError::Changed { path: path.clone(), found: found.to_owned(), not_restored: NotRestored::default() })
     };
+    if let Precondition::Shape(wanted) = precondition {
+        return match shape(tree, path) {
+            Ok(Some(found)) if found == *wanted => Ok(()),
+            Ok(Some(_)) => changed("what is in it, or its size or time, is another"),
+            Ok(None) => changed("it is gone"),
+            Err(error) => Err(ApplyError::Write { path: path.clone(), error, not_restored: NotRestored::default() }),
+        };
+    }
     let (now, bytes) = match observe(tree, path) {
         Ok(now) => now,
         Err(error) => return Err(ApplyError::Write { path: path.clone(), error, not_restored: NotRestored::default() }),
@@ -482,8 +515,8 @@ fn check(tree: &dyn Tree, path: &TreePath, precondition: &Precondition) -> Resul
         (Precondition::Content(wanted), State::File { .. }) if bytes.is_some_and(|b| Fingerprint::of(&b) == *wanted) => Ok(()),
         (_, State::Absent) => changed("it is gone"),
         (_, State::Link { target }) => changed(&format!("it is a link to {}", TreePath::new(target.as_bytes()))),
-        (Precondition::Absent, State::File { .. }) => changed("it has appeared"),
-        (_, State::File { .. }) => changed("its content is another"),
+        (Precondition::Absent, State::File { .. } | State::Node { .. }) => changed("it has appeared"),
+        (_, State::File { .. } | State::Node { .. }) => changed("its content is another"),
     }
 }
 

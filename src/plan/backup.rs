@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::{Fingerprint, Limits, TreePath},
-    host::{NodeKind, ReadError, Tree, TreeMut, dir::TEMPORARY_PREFIX},
+    host::{NodeKind, ReadError, Tree, TreeMut, dir::TEMPORARY_PREFIX, shape},
 };
 
 /// The version of the manifest's form.
@@ -57,6 +57,9 @@ pub(super) struct Entry {
     pub before: State,
     /// What it becomes; `None` when a command makes it and has not reported yet.
     pub after: Option<State>,
+    /// Where what was there lies under another name; nothing of it is in the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<Bytes>,
 }
 
 /// The names in a directory before.
@@ -73,6 +76,10 @@ pub(super) enum State {
     Absent,
     Link {
         target: Bytes,
+    },
+    /// A file or folder that is moved: its shape ([`shape()`]).
+    Node {
+        shape: String,
     },
     File {
         sha256: String,
@@ -131,6 +138,7 @@ impl State {
             (State::Absent, State::Absent) => true,
             (State::Link { target: a }, State::Link { target: b }) => a == b,
             (State::File { sha256: a, .. }, State::File { sha256: b, .. }) => a == b,
+            (State::Node { shape: a }, State::Node { shape: b }) => a == b,
             _ => false,
         }
     }
@@ -232,6 +240,15 @@ impl Place {
         let mut foreign = Vec::new();
         for (n, entry) in manifest.entries.iter().enumerate() {
             let path = entry.path.path();
+            if let Some(to) = &entry.moved_to {
+                let (here, there) = (node(tree, &path)?, node(tree, &to.path())?);
+                let untouched = here == entry.before && there == State::Absent;
+                let moved = here == State::Absent && there == entry.before;
+                if !untouched && !moved {
+                    foreign.push(path);
+                }
+                continue;
+            }
             let (now, bytes) = observe(tree, &path).map_err(|e| io::Error::new(e.kind(), format!("{path}: {e}")))?;
             let ours = match &entry.after {
                 Some(after) => now.same_content(after) || self.is_torn(tree, n, bytes.as_deref()),
@@ -274,6 +291,9 @@ impl Place {
     }
 
     fn restore_one(&self, tree: &dyn TreeMut, n: usize, entry: &Entry, path: &TreePath) -> io::Result<bool> {
+        if let Some(to) = &entry.moved_to {
+            return move_back(tree, path, &to.path(), &entry.before);
+        }
         let (now, _) = observe(tree, path)?;
         if now == entry.before {
             return Ok(false);
@@ -284,6 +304,7 @@ impl Place {
         }
         match &entry.before {
             State::Absent => tree.remove(path)?,
+            State::Node { .. } => return Err(io::Error::other("the backup does not say where it was moved to")),
             State::Link { target } => tree.link(path, target.as_bytes())?,
             State::File { sha256, mode, owner } => {
                 let (bytes, _) = tree.read_nofollow(&self.content(n, "old"), Limits::DEFAULT.file).map_err(into_io)?;
@@ -319,6 +340,23 @@ impl Place {
             }
         }
     }
+}
+
+/// What was moved gets its name back. When something has that name since, the two change names: nothing is lost.
+fn move_back(tree: &dyn TreeMut, path: &TreePath, to: &TreePath, before: &State) -> io::Result<bool> {
+    match (node(tree, path)?, node(tree, to)?) {
+        (here, State::Absent) if here == *before => Ok(false),
+        (_, State::Absent) => Err(io::Error::new(io::ErrorKind::NotFound, format!("{to}, its name since the move, is gone"))),
+        (State::Absent, _) => tree.rename(to, path.name()).map(|()| true),
+        // Undone already, by force.
+        (here, _) if here == *before => Ok(false),
+        _ => tree.exchange(to, path.name()).map(|()| true),
+    }
+}
+
+/// What lies at the path of a move.
+fn node(tree: &dyn Tree, path: &TreePath) -> io::Result<State> {
+    Ok(shape(tree, path)?.map_or(State::Absent, |shape| State::Node { shape: shape.to_string() }))
 }
 
 /// Whether a refresh tool gives such a name to the bundle that it is making: `.new` behind it is Debian's, `mkstemp("bundleXXXXXX")`
@@ -376,7 +414,12 @@ mod tests {
     #[test]
     fn names_survive_the_manifest() {
         for name in [&b"/etc/plain"[..], b"/etc/\xff\xfe", b"/etc/new\nline"] {
-            let entry = Entry { path: name.into(), before: State::Link { target: name.into() }, after: Some(State::Absent) };
+            let entry = Entry {
+                path: name.into(),
+                before: State::Link { target: name.into() },
+                after: Some(State::Absent),
+                moved_to: None,
+            };
             let text = serde_json::to_string(&entry).expect("written");
             let back: Entry = serde_json::from_str(&text).expect("read");
             assert_eq!(back, entry);

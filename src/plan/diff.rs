@@ -29,12 +29,14 @@ pub fn diff(tree: &dyn Tree, steps: &[Step]) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     for step in steps.iter().filter(|s| !s.generated) {
         let Some(path) = step.edit.path() else { continue };
-        let old = old_content(tree, path)?;
+        // What moves is not read: it may hold a private key.
+        let old = if matches!(step.edit, Edit::Move { .. }) { Old::Nothing } else { old_content(tree, path)? };
         match (&step.edit, old) {
             (Edit::Run { .. }, _) => {}
             (Edit::Link { target, .. }, _) => {
                 comment(&mut out, &[b"link ", &name(path), b" -> ", &printable(target)]);
             }
+            (Edit::Move { to, .. }, _) => comment(&mut out, &[b"move ", &name(path), b" to ", &name(to)]),
             (Edit::Remove { .. }, Old::File(old)) => file(&mut out, path, Some(&old), None),
             (Edit::Remove { .. }, _) => comment(&mut out, &[b"remove ", &name(path)]),
             (Edit::Write { bytes, .. }, Old::File(old)) => file(&mut out, path, Some(&old), Some(bytes)),

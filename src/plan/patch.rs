@@ -54,6 +54,10 @@ pub fn patch(tree: &dyn Tree, proposals: &[Proposal<'_>], at: At) -> io::Result<
                     let edit = Edit::Write { path: path.clone(), bytes: bytes.clone(), mode: Some(*mode) };
                     add(&mut whole, path, step(proposal, edit, Precondition::Absent));
                 }
+                Change::Move { path, was, to } => {
+                    let edit = Edit::Move { path: path.clone(), to: to.clone() };
+                    add(&mut whole, path, step(proposal, edit, was.clone()));
+                }
                 Change::Link { path, was, target } => {
                     let edit = Edit::Link { path: path.clone(), target: target.clone() };
                     add(&mut whole, path, step(proposal, edit, was.clone()));
@@ -108,6 +112,11 @@ fn clash<'a>(
     files: &BTreeMap<&TreePath, (Fingerprint, Splices<'_>)>,
     whole: &[(&TreePath, Step)],
 ) -> Option<&'a TreePath> {
+    // What lies in a folder that moves is not changed by the way.
+    let moves = |path: &TreePath| {
+        let above = |known: &&TreePath| path.starts_with(known) && path != *known;
+        whole.iter().filter(|(_, step)| matches!(step.edit, Edit::Move { .. })).any(|(known, _)| above(known))
+    };
     let same_place = |path: &TreePath| whole.iter().find(|(known, _)| *known == path).map(|(_, step)| &step.edit);
     match change {
         Change::Splice { path, read, at, with } => {
@@ -118,7 +127,7 @@ fn clash<'a>(
                 meet && !same
             };
             let known = files.get(path).is_some_and(|(print, splices)| print != read || splices.iter().any(overlaps));
-            (known || same_place(path).is_some()).then_some(path)
+            (known || moves(path) || same_place(path).is_some()).then_some(path)
         }
         Change::Create { path, bytes, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Write { bytes: b, .. } if b == bytes));
@@ -127,6 +136,12 @@ fn clash<'a>(
         Change::Link { path, target, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Link { target: t, .. } if t == target));
             (differs || files.contains_key(path)).then_some(path)
+        }
+        Change::Move { path, to, .. } => {
+            let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Move { to: t, .. } if t == to));
+            let below = |known: &TreePath| known.starts_with(path) && known != path;
+            let used = files.keys().any(|known| known.starts_with(path)) || whole.iter().any(|(known, _)| below(known));
+            (differs || used || moves(path)).then_some(path)
         }
     }
 }
@@ -181,6 +196,23 @@ mod tests {
         tree.file("/etc/a", "x");
         let change = [splice("one two three\n", 8..13, "3")];
         assert!(patch(&tree, &[proposal("CD701", &change)], AT).is_err());
+    }
+
+    #[test]
+    fn what_lies_in_a_folder_that_moves_is_not_changed_by_the_way() {
+        let tree = MemoryTree::default();
+        tree.file("/etc/a", "one");
+        let aside = [Change::Move { path: "/etc".into(), was: Precondition::None, to: "/etc.aside".into() }];
+        let elsewhere = [Change::Move { path: "/etc".into(), was: Precondition::None, to: "/etc.old".into() }];
+        let inner = [splice("one", 0..1, "O")];
+        let steps = |first: &[Change], second: &[Change]| {
+            let plan = patch(&tree, &[proposal("CD701", first), proposal("CD702", second)], AT).expect("a plan");
+            (plan.steps.len(), plan.refusals.len())
+        };
+        assert_eq!(steps(&aside, &inner), (1, 1));
+        assert_eq!(steps(&inner, &aside), (1, 1));
+        assert_eq!(steps(&aside, &elsewhere), (1, 1));
+        assert_eq!(steps(&aside, &aside), (1, 0));
     }
 
     #[test]

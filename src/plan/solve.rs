@@ -411,7 +411,7 @@ fn in_safe_order(mut steps: Vec<Step>) -> Vec<Step> {
     steps.sort_by_key(|s| match s.edit {
         Edit::Write { .. } => 0,
         Edit::Link { .. } => 1,
-        Edit::Remove { .. } => 2,
+        Edit::Move { .. } | Edit::Remove { .. } => 2,
         Edit::Run { .. } => 3,
     });
     steps

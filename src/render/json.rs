@@ -355,7 +355,7 @@ struct StepDto {
 
 #[derive(Serialize, JsonSchema)]
 struct EditDto {
-    /// `write`, `remove`, `link` or `run`.
+    /// `write`, `remove`, `move`, `link` or `run`.
     kind: &'static str,
     path: Option<String>,
     target: Option<String>,
@@ -767,6 +767,10 @@ fn step(step: &Step, diff: Option<&[u8]>) -> StepDto {
             edit.kind = "link";
             edit.target = Some(text(target));
         }
+        Edit::Move { to, .. } => {
+            edit.kind = "move";
+            edit.target = Some(to.to_string());
+        }
         Edit::Remove { .. } => edit.kind = "remove",
         Edit::Run { argv } => {
             edit.kind = "run";
@@ -788,6 +792,7 @@ fn step(step: &Step, diff: Option<&[u8]>) -> StepDto {
             Precondition::Absent => json!({ "absent": true }),
             Precondition::Link(target) => json!({ "link": text(target) }),
             Precondition::Content(digest) => json!({ "sha256": digest.to_string() }),
+            Precondition::Shape(digest) => json!({ "shape": digest.to_string() }),
             Precondition::None => Value::Null,
         },
     }

@@ -5,8 +5,11 @@
 //!
 //! Absent on purpose: issuing anything, and any write.
 
+mod certmagic;
 mod doc;
+mod lego;
 mod processes;
+mod public;
 
 use std::collections::BTreeSet;
 
@@ -22,7 +25,7 @@ use crate::{
 };
 
 /// Every manager, sorted by identifier.
-pub const ALL: &[&Manager] = &[];
+pub const ALL: &[&Manager] = &[&certmagic::MANAGER, &lego::MANAGER];
 
 /// One manager or server.
 pub struct Manager {
@@ -41,6 +44,7 @@ pub struct Manager {
 }
 
 /// What a manager's reader is lent.
+#[derive(Clone, Copy)]
 pub struct Host<'a> {
     /// The tree that is looked at: `/`, or `--root`.
     pub tree: &'a dyn Tree,
@@ -48,8 +52,12 @@ pub struct Host<'a> {
     pub dial: &'a dyn Dial,
     /// Whether this host is looked at, not a root: only then processes and servers are its.
     pub live: bool,
+    /// Whether the public addresses of the names are asked too.
+    pub public: bool,
     /// The instant of judgement.
     pub at: At,
+    /// What the machine's clock says, for the times of files.
+    pub now: At,
     /// Seconds for each question.
     pub timeout: u64,
     /// How many questions at once.
@@ -67,7 +75,11 @@ pub fn gather(host: &Host<'_>) -> Renewal {
         (manager.gather)(host, &mut renewal);
     }
     if host.live {
-        let asks: BTreeSet<Ask> = ALL.iter().flat_map(|manager| (manager.asks)(&renewal)).collect();
+        if host.public {
+            renewal.public = public::names(host, &renewal);
+        }
+        let mut asks: BTreeSet<Ask> = ALL.iter().flat_map(|manager| (manager.asks)(&renewal)).collect();
+        asks.extend(public::asks(&renewal));
         let asks: Vec<Ask> = asks.into_iter().collect();
         renewal.probes = in_order(&asks, host.jobs, |ask| Probe { ask: ask.clone(), answer: answer(host, ask) });
     }
@@ -82,7 +94,10 @@ fn answer(host: &Host<'_>, ask: &Ask) -> Answer {
                 source: TargetSource::Server { host: address.to_string(), port: *port, starttls: None },
                 host: sni.clone(),
             };
-            let hello = Hello { servername: Some(sni.clone()), alpn: alpn.clone(), timeout: host.timeout, ..Hello::default() };
+            // What is asked with a protocol is not asked when another hello follows.
+            let once = !alpn.is_empty();
+            let hello =
+                Hello { servername: Some(sni.clone()), alpn: alpn.clone(), once, timeout: host.timeout, ..Hello::default() };
             Answer::Handshake(Box::new(host.dial.observe(&target, &hello)))
         }
         Ask::Fetch { address, port, host: name, path } => {

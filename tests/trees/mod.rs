@@ -47,6 +47,7 @@ pub fn apply(tree: &dyn TreeMut, steps: &[Step]) {
         }
         match &step.edit {
             Edit::Link { path, target } => tree.link(path, target).expect("linked"),
+            Edit::Move { path, to } => tree.rename(path, to.name()).expect("moved"),
             Edit::Remove { path } => tree.remove(path).expect("removed"),
             Edit::Write { path, bytes, mode } => {
                 tree.write(path, bytes, *mode).expect("written");

@@ -2,11 +2,17 @@
 //!
 //! Each manager's own facts are a file here, filled by the file of the same name in [`crate::renewal`].
 
+pub mod certmagic;
+pub mod lego;
 mod probe;
 mod process;
+mod public;
 
-pub use probe::{Answer, Ask, HttpAnswer, Probe};
+pub use certmagic::CertMagic;
+pub use lego::Lego;
+pub use probe::{ACME_TLS, AlpnEnd, Answer, Ask, HttpAnswer, Probe};
 pub use process::{Listener, Process, Processes};
+pub use public::PublicName;
 
 use std::net::IpAddr;
 
@@ -24,6 +30,12 @@ pub struct Renewal {
     pub processes: Processes,
     /// What was asked over the network, and what answered.
     pub probes: Vec<Probe>,
+    /// Where the names lead; nothing unless that was asked for.
+    pub public: Vec<PublicName>,
+    /// What CertMagic keeps.
+    pub certmagic: CertMagic,
+    /// What lego keeps, and what runs it.
+    pub lego: Lego,
 }
 
 /// One certificate that is renewed again and again under one name (certbot's word; a site in CertMagic, a domain in lego).
@@ -66,6 +78,12 @@ impl Renewal {
     #[must_use]
     pub fn lineage(&self, manager: &str, name: &str) -> Option<&Lineage> {
         self.lineages.iter().find(|l| l.manager == manager && l.name == name)
+    }
+
+    /// The lineage whose certificate lies at this path.
+    #[must_use]
+    pub fn lineage_at(&self, path: &TreePath) -> Option<&Lineage> {
+        self.lineages.iter().find(|l| l.path == *path)
     }
 
     /// The answer to a question; `None` when it was not asked.

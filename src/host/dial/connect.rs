@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket},
     os::fd::OwnedFd,
     sync::mpsc,
     thread,
@@ -23,6 +23,11 @@ use crate::facts::ConnectFailure;
 
 /// Stack of the thread that asks the resolver: NSS modules and musl's resolver are no great eaters, but not ours to know.
 const RESOLVER_STACK: usize = 1 << 20;
+
+/// Whether an address is this host's own: only such a one can be bound to.
+pub(super) fn is_here(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
 
 /// Connects to `host`, trying each of its addresses; all together share the deadline.
 ///
@@ -87,7 +92,7 @@ fn telling(failure: &ConnectFailure) -> u8 {
 
 /// The addresses of a name. `localhost` and names below it are the loopback addresses (RFC 6761, section 6.3) whatever `/etc/hosts`
 /// says, because a scratch image has none.
-fn addresses(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, ConnectFailure> {
+pub(super) fn addresses(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, ConnectFailure> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);

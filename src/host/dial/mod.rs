@@ -22,7 +22,7 @@ mod starttls;
 mod verify;
 mod wire;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use pool::in_order;
 use rustls::pki_types::ServerName;
@@ -72,6 +72,11 @@ impl Dial for LiveDial {
         verify::verify(target, hello, anchors, at)
     }
 
+    fn addresses(&self, name: &str, seconds: u64) -> Result<Vec<(IpAddr, bool)>, ConnectFailure> {
+        let found = connect::addresses(name, 443, Deadline::after(seconds))?;
+        Ok(found.into_iter().map(|address| (address.ip(), connect::is_here(address.ip()))).collect())
+    }
+
     fn fetch(&self, to: (IpAddr, u16), host: &str, path: &str, seconds: u64) -> Result<HttpAnswer, ConnectFailure> {
         fetch::fetch(to, host, path, seconds)
     }
@@ -95,7 +100,7 @@ impl LiveDial {
                 return Ok(presented(look, peer, &route, deadline));
             }
             let first = look.end.err().map_or(ConnectFailure::EofAfterHello, |broken| broken.class(&look.first));
-            if newest_raw > Protocol::Tls12 || !worth_a_raw_hello(&first) {
+            if hello.once || newest_raw > Protocol::Tls12 || !worth_a_raw_hello(&first) {
                 return Err(first);
             }
             failure = Some(first);
@@ -139,6 +144,9 @@ fn presented(look: Look, peer: Option<String>, route: &Route, deadline: Deadline
         alpn: look.alpn,
         sni: route.sni.clone(),
         staple: look.staple.map(|der| Staple { der }),
+        // Beyond a proxy it is the proxy's address.
+        is_here: route.proxy.is_none()
+            && peer.as_deref().and_then(|p| p.parse::<SocketAddr>().ok()).is_some_and(|p| connect::is_here(p.ip())),
         peer,
         client_ca_names: look.client_ca_names.unwrap_or_default(),
         bytes: look.bytes,

@@ -335,6 +335,14 @@ impl TreeMut for ImageTree {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
 
+    fn rename(&self, _: &TreePath, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn exchange(&self, _: &TreePath, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
     fn make_directory(&self, _: &TreePath, _: u32) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }

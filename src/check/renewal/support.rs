@@ -1,0 +1,3 @@
+//! What the checks of the server side share.
+
+pub(super) mod public;

@@ -1,0 +1,88 @@
+//! CertMagic, the library that obtains and renews inside Caddy and other Go servers.
+//!
+//! It has no renewal configuration: everything is in its storage. One damaged file there keeps a server from starting, or a renewal
+//! waiting for ever.
+
+mod log;
+mod places;
+mod storage;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Host, Manager};
+use crate::{
+    base::TreePath,
+    facts::{
+        Renewal,
+        renewal::{ACME_TLS, Ask, CertMagic, Lineage, certmagic::Storage},
+    },
+    host::Exec,
+};
+
+pub(super) static MANAGER: Manager = Manager {
+    id: "certmagic",
+    title: "CertMagic (Caddy)",
+    about: "The storage directories `certificates`, `acme` and `locks`: in the data directory of every user's home \
+            (`.local/share/caddy`, `.local/share/certmagic`), in that of a running Caddy's `HOME` and `XDG_DATA_HOME`, in `/data/caddy` \
+            (the container image), and where a Caddyfile or JSON configuration in `/etc/caddy` or the saved `autosave.json` names one. Of a \
+            private key only the public half is compared with the certificate. Of JSON logs in `/var/log/caddy` the last 4 MiB are read. A \
+            suspicious lock that was changed a moment ago is looked at twice. Storages in databases (Consul, Redis, S3) are not read.",
+    gather,
+    asks,
+    accepts,
+};
+
+fn gather(host: &Host<'_>, renewal: &mut Renewal) {
+    let mut found = CertMagic { storages: Vec::new(), log: log::read(host.tree) };
+    for place in places::find(host.tree, &renewal.processes) {
+        if let Some(storage) = storage::read(host, place) {
+            found.storages.push(storage);
+        }
+    }
+    storage::look_again(host, &mut found.storages);
+    found.storages.sort_by(|a, b| a.path.cmp(&b.path));
+    for storage in &found.storages {
+        renewal.lineages.extend(lineages(storage, &renewal.lineages));
+    }
+    renewal.certmagic = found;
+}
+
+/// One lineage for each site. A site that several CAs have a folder for is several.
+fn lineages(storage: &Storage, known: &[Lineage]) -> Vec<Lineage> {
+    let mut found: Vec<Lineage> = Vec::new();
+    for site in &storage.sites {
+        let chain = site.certificate.content.clone().unwrap_or_default();
+        let is_taken = |name: &str| known.iter().chain(&found).any(|l| l.manager == MANAGER.id && l.name == name);
+        let mut name = site.name.clone();
+        if is_taken(&name) {
+            name = format!("{} ({})", site.name, site.ca);
+        }
+        if is_taken(&name) {
+            name = site.path.to_string();
+        }
+        found.push(Lineage { manager: MANAGER.id, name, path: site.certificate.path.clone(), chain });
+    }
+    found
+}
+
+/// Names that are asked for, so that a host with thousands of sites is not questioned for minutes.
+const NAMES: usize = 20;
+
+/// On loopback, port 443: who answers a validation by TLS-ALPN there. The CA comes to no other port (RFC 8737, section 3).
+fn asks(renewal: &Renewal) -> Vec<Ask> {
+    let Some(listener) = renewal.processes.on_port(443).next() else { return Vec::new() };
+    let address = match listener.address {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    };
+    let own = renewal.lineages.iter().filter(|l| l.manager == MANAGER.id);
+    let names = own.filter_map(|l| l.names().into_iter().find(|name| !name.contains('*') && name.parse::<IpAddr>().is_err()));
+    let ask = |name| Ask::Handshake { address, port: 443, sni: Some(name), alpn: vec![ACME_TLS.to_owned()] };
+    names.take(NAMES).map(ask).collect()
+}
+
+/// A storage is in order when it can be read; that no check finds anything in it is looked at anyway.
+fn accepts(_: &Host<'_>, _: &dyn Exec, _: &[TreePath]) -> Result<(), String> {
+    Ok(())
+}
