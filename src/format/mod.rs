@@ -3,6 +3,8 @@
 //! Absent on purpose: files. Everything here takes bytes and returns values; a block that can't be read is an entry with a reason,
 //! never an error that hides the others.
 
+pub mod config_obj;
+pub mod crontab;
 pub mod der;
 pub mod dockerfile;
 pub mod jks;
@@ -10,6 +12,7 @@ pub mod pem;
 pub mod pkcs7;
 pub mod section;
 pub mod sniff;
+pub mod systemd_unit;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,8 +5,10 @@
 //!
 //! Absent on purpose: issuing anything, and any write.
 
+mod certbot;
 mod doc;
 mod processes;
+mod schedule;
 
 use std::collections::BTreeSet;
 
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// Every manager, sorted by identifier.
-pub const ALL: &[&Manager] = &[];
+pub const ALL: &[&Manager] = &[&certbot::MANAGER];
 
 /// One manager or server.
 pub struct Manager {
@@ -63,6 +65,7 @@ pub fn gather(host: &Host<'_>) -> Renewal {
     if host.live {
         renewal.processes = processes::read(host.tree);
     }
+    renewal.schedule = schedule::read(host, &renewal.processes);
     for manager in ALL {
         (manager.gather)(host, &mut renewal);
     }

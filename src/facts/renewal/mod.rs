@@ -2,11 +2,19 @@
 //!
 //! Each manager's own facts are a file here, filled by the file of the same name in [`crate::renewal`].
 
+pub mod certbot;
+pub mod config;
+mod log;
 mod probe;
 mod process;
+pub mod schedule;
 
+pub use certbot::Certbot;
+pub use config::{Config, Fault, Section, Setting, Value};
+pub use log::{Event, EventKind, Log};
 pub use probe::{Answer, Ask, HttpAnswer, Probe};
 pub use process::{Listener, Process, Processes};
+pub use schedule::Schedule;
 
 use std::net::IpAddr;
 
@@ -24,6 +32,12 @@ pub struct Renewal {
     pub processes: Processes,
     /// What was asked over the network, and what answered.
     pub probes: Vec<Probe>,
+    /// What certbot keeps.
+    pub certbot: Certbot,
+    /// What runs the managers.
+    pub schedule: Schedule,
+    /// What certbot logged.
+    pub log: Log,
 }
 
 /// One certificate that is renewed again and again under one name (certbot's word; a site in CertMagic, a domain in lego).
