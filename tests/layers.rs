@@ -119,6 +119,10 @@ fn a_planted_violation_is_caught() {
 }
 
 fn layer_faults(path: &str, text: &str) -> Vec<String> {
+    // Compiled for tests only: facts for the checks' tests are read by the real readers.
+    if path.ends_with("/testing.rs") {
+        return Vec::new();
+    }
     let room = room(path);
     let allowed = TABLE.iter().find(|(name, _)| *name == room).map_or(&[][..], |(_, allowed)| *allowed);
     let named = named_rooms(&code(text));

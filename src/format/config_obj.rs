@@ -32,7 +32,7 @@ pub fn parse(bytes: &[u8]) -> Config {
         let (number, span) = (index + 1, lines[index].clone());
         index += 1;
         let line = u32::try_from(number).unwrap_or(u32::MAX);
-        let fault = |why| Fault { line, why };
+        let fault = |why| Fault { line, span: span.clone(), why };
         let Ok(text) = std::str::from_utf8(&bytes[span.clone()]) else {
             config.faults.push(fault("not UTF-8"));
             continue;
@@ -79,7 +79,14 @@ pub fn parse(bytes: &[u8]) -> Config {
             config.faults.push(fault("a key that was there already"));
             continue;
         }
-        config.settings.push(Setting { section: current, key, value, line, span: whole.clone(), value_span: from..from + length });
+        config.settings.push(Setting {
+            section: current,
+            key,
+            value,
+            line,
+            span: whole.clone(),
+            value_span: from..from + length,
+        });
         grow(&mut config, current, whole.end, true);
     }
     config
@@ -159,7 +166,8 @@ fn open(config: &Config, current: usize, depth: usize, closing: usize, name: &st
 /// Whether a section has a setting or a section of this name.
 fn is_taken(config: &Config, section: usize, name: &str) -> bool {
     let path = &config.sections[section].path;
-    let inner = |s: &Section| s.path.len() == path.len() + 1 && s.path.starts_with(path) && s.path.last().is_some_and(|n| n == name);
+    let inner =
+        |s: &Section| s.path.len() == path.len() + 1 && s.path.starts_with(path) && s.path.last().is_some_and(|n| n == name);
     config.settings.iter().any(|s| s.section == section && s.key == name) || config.sections.iter().any(inner)
 }
 

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn reads_tables_of_system_and_user() {
-        let text = b"# x\nSHELL=/bin/sh\n0 */12 * * * root test -x /usr/bin/certbot && certbot -q renew\n@daily root\tcertbot renew\n";
+        let text =
+            b"# x\nSHELL=/bin/sh\n0 */12 * * * root test -x /usr/bin/certbot && certbot -q renew\n@daily root\tcertbot renew\n";
         let jobs = parse(text, true);
         assert_eq!(jobs.len(), 2);
         assert_eq!((jobs[0].line, jobs[0].when.as_str(), jobs[0].user.as_deref()), (3, "0 */12 * * *", Some("root")));

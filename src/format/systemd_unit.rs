@@ -59,7 +59,8 @@ pub fn parse(bytes: &[u8]) -> Vec<Assignment> {
 #[must_use]
 pub fn longest_gap(calendar: &str) -> Option<u32> {
     let word = calendar.trim().to_ascii_lowercase();
-    let words: Vec<&str> = word.split_ascii_whitespace().filter(|w| *w != "utc" && !w.contains('/') || w.contains(['-', ':'])).collect();
+    let words: Vec<&str> =
+        word.split_ascii_whitespace().filter(|w| *w != "utc" && !w.contains('/') || w.contains(['-', ':'])).collect();
     match words.as_slice() {
         ["minutely" | "hourly" | "daily"] => return Some(1),
         ["weekly"] => return Some(7),
@@ -95,13 +96,18 @@ mod tests {
 
     #[test]
     fn continued_lines_are_one_value() {
-        let found = parse(b"; x\n[Service]\nExecStart=/usr/bin/certbot \\\n# no\n  -q renew\nExecStart=\nnothing\n[Timer]\nOnCalendar = daily");
+        let found = parse(
+            b"; x\n[Service]\nExecStart=/usr/bin/certbot \\\n# no\n  -q renew\nExecStart=\nnothing\n[Timer]\nOnCalendar = daily",
+        );
         let told: Vec<_> = found.iter().map(|a| (a.section.as_str(), a.key.as_str(), a.value.as_str(), a.line)).collect();
-        assert_eq!(told, [
-            ("Service", "ExecStart", "/usr/bin/certbot -q renew", 3),
-            ("Service", "ExecStart", "", 6),
-            ("Timer", "OnCalendar", "daily", 9)
-        ]);
+        assert_eq!(
+            told,
+            [
+                ("Service", "ExecStart", "/usr/bin/certbot -q renew", 3),
+                ("Service", "ExecStart", "", 6),
+                ("Timer", "OnCalendar", "daily", 9)
+            ]
+        );
     }
 
     #[test]

@@ -72,7 +72,9 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
         certbot.lock_holders = lock_holders(host, renewal);
     }
     web_server::read(tree, &mut certbot);
-    renewal.log = log::read(tree, host.at);
+    let elsewhere =
+        certbot.confs.iter().filter_map(|c| c.parameter("logs_dir")).filter(|d| d.starts_with('/')).map(TreePath::from);
+    renewal.log = log::read(tree, host.at, &elsewhere.collect());
     renewal.certbot = certbot;
 }
 
@@ -135,10 +137,12 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
         conf.live.push(LiveFile { kind, path, line: setting.line, state });
     }
     if let Some(directory) = conf.live.first().map(|live| live.path.parent()) {
-        let previous = names(tree, &directory, unread).into_iter().filter(|n| n.starts_with(b"previous_") && n.ends_with(b".pem"));
+        let previous =
+            names(tree, &directory, unread).into_iter().filter(|n| n.starts_with(b"previous_") && n.ends_with(b".pem"));
         conf.previous = previous.map(|n| directory.join(n)).collect();
     }
-    conf.newest = conf.newest_whole().and_then(|v| certificates(tree, &conf.archive.join(format!("cert{v}.pem"))).into_iter().next());
+    conf.newest =
+        conf.newest_whole().and_then(|v| certificates(tree, &conf.archive.join(format!("cert{v}.pem"))).into_iter().next());
     let named = conf.config.settings.iter().filter(|s| s.key.starts_with("dns_") && s.key.ends_with("_credentials"));
     let credentials = named.filter_map(|setting| {
         let path = setting.value.strings().first().filter(|p| p.starts_with('/')).map(|p| TreePath::from(*p))?;

@@ -14,8 +14,13 @@ use crate::{
 };
 
 /// Where units lie, the first wins (`systemd.unit(5)`).
-const UNITS: [&str; 5] =
-    ["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const UNITS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 
 /// A job is one of ours when its name or its command has one of these.
 const MANAGERS: [&str; 8] = ["certbot", "letsencrypt", "lego", "acme.sh", "dehydrated", "getssl", "uacme", "simp_le"];
@@ -41,6 +46,12 @@ pub(super) fn read(host: &Host<'_>, processes: &Processes) -> Schedule {
     }
     timers(tree, &mut schedule.jobs);
     tables(tree, &mut schedule.jobs);
+    for dir in ["/var/spool/cron/crontabs", "/var/spool/cron"] {
+        let listed = tree.resolve(&dir.into()).ok().filter(|r| r.node.is_some()).map(|r| tree.names_nofollow(&r.path));
+        if let Some(Err(e)) = listed {
+            schedule.unread.push((dir.into(), e.to_string()));
+        }
+    }
     schedule
 }
 
@@ -90,7 +101,8 @@ fn timer(tree: &dyn Tree, unit: &str, wanted: Option<&TreePath>) -> Option<Job> 
     let service = value(&of_timer, "Timer", "Unit").unwrap_or_else(|| unit.trim_end_matches("timer").to_owned() + "service");
     let service_file = self::fragment(tree, &service).filter(|f| matches!(f, Fragment::File(_)));
     let of_service = service_file.as_ref().map(|f| assignments(tree, &service, f)).unwrap_or_default();
-    let command = list(&of_service, "Service", &["ExecStart"]).into_iter().map(|(_, value, ..)| value).collect::<Vec<_>>().join("; ");
+    let command =
+        list(&of_service, "Service", &["ExecStart"]).into_iter().map(|(_, value, ..)| value).collect::<Vec<_>>().join("; ");
     if !is_ours(unit) && !is_ours(&command) {
         return None;
     }
@@ -188,9 +200,12 @@ fn list(assigned: &[Assigned], section: &str, keys: &[&str]) -> Vec<(String, Str
 
 /// What keeps a service from writing to `/etc/letsencrypt` (`systemd.exec(5)`).
 fn write_protected(service: &[Assigned]) -> Vec<(String, TreePath, u32)> {
-    let covers = |value: &str| value.split_ascii_whitespace().any(|p| "/etc/letsencrypt".starts_with(p.trim_start_matches(['-', '+'])));
-    let allowed = list(service, "Service", &["ReadWritePaths", "ReadWriteDirectories"]).iter().any(|(_, value, ..)| covers(value))
-        || value(service, "Service", "ConfigurationDirectory").is_some_and(|d| d.split_ascii_whitespace().any(|d| d == "letsencrypt"));
+    let covers =
+        |value: &str| value.split_ascii_whitespace().any(|p| "/etc/letsencrypt".starts_with(p.trim_start_matches(['-', '+'])));
+    let allowed =
+        list(service, "Service", &["ReadWritePaths", "ReadWriteDirectories"]).iter().any(|(_, value, ..)| covers(value))
+            || value(service, "Service", "ConfigurationDirectory")
+                .is_some_and(|d| d.split_ascii_whitespace().any(|d| d == "letsencrypt"));
     if allowed {
         return Vec::new();
     }
@@ -319,7 +334,10 @@ mod tests {
         tree.file("/etc/systemd/system/certbot.service.d/a.conf", "[Service]\nProtectSystem=strict\n");
         let timer = look(&tree).jobs.remove(0);
         assert_eq!(timer.timer().map(|t| t.write_protected.len()), Some(1));
-        tree.file("/etc/systemd/system/certbot.service.d/b.conf", "[Service]\nReadWritePaths=/etc/letsencrypt /var/lib/letsencrypt\n");
+        tree.file(
+            "/etc/systemd/system/certbot.service.d/b.conf",
+            "[Service]\nReadWritePaths=/etc/letsencrypt /var/lib/letsencrypt\n",
+        );
         assert_eq!(look(&tree).jobs[0].timer().map(|t| t.write_protected.len()), Some(0));
     }
 
@@ -327,7 +345,10 @@ mod tests {
     fn cron_gives_way_to_systemd_where_it_says_so() {
         let tree = tree();
         tree.file("/usr/sbin/cron", "x");
-        tree.file("/etc/cron.d/certbot", "0 */12 * * * root test -x /usr/bin/certbot -a \\! -d /run/systemd/system && certbot -q renew\n");
+        tree.file(
+            "/etc/cron.d/certbot",
+            "0 */12 * * * root test -x /usr/bin/certbot -a \\! -d /run/systemd/system && certbot -q renew\n",
+        );
         let schedule = look(&tree);
         let starts: Vec<bool> = schedule.of("certbot").map(|j| schedule.starts(j)).collect();
         assert_eq!(starts, [true, false]);

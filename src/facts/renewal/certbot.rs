@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Config;
 use crate::{
-    base::{At, Fingerprint, TreePath},
+    base::{Fingerprint, TreePath},
     x509::Certificate,
 };
 
@@ -188,17 +188,5 @@ impl Version {
 impl std::fmt::Display for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}.{}", self.0, self.1, self.2)
-    }
-}
-
-/// Until when certbot may be busy with one run before that is strange: it sleeps up to 8 minutes, and waits for DNS.
-pub const LONG_RUN: i64 = 3600;
-
-impl RenewalConf {
-    /// Seconds from epoch of a naive time of `ari_retry_after`, taken as UTC.
-    #[must_use]
-    pub fn ari_retry_after(&self) -> Option<At> {
-        let text = self.config.text(&["acme_renewal_info"], "ari_retry_after")?;
-        At::parse(&format!("{}Z", text.split('.').next()?)).ok()
     }
 }

@@ -62,6 +62,8 @@ pub enum Value {
 pub struct Fault {
     /// The line, from 1.
     pub line: u32,
+    /// The line with its end.
+    pub span: Range<usize>,
     /// Why.
     pub why: &'static str,
 }

@@ -7,6 +7,9 @@ use crate::base::{At, TreePath};
 pub struct Log {
     /// The events.
     pub events: Vec<Event>,
+    /// What a CA said the time was (`Date`, RFC 9110), with the time that this host wrote beside it, the file and the line: of each
+    /// file the last.
+    pub ca_dates: Vec<(At, At, TreePath, u32)>,
     /// Files that could not be read, and why.
     pub unread: Vec<(TreePath, String)>,
 }

@@ -11,6 +11,8 @@ pub struct Schedule {
     pub systemd: bool,
     /// Whether a cron daemon runs here, or is installed in the root.
     pub cron: bool,
+    /// Where jobs may lie that could not be read.
+    pub unread: Vec<(TreePath, String)>,
 }
 
 /// One job.

@@ -81,7 +81,8 @@ fn package(tree: &dyn Tree, path: &TreePath, debian: Option<&str>) -> Option<Ins
         let entries = path.join(info).join("entry_points.txt");
         let Ok((bytes, _)) = tree.read(&entries, 1 << 16) else { continue };
         let entries = String::from_utf8_lossy(&bytes);
-        let ours = entries.lines().map(str::trim).skip_while(|l| *l != "[certbot.plugins]").skip(1).take_while(|l| !l.starts_with('['));
+        let ours =
+            entries.lines().map(str::trim).skip_while(|l| *l != "[certbot.plugins]").skip(1).take_while(|l| !l.starts_with('['));
         plugins.extend(ours.filter_map(|l| l.split_once('=')).map(|(name, _)| name.trim().to_owned()));
     }
     plugins.retain(|p| !OWN_PLUGINS.contains(&p.as_str()));
@@ -118,7 +119,8 @@ mod tests {
     use super::*;
     use crate::host::memory::MemoryTree;
 
-    const STATUS: &str = "Package: certbot\nStatus: install ok installed\nVersion: 2.1.0-4\n\nPackage: x\nStatus: deinstall ok config-files\n";
+    const STATUS: &str =
+        "Package: certbot\nStatus: install ok installed\nVersion: 2.1.0-4\n\nPackage: x\nStatus: deinstall ok config-files\n";
 
     #[test]
     fn package_pip_and_snap_are_told_apart() {

@@ -3,7 +3,7 @@
 //! Certbot itself begins a new file at every run (`.1` to `.1000`); Debian's appends, and logrotate packs. Both are read, the newest
 //! files first, within bounds.
 
-use std::io::Read;
+use std::{collections::BTreeSet, io::Read};
 
 use crate::{
     base::{At, TreePath},
@@ -12,6 +12,9 @@ use crate::{
 };
 
 const DIRECTORY: &str = "/var/log/letsencrypt";
+
+/// The most directories that configurations may name.
+const DIRECTORIES: usize = 20;
 
 /// The most files, and the most bytes of one and of all.
 const FILES: usize = 200;
@@ -22,17 +25,28 @@ const ALL: usize = 64 << 20;
 const EVENTS: usize = 50_000;
 const WORDS: usize = 600;
 
-/// Reads the logs.
-pub(super) fn read(tree: &dyn Tree, now: At) -> Log {
+/// Reads the logs of the usual directory and of those that renewal configurations name (`logs_dir`).
+pub(super) fn read(tree: &dyn Tree, now: At, elsewhere: &BTreeSet<TreePath>) -> Log {
+    let usual = TreePath::from(DIRECTORY);
     let mut log = Log::default();
-    let Ok(directory) = tree.resolve(&DIRECTORY.into()) else { return log };
+    let mut run = 0;
+    for directory in [&usual].into_iter().chain(elsewhere.iter().filter(|d| **d != usual).take(DIRECTORIES)) {
+        directory_of_logs(tree, directory, now, &mut run, &mut log);
+    }
+    log.events.sort_by_key(|e| e.at);
+    log.ca_dates.sort_by_key(|(theirs, ..)| *theirs);
+    log
+}
+
+fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize, log: &mut Log) {
+    let Ok(directory) = tree.resolve(path) else { return };
     let names = match tree.names_nofollow(&directory.path) {
         Ok(names) => names,
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-            log.unread.push((DIRECTORY.into(), e.to_string()));
-            return log;
+            log.unread.push((path.clone(), e.to_string()));
+            return;
         }
-        Err(_) => return log,
+        Err(_) => return,
     };
     let mut files: Vec<(u32, Vec<u8>)> = names.into_iter().filter_map(|name| Some((number(&name)?, name))).collect();
     files.sort();
@@ -51,11 +65,10 @@ pub(super) fn read(tree: &dyn Tree, now: At) -> Log {
             break;
         }
     }
-    let mut run = 0;
     for (path, text, modified) in texts.into_iter().rev() {
-        Reader { path, log: &mut log, run: &mut run, lineage: None, at: None, modified, from: 0, acme: None }.read(&text, now);
+        Reader { path, log: &mut *log, run: &mut *run, lineage: None, at: None, modified, from: 0, acme: None, ca_date: None }
+            .read(&text, now);
     }
-    log
 }
 
 /// `letsencrypt.log` is 0, `letsencrypt.log.3` and `letsencrypt.log.3.gz` are 3; others are none.
@@ -94,6 +107,8 @@ struct Reader<'l> {
     from: usize,
     /// The type of an error whose detail is still to come.
     acme: Option<String>,
+    /// The last `Date` of an answer: by the CA, by this host, and its line.
+    ca_date: Option<(At, At, u32)>,
 }
 
 impl Reader<'_> {
@@ -120,6 +135,10 @@ impl Reader<'_> {
             for event in &mut self.log.events[self.from..] {
                 event.at = At(event.at.0 + quarter);
             }
+            self.ca_date = self.ca_date.map(|(theirs, ours, line)| (theirs, At(ours.0 + quarter), line));
+        }
+        if let Some((theirs, ours, line)) = self.ca_date {
+            self.log.ca_dates.push((theirs, ours, self.path.clone(), line));
         }
     }
 
@@ -159,7 +178,9 @@ impl Reader<'_> {
             let rest = rest.trim().trim_start_matches(':').trim().trim_end_matches(',');
             rest.strip_prefix('"').and_then(|r| r.strip_suffix('"')).map(|r| r.replace("\\\"", "\"").replace("\\u003e", ">"))
         };
-        if let Some(kind) = line.strip_prefix("\"type\"").and_then(quoted) {
+        if let Some(date) = line.strip_prefix("Date: ").and_then(http_date) {
+            self.ca_date = self.at.map(|ours| (date, ours, number)).or(self.ca_date);
+        } else if let Some(kind) = line.strip_prefix("\"type\"").and_then(quoted) {
             self.acme = kind.strip_prefix("urn:ietf:params:acme:error:").map(str::to_owned).or(self.acme.take());
         } else if let Some(detail) = line.strip_prefix("\"detail\"").and_then(quoted)
             && let Some(kind) = self.acme.take()
@@ -178,8 +199,14 @@ impl Reader<'_> {
             let detail = detail.split_once(" :: ").map_or(detail, |(_, d)| d);
             self.acme_error(number, kind.trim().to_owned(), detail.to_owned());
         }
-        let unreachable = ["Temporary failure in name resolution", "CERTIFICATE_VERIFY_FAILED", "Max retries exceeded", "Network is unreachable"];
-        if unreachable.iter().any(|u| words.contains(u)) && self.log.events[self.from..].last().is_none_or(|e| !matches!(e.kind, EventKind::Unreachable(_)))
+        let unreachable = [
+            "Temporary failure in name resolution",
+            "CERTIFICATE_VERIFY_FAILED",
+            "Max retries exceeded",
+            "Network is unreachable",
+        ];
+        if unreachable.iter().any(|u| words.contains(u))
+            && self.log.events[self.from..].last().is_none_or(|e| !matches!(e.kind, EventKind::Unreachable(_)))
         {
             self.push(number, EventKind::Unreachable(clip(words)));
         }
@@ -215,6 +242,15 @@ fn failure(words: &str) -> Option<(Option<String>, String)> {
     Some((Some(name.to_owned()), why.trim_end_matches(" Skipping.").to_owned()))
 }
 
+/// `Sun, 22 Nov 2026 00:27:49 GMT` (RFC 9110, section 5.6.7).
+fn http_date(text: &str) -> Option<At> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = words[..] else { return None };
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months.iter().position(|m| *m == month)? + 1;
+    At::parse(&format!("{year}-{month:02}-{day}T{time}Z")).ok()
+}
+
 fn clip(words: &str) -> String {
     let clean = words.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(WORDS).collect::<String>().trim().to_owned()
@@ -247,6 +283,7 @@ HTTP 429
   \"detail\": \"too many failed authorizations (5) for \\\"a.test\\\" in the last 1h0m0s, retry after 2026-11-22 00:31:00 UTC\",
   \"status\": 429
 }
+Date: Sun, 22 Nov 2026 00:00:01 GMT
 2026-11-22 00:00:01,002:ERROR:certbot._internal.renewal:Failed to renew certificate a.test with error: urn:ietf:params:acme:error:rateLimited :: There were too many requests of a given type :: too many failed authorizations (5) for \"a.test\" in the last 1h0m0s, retry after 2026-11-22 00:31:00 UTC
 2026-11-22 00:00:02,000:WARNING:certbot.display.ops:Hook 'deploy-hook' reported error code 1
 ";
@@ -255,13 +292,20 @@ HTTP 429
     fn an_error_is_told_once_in_a_run() {
         let tree = MemoryTree::new();
         tree.file("/var/log/letsencrypt/letsencrypt.log", RUN);
-        let log = read(&tree, At(0));
+        let log = read(&tree, At(0), &BTreeSet::new());
         let kinds: Vec<_> = log.events.iter().map(|e| (e.line, e.lineage.as_deref(), &e.kind)).collect();
         assert_eq!(log.events[0].kind, EventKind::Run("2.1.0".into(), "/usr/bin/certbot".into()));
-        assert!(matches!(&log.events[1].kind, EventKind::Acme(kind, detail) if kind == "rateLimited" && detail.contains("retry after")), "{kinds:?}");
+        assert!(
+            matches!(&log.events[1].kind, EventKind::Acme(kind, detail) if kind == "rateLimited" && detail.contains("retry after")),
+            "{kinds:?}"
+        );
         assert!(matches!(&log.events[2].kind, EventKind::Failed(_)), "{kinds:?}");
         assert!(matches!(&log.events[3].kind, EventKind::HookFailed(_)), "{kinds:?}");
         assert_eq!(log.events.len(), 4);
+        assert_eq!(
+            log.ca_dates.iter().map(|(theirs, ours, _, line)| (*theirs, *ours, *line)).collect::<Vec<_>>(),
+            [(At(1_795_305_601), At(1_795_305_601), 11)]
+        );
         assert!(log.events[1..].iter().all(|e| e.lineage.as_deref() == Some("a.test")));
         assert_eq!(log.events[3].at.to_string(), "2026-11-22T00:00:02Z");
     }
@@ -277,8 +321,13 @@ HTTP 429
         tree.file("/var/log/letsencrypt/letsencrypt.log", RUN);
         tree.file("/var/log/letsencrypt/letsencrypt.log.3.gz", "no gzip");
         tree.file("/var/log/letsencrypt/other.log", RUN);
-        let log = read(&tree, At(0));
-        let runs: Vec<String> = log.events.iter().filter(|e| matches!(e.kind, EventKind::Run(..))).map(|e| e.at.to_string()[..10].to_owned()).collect();
+        let log = read(&tree, At(0), &BTreeSet::new());
+        let runs: Vec<String> = log
+            .events
+            .iter()
+            .filter(|e| matches!(e.kind, EventKind::Run(..)))
+            .map(|e| e.at.to_string()[..10].to_owned())
+            .collect();
         assert_eq!(runs, ["2026-11-15", "2026-11-20", "2026-11-22"]);
         assert_eq!(log.unread.len(), 1);
         assert_eq!(log.events.last().map(|e| e.run), Some(3));
