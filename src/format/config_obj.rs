@@ -375,6 +375,19 @@ ari_retry_after = 2026-11-22T06:30:56
         assert_eq!(faults("a = '''x\ny''' # z\nb = ,\nc =\n"), []);
     }
 
+    const LINES: &[&str] = &[
+        "a = 1\n",
+        "b = 'x, y', z # c\n",
+        "c = \n",
+        "\"d e\" = ,\n",
+        "# x\n",
+        "\n",
+        "f = '''one\ntwo''' # c\n",
+        "[s]\n",
+        "[t] # c\n",
+        "g = a = b\r\n",
+    ];
+
     proptest! {
         #[test]
         fn any_bytes_are_read_and_written_back(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -386,11 +399,15 @@ ari_retry_after = 2026-11-22T06:30:56
 
         #[test]
         fn a_setting_that_was_set_is_read_back(
-            text in r#"([a-c=,#'" \[\]\n]{0,12}\n){0,8}"#,
+            lines in proptest::collection::vec(proptest::sample::select(LINES), 0..8),
             value in "[a-z ,#']{0,12}",
         ) {
             let value = Value::One(value);
+            let text = lines.concat();
             let config = parse(text.as_bytes());
+            // Only a name that is there twice is a fault of such lines.
+            let once = config.faults.iter().all(|f| f.why.ends_with("already"));
+            prop_assert!(once, "{:?}", config.faults);
             prop_assume!(config.faults.is_empty());
             let (at, with) = config.set(&[], "zz", &value).expect("the top level");
             let mut bytes = text.clone().into_bytes();

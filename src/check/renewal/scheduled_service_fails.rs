@@ -27,7 +27,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         job.program.as_ref().is_some_and(|(_, there)| !there) || job.timer().is_some_and(|t| !t.write_protected.is_empty())
     };
     // Another job that works is enough.
-    if !starting.iter().all(|job| is_broken(&job)) {
+    if !starting.iter().all(is_broken) {
         return;
     }
     for job in starting {
