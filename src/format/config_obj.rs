@@ -174,17 +174,26 @@ fn is_taken(config: &Config, section: usize, name: &str) -> bool {
 /// The key, and where its value begins.
 fn key(line: &str) -> Option<(String, usize)> {
     let start = line.len() - line.trim_start().len();
+    // Where nothing fits without the blanks before it, the last of them is taken for a part of the key.
+    key_from(line, start).or_else(|| key_from(line, line[..start].char_indices().next_back()?.0))
+}
+
+/// The key that begins here, if one does.
+fn key_from(line: &str, start: usize) -> Option<(String, usize)> {
     let text = &line[start..];
-    let first = text.chars().next()?;
-    let equals = text.match_indices('=').map(|(at, _)| at).filter(|at| *at > 0);
+    let first = text.chars().next().filter(|c| *c != '=')?;
+    let equals = text.match_indices('=').map(|(at, _)| at);
     let mut fit = equals.filter(|at| match first {
         '"' | '\'' => text[..*at].trim_end().len() > 1 && text[..*at].trim_end().ends_with(first),
-        _ => first != '=',
+        _ => true,
     });
     let at = fit.next()?;
     let behind = &text[at + 1..];
     let value = start + at + 1 + (behind.len() - behind.trim_start().len());
-    Some((unquoted(text[..at].trim_end()), value))
+    // The first character belongs to the key, a blank too.
+    let key = text[..at].trim_end();
+    let key = if key.is_empty() { &text[..first.len_utf8()] } else { key };
+    Some((unquoted(key), value))
 }
 
 fn unquoted(text: &str) -> String {

@@ -14,7 +14,7 @@ use crate::{
         certbot::{Credentials, HookFile, KINDS, LiveFile, LiveState, RenewalConf},
     },
     format::{config_obj, sniff},
-    host::{NodeKind, Tree},
+    host::{NodeKind, ReadError, Tree},
     x509::Certificate,
 };
 
@@ -133,8 +133,10 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
     }
     for kind in KINDS {
         let (Some(path), Some(setting)) = (path_of(&conf, kind), conf.config.get(&[], kind)) else { continue };
-        let state = live_state(tree, &path, &conf.archive, kind);
-        conf.live.push(LiveFile { kind, path, line: setting.line, state });
+        match live_state(tree, &path, &conf.archive, kind) {
+            Ok(state) => conf.live.push(LiveFile { kind, path, line: setting.line, state }),
+            Err(why) => unread.push((path, why)),
+        }
     }
     if let Some(directory) = conf.live.first().map(|live| live.path.parent()) {
         let previous =
@@ -161,29 +163,37 @@ fn kind_and_version(name: &str) -> Option<(&'static str, u32)> {
     Some((kind, stem[digits..].parse().ok()?))
 }
 
-fn live_state(tree: &dyn Tree, path: &TreePath, archive: &TreePath, kind: &str) -> LiveState {
+/// What lies at a path in `live`, or why that can't be seen (both folders are root's alone).
+fn live_state(tree: &dyn Tree, path: &TreePath, archive: &TreePath, kind: &str) -> Result<LiveState, String> {
     // The directories above may be links themselves (`/etc/letsencrypt` on a volume).
-    let Ok(directory) = tree.resolve(&path.parent()) else { return LiveState::Missing };
+    let directory = tree.resolve(&path.parent()).map_err(|e| e.to_string())?;
+    if directory.node.is_none() {
+        return Ok(LiveState::Missing);
+    }
     let place = directory.path.join(path.name());
-    let target = match tree.node_nofollow(&place).ok().flatten().map(|n| n.kind) {
-        None => return LiveState::Missing,
+    let target = match tree.node_nofollow(&place).map_err(|e| e.to_string())?.map(|n| n.kind) {
+        None => return Ok(LiveState::Missing),
         Some(NodeKind::Link(target)) => target,
         Some(_) => {
             let bytes = tree.read_nofollow(&place, CONF).map(|(bytes, _)| bytes).unwrap_or_default();
-            return LiveState::Copied(Fingerprint::of(&bytes));
+            return Ok(LiveState::Copied(Fingerprint::of(&bytes)));
         }
     };
     let written = String::from_utf8_lossy(&target).into_owned();
-    let Ok(resolved) = tree.resolve(&place) else { return LiveState::Elsewhere(written) };
+    let resolved = match tree.resolve(&place) {
+        Ok(resolved) => resolved,
+        Err(ReadError::Io(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => return Err(e.to_string()),
+        Err(_) => return Ok(LiveState::Elsewhere(written)),
+    };
     if resolved.node.is_none() {
-        return LiveState::Dangling(written);
+        return Ok(LiveState::Dangling(written));
     }
     let archive = tree.resolve(archive).map_or_else(|_| archive.clone(), |r| r.path);
     let named = std::str::from_utf8(resolved.path.name()).ok().and_then(kind_and_version);
-    match named {
+    Ok(match named {
         Some((k, version)) if k == kind && resolved.path.parent() == archive => LiveState::Linked(written, version),
         _ => LiveState::Elsewhere(written),
-    }
+    })
 }
 
 /// The account directories: those with a `regr.json` or a key, below the server's path, whatever its depth.

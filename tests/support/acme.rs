@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use super::common::{clean, oracle, oracles, program, skip};
@@ -212,6 +212,7 @@ fn said(output: &Output) -> (bool, String) {
 fn pebble_files(folder: &Path) {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(DnType::CommonName, "The CA of the test's ACME server");
     let key = KeyPair::generate().expect("a key");
     fs::write(folder.join("ca.pem"), ca.self_signed(&key).expect("a certificate").pem()).expect("written");
     let issuer = Issuer::new(ca, key);

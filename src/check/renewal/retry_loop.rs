@@ -1,6 +1,6 @@
 //! CD744.
 
-use super::support;
+use super::support::{self, rate_limit};
 use crate::{
     check::Case,
     facts::renewal::{Event, EventKind},
@@ -21,7 +21,7 @@ rule! {
 }
 
 /// Failures in an hour that are still within the CA's limit.
-const ALLOWED: usize = 5;
+const ALLOWED: usize = rate_limit::LIMITS[0].burst as usize;
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for subject in support::lineages(case) {

@@ -59,7 +59,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let text = "let the web server answer the challenge out of a directory, and stop nothing";
         let root = support::webroot_for(subject.renewal, &[]);
         let command = format!(
-            "certbot certonly --cert-name {name} --webroot -w {} --deploy-hook 'systemctl reload nginx' --dry-run",
+            "certbot certonly --cert-name {name} --webroot -w {} --deploy-hook 'systemctl reload nginx'",
             crate::base::shell(&root)
         );
         finding.remedies.push(support::by_hand(text, command));

@@ -73,6 +73,8 @@ impl Subject<'_> {
         let end = self.lineage.leaf().and_then(|leaf| leaf.validity().not_after);
         match end {
             Some(end) if end > self.at.plus_days(self.within.min(14)) => Severity::Warning,
+            // What this user may not read is not known to be bad.
+            None if !self.certbot.unread.is_empty() => Severity::Warning,
             _ => Severity::Error,
         }
     }
