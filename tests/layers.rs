@@ -119,8 +119,8 @@ fn a_planted_violation_is_caught() {
 }
 
 fn layer_faults(path: &str, text: &str) -> Vec<String> {
-    // Compiled for tests only: facts for the checks' tests are read by the real readers.
-    if path.ends_with("/testing.rs") {
+    // Compiled for tests only: what the checks are tried on is read by the real readers.
+    if path.starts_with("src/check/testing/") {
         return Vec::new();
     }
     let room = room(path);

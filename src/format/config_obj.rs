@@ -210,7 +210,9 @@ fn multiline(bytes: &[u8], lines: &[Range<usize>], from: usize, next: usize, quo
         let first = index == next - 1;
         let start = if first { from + quote.len() } else { lines[index].start };
         let line = text(start..lines[index].end)?;
-        let end = line.match_indices(quote).map(|(at, _)| at).find(|at| is_end(&line[at + quote.len()..]));
+        // Of four quotes the first belongs to the text.
+        let mut quotes = line.char_indices().map(|(at, _)| at).filter(|at| line[*at..].starts_with(quote));
+        let end = quotes.find(|at| is_end(&line[at + quote.len()..]));
         if let Some(at) = end {
             out.push_str(&line[..at]);
             return Some((out, start + at + quote.len() - from, index + 1));

@@ -94,8 +94,7 @@ fn webroot(subject: &Subject<'_>, server: &(&str, &str, &str), finding: &mut Fin
     if let Some(changes) = changes(subject, &names, &root, &reload) {
         finding.remedies.extend(subject.patch(text, changes));
     }
-    let command =
-        format!("certbot certonly --cert-name {name} --webroot -w {} --deploy-hook {}", shell(&root), shell(&reload));
+    let command = format!("certbot certonly --cert-name {name} --webroot -w {} --deploy-hook {}", shell(&root), shell(&reload));
     finding.remedies.push(support::by_hand("or renew once by hand in that way, which saves it", command));
     finding.facts.push(("needs", format!("{} answers /.well-known/acme-challenge/ out of {root}", server.0)));
 }
