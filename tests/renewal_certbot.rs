@@ -501,7 +501,14 @@ mod live {
             }
             copy(healthy.path(), &root);
         }
-        assert_eq!(codes(&report(&root, &[])), Vec::<String>::new(), "at the end");
+        assert_eq!(codes(&report(&root, &[])), Vec::<String>::new(), "with all put back");
+
+        // The CA goes away: only the log tells.
+        site.stop_server();
+        let (ok, said) = site.renew(NAME);
+        assert!(!ok, "{said}");
+        let found = report(&root, &[]);
+        assert_eq!(codes(&found), ["CD720"], "{said}: {:#}", found["findings"]);
     }
 
     #[test]

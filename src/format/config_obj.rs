@@ -206,10 +206,10 @@ fn multiline(bytes: &[u8], lines: &[Range<usize>], from: usize, next: usize, quo
     let text = |range: Range<usize>| std::str::from_utf8(bytes.get(range)?).ok().map(|t| t.trim_end_matches(['\r', '\n']));
     let is_end = |tail: &str| tail.trim_start().is_empty() || tail.trim_start().starts_with('#');
     let mut out = String::new();
-    for index in next - 1..lines.len() {
+    for (index, whole) in lines.iter().enumerate().skip(next - 1) {
         let first = index == next - 1;
-        let start = if first { from + quote.len() } else { lines[index].start };
-        let line = text(start..lines[index].end)?;
+        let start = if first { from + quote.len() } else { whole.start };
+        let line = text(start..whole.end)?;
         // Of four quotes the first belongs to the text.
         let mut quotes = line.char_indices().map(|(at, _)| at).filter(|at| line[*at..].starts_with(quote));
         let end = quotes.find(|at| is_end(&line[at + quote.len()..]));

@@ -4,7 +4,7 @@ mod installed;
 mod log;
 mod web_server;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Host, Manager};
 use crate::{
@@ -128,7 +128,7 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
     for file in names(tree, &conf.archive, unread) {
         let found = std::str::from_utf8(&file).ok().and_then(kind_and_version);
         if let Some((kind, version)) = found.filter(|_| tree.exists(&conf.archive.join(&file))) {
-            conf.versions.entry(version).or_insert_with(BTreeSet::new).insert(kind);
+            conf.versions.entry(version).or_default().insert(kind);
         }
     }
     for kind in KINDS {
