@@ -25,7 +25,7 @@ fn recorded(name: &str) -> TempDir {
     assert!(copied.success());
     for entry in walkdir::WalkDir::new(root.path()).into_iter().filter_map(Result::ok).filter(|e| e.file_type().is_file()) {
         let path = entry.path();
-        if !path.extension().is_some_and(|e| e == "pem") {
+        if path.extension().is_none_or(|e| e != "pem") {
             continue;
         }
         let text = fs::read_to_string(path).expect("text");
