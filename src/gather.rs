@@ -104,14 +104,18 @@ pub fn for_target(hello: &Hello, target: &Target, no_proxy: Option<&str>) -> Hel
 /// Gathers what `renewal` looks at: certificates kept and served here, and nothing of the stores.
 #[must_use]
 pub fn renewal(host: &renewal::Host<'_>, clock: Clock) -> Facts {
+    let renewal = renewal::gather(host);
+    let unread = renewal.certbot.unread.iter().chain(&renewal.log.unread).chain(&renewal.schedule.unread);
+    let mut not_checked: Vec<(String, String)> = unread.map(|(path, why)| (path.to_string(), why.clone())).collect();
+    not_checked.dedup();
     Facts {
         stores: Vec::new(),
         given: None,
         endpoints: Vec::new(),
         environment: Environment::default(),
-        renewal: Some(renewal::gather(host)),
+        renewal: Some(renewal),
         clock,
-        not_checked: Vec::new(),
+        not_checked,
     }
 }
 

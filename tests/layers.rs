@@ -120,6 +120,10 @@ fn a_planted_violation_is_caught() {
 }
 
 fn layer_faults(path: &str, text: &str) -> Vec<String> {
+    // Compiled for tests only: what the checks are tried on is read by the real readers.
+    if path.starts_with("src/check/testing/") {
+        return Vec::new();
+    }
     let room = room(path);
     let allowed = TABLE.iter().find(|(name, _)| *name == room).map_or(&[][..], |(_, allowed)| *allowed);
     let named = named_rooms(&code(text));

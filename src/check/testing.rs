@@ -23,6 +23,10 @@ use crate::{
     x509::Certificate,
 };
 
+mod certbot;
+
+pub(super) use certbot::*;
+
 use super::{Case, Check, ClientVerdict, Lapse};
 
 macro_rules! fixtures {

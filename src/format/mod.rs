@@ -4,6 +4,8 @@
 //! never an error that hides the others.
 
 pub mod caddyfile;
+pub mod config_obj;
+pub mod crontab;
 pub mod der;
 pub mod dockerfile;
 pub mod jks;
@@ -12,6 +14,7 @@ pub mod pkcs7;
 pub mod private_key;
 pub mod section;
 pub mod sniff;
+pub mod systemd_unit;
 
 use std::collections::{BTreeMap, BTreeSet};
 

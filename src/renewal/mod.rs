@@ -5,11 +5,13 @@
 //!
 //! Absent on purpose: issuing anything, and any write.
 
+mod certbot;
 mod certmagic;
 mod doc;
 mod lego;
 mod processes;
 mod public;
+mod schedule;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// Every manager, sorted by identifier.
-pub const ALL: &[&Manager] = &[&certmagic::MANAGER, &lego::MANAGER];
+pub const ALL: &[&Manager] = &[&certbot::MANAGER, &certmagic::MANAGER, &lego::MANAGER];
 
 /// One manager or server.
 pub struct Manager {
@@ -71,6 +73,7 @@ pub fn gather(host: &Host<'_>) -> Renewal {
     if host.live {
         renewal.processes = processes::read(host.tree);
     }
+    renewal.schedule = schedule::read(host, &renewal.processes);
     for manager in ALL {
         (manager.gather)(host, &mut renewal);
     }

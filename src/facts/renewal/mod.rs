@@ -13,6 +13,14 @@ pub use lego::Lego;
 pub use probe::{ACME_TLS, AlpnEnd, Answer, Ask, HttpAnswer, Probe};
 pub use process::{Listener, Process, Processes};
 pub use public::PublicName;
+pub mod certbot;
+pub mod config;
+mod log;
+pub mod schedule;
+pub use certbot::Certbot;
+pub use config::{Config, Fault, Section, Setting, Value};
+pub use log::{Event, EventKind, Log};
+pub use schedule::Schedule;
 
 use std::net::IpAddr;
 
@@ -36,6 +44,12 @@ pub struct Renewal {
     pub certmagic: CertMagic,
     /// What lego keeps, and what runs it.
     pub lego: Lego,
+    /// What certbot keeps.
+    pub certbot: Certbot,
+    /// What runs the managers.
+    pub schedule: Schedule,
+    /// What certbot logged.
+    pub log: Log,
 }
 
 /// One certificate that is renewed again and again under one name (certbot's word; a site in CertMagic, a domain in lego).

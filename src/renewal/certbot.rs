@@ -1,0 +1,247 @@
+//! Certbot: `/etc/letsencrypt`, the programs that are installed, and their logs.
+
+mod installed;
+mod log;
+mod web_server;
+
+use std::collections::BTreeMap;
+
+use super::{Host, Manager};
+use crate::{
+    base::{Fingerprint, TreePath},
+    facts::renewal::{
+        Certbot, Config, Lineage, Renewal,
+        certbot::{Credentials, HookFile, KINDS, LiveFile, LiveState, RenewalConf},
+    },
+    format::{config_obj, sniff},
+    host::{NodeKind, ReadError, Tree},
+    x509::Certificate,
+};
+
+pub(super) static MANAGER: Manager = Manager {
+    id: "certbot",
+    title: "Certbot",
+    about: "Certbot 1 to 5, from packages, pip or snap: `/etc/letsencrypt` with `renewal/*.conf` (ConfigObj), the links of `live` into \
+            `archive`, accounts, hooks and `cli.ini`; the versions and plugins installed (Debian's status file, `dist-info` and `egg-info` \
+            folders, snaps); the logs in `/var/log/letsencrypt`, rotated and compressed ones too; and what runs it: timers of systemd \
+            with their drop-ins, tables of cron. Private keys are not read.",
+    gather,
+    asks: |_| Vec::new(),
+    accepts: |_, _, _| Ok(()),
+};
+
+/// Where certbot keeps everything.
+const DIRECTORY: &str = "/etc/letsencrypt";
+
+/// Bytes read of a configuration. Real ones have less than 10 KB.
+const CONF: u64 = 1 << 20;
+
+/// The most lineages and accounts.
+const LINEAGES: usize = 10_000;
+
+fn gather(host: &Host<'_>, renewal: &mut Renewal) {
+    let tree = host.tree;
+    let directory = TreePath::from(DIRECTORY);
+    let mut certbot = Certbot { installed: installed::read(tree), ..Certbot::default() };
+    if !tree.exists(&directory) {
+        renewal.certbot = certbot;
+        return;
+    }
+    let confs = directory.join("renewal");
+    for name in names(tree, &confs, &mut certbot.unread) {
+        let Some(stem) = std::str::from_utf8(&name).ok().and_then(|n| n.strip_suffix(".conf")) else { continue };
+        let conf = conf(tree, stem, confs.join(&name), &mut certbot.unread);
+        let path = path_of(&conf, "fullchain").unwrap_or_else(|| directory.join(format!("live/{stem}/fullchain.pem")));
+        let chain = certificates(tree, &path);
+        renewal.lineages.push(Lineage { manager: MANAGER.id, name: stem.to_owned(), path, chain });
+        certbot.confs.push(conf);
+    }
+    accounts(tree, &directory.join("accounts"), 5, &mut certbot);
+    for when in ["pre", "deploy", "post"] {
+        let dir = directory.join("renewal-hooks").join(when);
+        for name in names(tree, &dir, &mut certbot.unread) {
+            let path = dir.join(&name);
+            let Some(node) = tree.resolve(&path).ok().and_then(|r| r.node) else { continue };
+            if matches!(node.kind, NodeKind::File(_)) && !name.ends_with(b"~") {
+                certbot.hooks.push(HookFile { when, path, is_executable: node.mode & 0o111 != 0 });
+            }
+        }
+    }
+    certbot.options = options(tree, &directory.join("cli.ini"));
+    if host.live {
+        certbot.lock_holders = lock_holders(host, renewal);
+    }
+    web_server::read(tree, &mut certbot);
+    let elsewhere =
+        certbot.confs.iter().filter_map(|c| c.parameter("logs_dir")).filter(|d| d.starts_with('/')).map(TreePath::from);
+    renewal.log = log::read(tree, host.at, &elsewhere.collect());
+    renewal.certbot = certbot;
+}
+
+/// The names in a directory; why it can't be listed goes to `unread`, unless it is not there.
+fn names(tree: &dyn Tree, path: &TreePath, unread: &mut Vec<(TreePath, String)>) -> Vec<Vec<u8>> {
+    let listed = match tree.resolve(path) {
+        Ok(resolved) if resolved.node.is_none() => return Vec::new(),
+        Ok(resolved) => tree.names_nofollow(&resolved.path).map_err(|e| e.to_string()),
+        Err(e) => Err(e.to_string()),
+    };
+    match listed {
+        Ok(mut names) => {
+            names.truncate(LINEAGES);
+            names
+        }
+        Err(why) => {
+            unread.push((path.clone(), why));
+            Vec::new()
+        }
+    }
+}
+
+fn certificates(tree: &dyn Tree, path: &TreePath) -> Vec<Certificate> {
+    tree.read(path, CONF).map(|(bytes, _)| sniff::certificates(&bytes).certificates).unwrap_or_default()
+}
+
+/// The path that the configuration gives for a kind.
+fn path_of(conf: &RenewalConf, kind: &str) -> Option<TreePath> {
+    conf.config.text(&[], kind).filter(|p| p.starts_with('/')).map(TreePath::from)
+}
+
+fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath, String)>) -> RenewalConf {
+    let (read, config) = match tree.read(&path, CONF) {
+        Ok((bytes, _)) => (Ok(Fingerprint::of(&bytes)), config_obj::parse(&bytes)),
+        Err(e) => (Err(e.to_string()), Config::default()),
+    };
+    let archive = config.text(&[], "archive_dir").filter(|p| p.starts_with('/')).map(TreePath::from);
+    let archive = archive.unwrap_or_else(|| TreePath::from(DIRECTORY).join(format!("archive/{name}")));
+    let mut conf = RenewalConf {
+        name: name.to_owned(),
+        path,
+        read,
+        config,
+        live: Vec::new(),
+        previous: Vec::new(),
+        archive,
+        versions: BTreeMap::new(),
+        newest: None,
+        credentials: Vec::new(),
+    };
+    for file in names(tree, &conf.archive, unread) {
+        let found = std::str::from_utf8(&file).ok().and_then(kind_and_version);
+        if let Some((kind, version)) = found.filter(|_| tree.exists(&conf.archive.join(&file))) {
+            conf.versions.entry(version).or_default().insert(kind);
+        }
+    }
+    for kind in KINDS {
+        let (Some(path), Some(setting)) = (path_of(&conf, kind), conf.config.get(&[], kind)) else { continue };
+        match live_state(tree, &path, &conf.archive, kind) {
+            Ok(state) => conf.live.push(LiveFile { kind, path, line: setting.line, state }),
+            Err(why) => unread.push((path, why)),
+        }
+    }
+    if let Some(directory) = conf.live.first().map(|live| live.path.parent()) {
+        let previous =
+            names(tree, &directory, unread).into_iter().filter(|n| n.starts_with(b"previous_") && n.ends_with(b".pem"));
+        conf.previous = previous.map(|n| directory.join(n)).collect();
+    }
+    conf.newest =
+        conf.newest_whole().and_then(|v| certificates(tree, &conf.archive.join(format!("cert{v}.pem"))).into_iter().next());
+    let named = conf.config.settings.iter().filter(|s| s.key.starts_with("dns_") && s.key.ends_with("_credentials"));
+    let credentials = named.filter_map(|setting| {
+        let path = setting.value.strings().first().filter(|p| p.starts_with('/')).map(|p| TreePath::from(*p))?;
+        let node = tree.resolve(&path).ok().and_then(|r| r.node);
+        Some(Credentials { key: setting.key.clone(), line: setting.line, path, mode: node.map(|n| n.mode) })
+    });
+    conf.credentials = credentials.collect();
+    conf
+}
+
+/// `privkey12.pem`.
+fn kind_and_version(name: &str) -> Option<(&'static str, u32)> {
+    let stem = name.strip_suffix(".pem")?;
+    let digits = stem.find(|c: char| c.is_ascii_digit())?;
+    let kind = KINDS.into_iter().find(|k| *k == &stem[..digits])?;
+    Some((kind, stem[digits..].parse().ok()?))
+}
+
+/// What lies at a path in `live`, or why that can't be seen (both folders are root's alone).
+fn live_state(tree: &dyn Tree, path: &TreePath, archive: &TreePath, kind: &str) -> Result<LiveState, String> {
+    // The directories above may be links themselves (`/etc/letsencrypt` on a volume).
+    let directory = tree.resolve(&path.parent()).map_err(|e| e.to_string())?;
+    if directory.node.is_none() {
+        return Ok(LiveState::Missing);
+    }
+    let place = directory.path.join(path.name());
+    let target = match tree.node_nofollow(&place).map_err(|e| e.to_string())?.map(|n| n.kind) {
+        None => return Ok(LiveState::Missing),
+        Some(NodeKind::Link(target)) => target,
+        Some(_) => {
+            let bytes = tree.read_nofollow(&place, CONF).map(|(bytes, _)| bytes).unwrap_or_default();
+            return Ok(LiveState::Copied(Fingerprint::of(&bytes)));
+        }
+    };
+    let written = String::from_utf8_lossy(&target).into_owned();
+    let resolved = match tree.resolve(&place) {
+        Ok(resolved) => resolved,
+        Err(ReadError::Io(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => return Err(e.to_string()),
+        Err(_) => return Ok(LiveState::Elsewhere(written)),
+    };
+    if resolved.node.is_none() {
+        return Ok(LiveState::Dangling(written));
+    }
+    let archive = tree.resolve(archive).map_or_else(|_| archive.clone(), |r| r.path);
+    let named = std::str::from_utf8(resolved.path.name()).ok().and_then(kind_and_version);
+    Ok(match named {
+        Some((k, version)) if k == kind && resolved.path.parent() == archive => LiveState::Linked(written, version),
+        _ => LiveState::Elsewhere(written),
+    })
+}
+
+/// The account directories: those with a `regr.json` or a key, below the server's path, whatever its depth.
+fn accounts(tree: &dyn Tree, path: &TreePath, depth: usize, certbot: &mut Certbot) {
+    let names = names(tree, path, &mut certbot.unread);
+    if names.iter().any(|n| n == b"regr.json" || n == b"private_key.json") {
+        certbot.accounts.insert(path.clone());
+        return;
+    }
+    if depth == 0 || certbot.accounts.len() > LINEAGES {
+        return;
+    }
+    for name in names {
+        let inner = path.join(name);
+        // Links between servers' directories are certbot's own (ACMEv1 to v2).
+        if tree.resolve(&inner).ok().and_then(|r| r.node).is_some_and(|n| n.kind == NodeKind::Directory) {
+            accounts(tree, &inner, depth - 1, certbot);
+        }
+    }
+}
+
+/// The options of `cli.ini`: configargparse's form, `key = value` or a key alone, with `-` or `_`.
+fn options(tree: &dyn Tree, path: &TreePath) -> Vec<(String, String, u32)> {
+    let Ok((bytes, _)) = tree.read(path, CONF) else { return Vec::new() };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let option = |(number, line): (u32, &str)| {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';', '[']) {
+            return None;
+        }
+        let (key, value) = line.split_once(['=', ':']).unwrap_or((line, "true"));
+        Some((key.trim().replace('_', "-"), value.trim().to_owned(), number))
+    };
+    (1..).zip(text.lines()).filter_map(option).collect()
+}
+
+/// The processes that have a lock file of certbot open. (`/proc/locks` names inodes, which a tree does not.)
+fn lock_holders(host: &Host<'_>, renewal: &Renewal) -> Vec<(u32, TreePath)> {
+    let mut holders = Vec::new();
+    for process in renewal.processes.all.iter().filter(|p| p.arguments.iter().any(|a| a.contains("certbot"))) {
+        let fds = TreePath::from(format!("/proc/{}/fd", process.pid).as_str());
+        for fd in host.tree.names_nofollow(&fds).unwrap_or_default() {
+            let target = host.tree.link_nofollow(&fds.join(fd)).ok().flatten();
+            if let Some(lock) = target.filter(|t| t.ends_with(b"/.certbot.lock")) {
+                holders.push((process.pid, TreePath::new(lock)));
+            }
+        }
+    }
+    holders.dedup_by_key(|(pid, _)| *pid);
+    holders
+}
