@@ -6,8 +6,10 @@
 pub mod der;
 pub mod dockerfile;
 pub mod jks;
+pub mod nginx;
 pub mod pem;
 pub mod pkcs7;
+pub mod private_key;
 pub mod section;
 pub mod sniff;
 

@@ -6,6 +6,7 @@
 //! Absent on purpose: issuing anything, and any write.
 
 mod doc;
+mod nginx;
 mod processes;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Every manager, sorted by identifier.
-pub const ALL: &[&Manager] = &[];
+pub const ALL: &[&Manager] = &[&nginx::MANAGER];
 
 /// One manager or server.
 pub struct Manager {

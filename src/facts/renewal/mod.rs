@@ -2,11 +2,13 @@
 //!
 //! Each manager's own facts are a file here, filled by the file of the same name in [`crate::renewal`].
 
+pub mod nginx;
 mod probe;
 mod process;
 
 pub use probe::{Answer, Ask, HttpAnswer, Probe};
-pub use process::{Listener, Process, Processes};
+pub use nginx::Nginx;
+pub use process::{BoundFile, Listener, Process, Processes};
 
 use std::net::IpAddr;
 
@@ -20,6 +22,10 @@ use crate::{
 pub struct Renewal {
     /// The certificates that a manager of this host keeps, in the order of [`crate::renewal::ALL`], then by name.
     pub lineages: Vec<Lineage>,
+    /// Where managers say that they put the files of http-01 challenges.
+    pub challenges: Vec<HttpChallenge>,
+    /// The servers of nginx's family.
+    pub nginx: Nginx,
     /// What runs and listens here; nothing for an unpacked root.
     pub processes: Processes,
     /// What was asked over the network, and what answered.
@@ -37,6 +43,19 @@ pub struct Lineage {
     pub path: TreePath,
     /// What lies there, the leaf first; empty when nothing can be read.
     pub chain: Vec<Certificate>,
+}
+
+/// A name that is validated by a file which a web server of this host must serve (http-01, RFC 8555, section 8.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpChallenge {
+    /// The lineage: manager and name.
+    pub lineage: (&'static str, String),
+    /// The name that is validated.
+    pub name: String,
+    /// The directory below which `/.well-known/acme-challenge/TOKEN` is put.
+    pub webroot: TreePath,
+    /// The file that says so, and its line.
+    pub said: (TreePath, Option<u32>),
 }
 
 impl Lineage {
