@@ -86,7 +86,8 @@ fn mounts(tree: &dyn Tree, found: &mut Processes) {
         }
         if seen.insert(there) {
             let table = tree.read_nofollow(&dir(pid.as_bytes()).join("mountinfo"), LIMIT).map(|(bytes, _)| bytes).unwrap_or_default();
-            found.bound.extend(bound_files(&table).into_iter().map(|(root, point)| BoundFile { pid: process.pid, root, point }));
+            let bound = bound_files(&table).into_iter();
+            found.bound.extend(bound.map(|(root, point)| BoundFile { pid: process.pid, newer: newer(tree, &root), root, point }));
         }
     }
 }
@@ -100,6 +101,21 @@ fn bound_files(table: &[u8]) -> Vec<(TreePath, TreePath)> {
         is_pem(&root).then(|| (TreePath::new(root), TreePath::new(point)))
     };
     table.split(|b| *b == b'\n').filter_map(mount).collect()
+}
+
+/// The file beside this one whose name ends in a higher number, if there is one: certbot's archive (`fullchain4.pem`).
+fn newer(tree: &dyn Tree, path: &TreePath) -> Option<TreePath> {
+    let (kind, number) = version(path.name())?;
+    let names = tree.names_nofollow(&path.parent()).ok()?;
+    let (highest, name) = names.iter().filter_map(|n| version(n).filter(|(k, _)| *k == kind).map(|(_, v)| (v, n))).max()?;
+    (highest > number).then(|| path.parent().join(name))
+}
+
+/// `fullchain3.pem` is version 3 of `fullchain`.
+fn version(name: &[u8]) -> Option<(&str, u32)> {
+    let stem = std::str::from_utf8(name).ok()?.strip_suffix(".pem")?;
+    let kind = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    Some((kind, stem[kind.len()..].parse().ok()?))
 }
 
 /// Blanks and backslashes are written in octal there.
@@ -178,6 +194,17 @@ mod tests {
         assert_eq!(inode(b"socket:[7]"), Some(7));
         assert_eq!(inode(b"pipe:[7]"), None);
         assert_eq!(comm_and_parent(b"7 (a) (b) S 3 7 7"), Some(("a) (b".into(), 3)));
+    }
+
+    #[test]
+    fn a_newer_version_beside_it_is_seen() {
+        let tree = crate::host::memory::MemoryTree::default();
+        for n in [2, 9, 10] {
+            tree.file(format!("/le/archive/a/fullchain{n}.pem").as_str(), "");
+        }
+        tree.file("/le/archive/a/cert99.pem", "");
+        assert_eq!(newer(&tree, &"/le/archive/a/fullchain9.pem".into()), Some("/le/archive/a/fullchain10.pem".into()));
+        assert_eq!(newer(&tree, &"/le/archive/a/fullchain10.pem".into()), None);
     }
 
     #[test]

@@ -52,10 +52,21 @@ pub struct HttpChallenge {
     pub lineage: (&'static str, String),
     /// The name that is validated.
     pub name: String,
+    /// The port to which the certificate authority's requests come here: 80, but for a manager that was told another (`http01_port`).
+    pub port: u16,
     /// The directory below which `/.well-known/acme-challenge/TOKEN` is put.
     pub webroot: TreePath,
     /// The file that says so, and its line.
     pub said: (TreePath, Option<u32>),
+}
+
+/// What came of fetching a file from a challenge's webroot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Whose.
+    pub challenge: HttpChallenge,
+    /// Why the file did not come.
+    pub outcome: Result<(), String>,
 }
 
 impl Lineage {

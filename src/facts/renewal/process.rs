@@ -59,6 +59,8 @@ pub struct BoundFile {
     pub root: TreePath,
     /// Where the process sees it.
     pub point: TreePath,
+    /// The newest version beside it, if that is another one (`fullchain4.pem` beside `fullchain3.pem`).
+    pub newer: Option<TreePath>,
 }
 
 impl Processes {

@@ -45,7 +45,7 @@ pub(super) fn asks(renewal: &Renewal) -> Vec<Ask> {
 }
 
 /// Where a socket that listens on all addresses is reached from here.
-fn reachable(address: IpAddr) -> IpAddr {
+pub(super) fn reachable(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(a) if a.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(a) if a.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -69,12 +69,8 @@ pub(super) fn instances(host: &Host<'_>, processes: &Processes) -> Vec<Instance>
 }
 
 fn from_layout(host: &Host<'_>, layout: &Layout) -> Instance {
-    Instance {
-        program: layout.program.to_owned(),
-        conf: layout.conf.into(),
-        prefix: layout.prefix.map(TreePath::from).or_else(|| compiled_in(host)),
-        ..Instance::default()
-    }
+    let prefix = layout.prefix.map(TreePath::from).or_else(|| compiled_in(host));
+    Instance::new(layout.program, layout.conf.into(), prefix)
 }
 
 /// The prefix of the package in /usr/sbin. Debian and Fedora compile in /usr/share/nginx, nginx.org /etc/nginx; the file system can't
@@ -140,7 +136,7 @@ mod tests {
     #[test]
     fn a_master_tells_its_configuration() {
         let tree = MemoryTree::default();
-        let host = Host { tree: &tree, dial: &LiveDial, live: true, at: At(0), timeout: 1, jobs: 1 };
+        let host = Host { tree: &tree, dial: &LiveDial::new(), live: true, at: At(0), timeout: 1, jobs: 1 };
         let mut processes = Processes::default();
         processes.all.push(process(10, 1, "nginx: master process /usr/sbin/nginx -p /srv/n -c conf/a.conf", 5));
         processes.all.push(process(11, 10, "nginx: worker process", 7));

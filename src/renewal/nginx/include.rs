@@ -217,7 +217,7 @@ mod tests {
         for (path, text) in files {
             tree.file(*path, *text);
         }
-        let mut instance = Instance { conf: "/etc/nginx/nginx.conf".into(), ..Instance::default() };
+        let mut instance = Instance::new("nginx", "/etc/nginx/nginx.conf".into(), None);
         read(&tree, &mut instance);
         instance
     }

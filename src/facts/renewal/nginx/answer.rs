@@ -1,4 +1,4 @@
-//! Who answers a plain HTTP request, and with what: the phases of `ngx_http_core_run_phases`, for one GET.
+//! Who answers an HTTP request, and with what: the phases of `ngx_http_core_run_phases`, for one GET.
 //!
 //! Absent on purpose: what other modules do with a request that gets as far as them. Where an answer depends on more than the request for a
 //! challenge and the configuration, it is [`Outcome::Unknown`].
@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub address: IpAddr,
     /// The port.
     pub port: u16,
+    /// Whether it comes over TLS.
+    pub tls: bool,
     /// The `Host` header.
     pub host: &'a str,
     /// The path, without arguments.
@@ -74,7 +76,7 @@ impl Instance {
         }
         let Some(selection) = self.select(request.address, request.port, request.host) else { return none(Outcome::NoServer) };
         let early = match () {
-            () if selection.tls => Some(Outcome::Status(400)),
+            () if selection.tls != request.tls => Some(Outcome::Status(400)),
             () if selection.listen.proxy_protocol => Some(Outcome::Unknown("the PROXY protocol is expected there")),
             () => None,
         };
@@ -98,8 +100,8 @@ fn values<'a>(server: Server<'a>, request: &Request<'_>) -> Values<'a> {
         ("http_host", request.host.to_owned()),
         ("server_name", server.names().first().map_or(String::new(), |n| (*n).to_owned())),
         ("server_port", request.port.to_string()),
-        ("scheme", "http".to_owned()),
-        ("https", String::new()),
+        ("scheme", if request.tls { "https" } else { "http" }.to_owned()),
+        ("https", if request.tls { "on" } else { "" }.to_owned()),
         ("request_method", "GET".to_owned()),
         ("request_uri", path),
         ("args", String::new()),
@@ -491,11 +493,8 @@ impl<'a> Run<'a, '_> {
             }
         }
         // A handler is not inherited, but for an `if` from its location.
-        let with_handler = self.at.iter().rev().copied().take_while({
-            let mut inside_if = true;
-            move |d| std::mem::replace(&mut inside_if, d.name() == "if" && inside_if)
-        });
-        for block in with_handler {
+        let own = if block.name() == "if" { 2 } else { 1 };
+        for block in self.at.iter().rev().take(own) {
             if let Some(handler) = block.children().iter().find(|d| is_handler(d.name())) {
                 self.by = Some(handler);
                 return Next::Done(Outcome::Handler(handler.argument(0).unwrap_or(handler.name()).to_owned()));
@@ -588,6 +587,8 @@ impl<'a> Run<'a, '_> {
             }
         };
         let auth = self.inherited("auth_basic").first().copied().filter(|d| d.argument(0) != Some("off"));
+        // Without a file of users it is as if it were off.
+        let auth = auth.filter(|_| !self.inherited("auth_basic_user_file").is_empty());
         let any = self.inherited("satisfy").first().is_some_and(|d| d.argument(0) == Some("any"));
         let rules = self.has_rules();
         match (denied, auth) {

@@ -102,7 +102,8 @@ impl Pair {
         let cannot = |function: &str, why: &str| Some(format!("cannot load certificate \"{path}\": {function}() failed ({why})"));
         let leaves = match &self.certificate.state {
             PemState::Missing => return cannot("BIO_new_file", "no such file"),
-            PemState::Unreadable(why) => return cannot("BIO_new_file", why),
+            // The master reads as root what we may not read.
+            PemState::Unreadable(_) => return None,
             PemState::Read(leaves) => leaves,
         };
         if let Some(why) = leaves.refused {
@@ -114,10 +115,9 @@ impl Pair {
         let cannot = |function: &str, why: &str| Some(format!("cannot load certificate key \"{path}\": {function}() failed ({why})"));
         match &key.state {
             KeyState::Missing => cannot("BIO_new_file", "no such file"),
-            KeyState::Unreadable(why) => cannot("BIO_new_file", why),
             KeyState::Encrypted => cannot("PEM_read_bio_PrivateKey", "bad password read"),
             KeyState::Refused(why) => cannot("PEM_read_bio_PrivateKey", why),
-            KeyState::Unknown => None,
+            KeyState::Unreadable(_) | KeyState::Unknown => None,
             KeyState::Public(half) => {
                 let same = leaves.chain.first().is_none_or(|leaf| is_half_of(half, leaf));
                 (!same).then(|| format!("SSL_CTX_use_PrivateKey(\"{path}\") failed (key values mismatch)"))

@@ -6,6 +6,7 @@
 //! Absent on purpose: names of directives that are allowed. Modules add them, and each server of the family has its own.
 
 pub mod answer;
+pub mod challenge;
 mod location;
 mod pair;
 pub mod server;
@@ -27,7 +28,7 @@ pub struct Nginx {
 }
 
 /// One server: its configuration, and what else it left.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Instance {
     /// The program's name: `nginx`, `openresty`, `njet`.
     pub program: String,
@@ -139,6 +140,8 @@ pub struct LogLine {
 pub struct Directory {
     /// The directory that a configuration names.
     pub path: TreePath,
+    /// Where links lead.
+    pub real: TreePath,
     /// Whether it is there.
     pub exists: bool,
     /// The first directory on the way that the workers' user may not enter, with its permission bits; they can't read below it.
@@ -181,6 +184,23 @@ pub fn named<'a>(directives: &'a [Directive], name: &'a str) -> impl Iterator<It
 }
 
 impl Instance {
+    /// One of which nothing was read yet.
+    #[must_use]
+    pub fn new(program: &str, conf: TreePath, prefix: Option<TreePath>) -> Self {
+        Instance {
+            program: program.to_owned(),
+            conf,
+            prefix,
+            master: None,
+            files: Vec::new(),
+            directives: Vec::new(),
+            defects: Vec::new(),
+            pairs: Vec::new(),
+            emergencies: Vec::new(),
+            directories: Vec::new(),
+        }
+    }
+
     /// Whether the configuration can be read to its end: only then it can be said what it does.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -4,15 +4,19 @@ mod ask;
 mod find;
 mod include;
 mod pair;
+mod prove;
 
 use super::{Host, Manager};
 use crate::{
     base::{Limits, TreePath},
     facts::{
         Renewal,
-        renewal::nginx::{Directive, Directory, Instance, LogLine},
+        renewal::{
+            Proof,
+            nginx::{Directive, Directory, Instance, LogLine},
+        },
     },
-    host::{Exec, NodeKind, Tree},
+    host::{Exec, NodeKind, Tree, TreeMut},
 };
 
 /// The manager.
@@ -50,6 +54,24 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
         instance.directories = directories(host.tree, &instance, webroots);
         renewal.nginx.instances.push(instance);
     }
+}
+
+/// Fetches a file of each challenge's webroot from the servers as they run.
+pub(super) fn self_test(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal) -> Vec<Proof> {
+    let wanted: Vec<_> = renewal.challenges.iter().collect();
+    prove::prove(host, tree, exec, renewal, &wanted, 1)
+}
+
+/// Has running servers load what was changed, and proves that challenges are served then.
+pub(super) fn prove(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
+    prove::after_change(host, tree, exec, renewal, changed)
+}
+
+/// Has running servers load their configuration again after changes were taken back.
+pub(super) fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
+    let instances = renewal.nginx.instances.iter().filter(|i| i.master.is_some());
+    let touched = instances.filter(|i| i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real)));
+    touched.map(|i| prove::reload(exec, &i.test_command())).collect()
 }
 
 fn accepts(host: &Host<'_>, exec: &dyn Exec, changed: &[TreePath]) -> Result<(), String> {
@@ -151,7 +173,7 @@ fn directory(tree: &dyn Tree, path: TreePath, ids: Option<&(u32, Vec<u32>)>) -> 
             break;
         }
     }
-    Directory { path, exists, closed }
+    Directory { path, real, exists, closed }
 }
 
 #[cfg(test)]
@@ -179,7 +201,7 @@ mod tests {
             "/var/log/nginx/error.log",
             "2026/11/22 00:28:50 [notice] 1#1: signal\n2026/11/22 00:28:51 [emerg] 1#1: cannot load certificate \"/a\"\nx\n",
         );
-        let found = emergencies(&tree, &Instance::default());
+        let found = emergencies(&tree, &Instance::new("nginx", "/etc/nginx/nginx.conf".into(), None));
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].line, found[0].time.as_str()), (2, "2026/11/22 00:28:51"));
         assert_eq!(found[0].text, "[emerg] 1#1: cannot load certificate \"/a\"");

@@ -1,0 +1,60 @@
+//! What several checks of the server side share.
+
+mod nginx;
+mod served;
+#[cfg(test)]
+pub(super) mod testing;
+
+pub(super) use nginx::*;
+pub(super) use served::*;
+
+use crate::{
+    facts::{Renewal, renewal::Lineage},
+    finding::Remedy,
+    x509::Certificate,
+};
+
+pub(super) use super::super::support::{by_hand, issued, list, shell};
+use super::super::Case;
+
+/// What `renewal` gathered, where it did.
+pub(super) fn renewal<'a>(case: &Case<'a>) -> Option<&'a Renewal> {
+    case.facts.renewal.as_ref()
+}
+
+/// How a lineage is named in findings.
+pub(super) fn key(lineage: &Lineage) -> (&'static str, String) {
+    (lineage.manager, lineage.name.clone())
+}
+
+/// Whether a name is one of those that a certificate is for (RFC 6125: a wildcard stands for one label).
+pub(super) fn covers(names: &[String], name: &str) -> bool {
+    let fits = |pattern: &String| match pattern.strip_prefix("*.") {
+        Some(suffix) => name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(suffix)),
+        None => pattern.eq_ignore_ascii_case(name),
+    };
+    names.iter().any(fits)
+}
+
+/// The DNS names of a certificate.
+pub(super) fn names(certificate: &Certificate) -> Vec<String> {
+    let lineage = Lineage { manager: "", name: String::new(), path: "/".into(), chain: vec![certificate.clone()] };
+    lineage.names()
+}
+
+/// The serial number and the end of a certificate, for people.
+pub(super) fn told(certificate: &Certificate) -> String {
+    let serial: String = certificate.serial().iter().take(20).map(|b| format!("{b:02X}")).collect();
+    match certificate.validity().not_after {
+        Some(at) => format!("serial {serial}, expires {at}"),
+        None => format!("serial {serial}"),
+    }
+}
+
+/// Checks and loads the configuration again.
+pub(super) fn reload(instance: &crate::facts::renewal::nginx::Instance) -> Remedy {
+    let test = instance.test_command().iter().map(|w| shell(w)).collect::<Vec<_>>();
+    let reload: Vec<String> = test.iter().map(|w| if w == "-t" { "-s reload".to_owned() } else { w.clone() }).collect();
+    let text = "have nginx load its files again; a deploy hook does it after each renewal";
+    by_hand(text, Some(format!("{} && {}", test.join(" "), reload.join(" "))))
+}
