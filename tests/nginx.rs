@@ -6,5 +6,7 @@ mod site;
 
 #[path = "nginx/answers.rs"]
 mod answers;
+#[path = "nginx/live.rs"]
+mod live;
 #[path = "nginx/pairs.rs"]
 mod pairs;

@@ -161,12 +161,14 @@ fn apply(
                 Err(Failure(why)) => format!("can't look at the outcome: {why}"),
             };
             let put_back = plan::roll_back(&session.tree, &applied).map_or_else(|rest| format!("; {rest}"), |()| String::new());
-            done.rolled_back = Some(why + &put_back);
+            let mut why = why + &put_back;
             let (facts, judgement) = look(session, names, args)?;
-            if let (true, Some(renewal)) = (live, &facts.renewal) {
-                let again = renewal::reload(session.machine.exec, renewal, &changed(plan));
-                done.rolled_back = done.rolled_back.map(|why| again.map_or_else(|e| format!("{why}; {e}"), |()| why));
+            if let (true, Some(renewal)) = (live, &facts.renewal)
+                && let Err(e) = renewal::reload(session.machine.exec, renewal, &changed(plan))
+            {
+                why += &format!("; {e}");
             }
+            done.rolled_back = Some(why);
             (facts, judgement)
         }
     };

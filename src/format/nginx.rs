@@ -370,6 +370,18 @@ mod tests {
     }
 
     #[test]
+    fn real_files_are_read_to_their_end() {
+        let counts = ["debian-nginx.conf", "certbot-managed.conf", "hard.conf", "slashcomment.conf"].map(|name| {
+            let path = format!("{}/fixtures/renewal/nginx/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+            let parsed = parse(&std::fs::read(&path).expect("a fixture"), 0);
+            assert_eq!(parsed.defects, [], "{name}");
+            parsed.directives.len()
+        });
+        // `//` begins no comment but a directive, here the only one, which nginx then does not know.
+        assert_eq!(counts, [7, 2, 3, 1]);
+    }
+
+    #[test]
     fn quotes_what_needs_it() {
         for text in ["/var/www/le t", "", "a;b", "x\"y\\z", "plain", "a#b"] {
             assert_eq!(words(&format!("root {};", quoted(text))), format!("[root|{text}]"));

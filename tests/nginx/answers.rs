@@ -1,4 +1,4 @@
-//! Who answers a challenge: the layouts of `fixtures/renewal/nginx-challenge-location-semantics.txt`, and a few hundred generated ones.
+//! Who answers a challenge: the layouts of `fixtures/renewal/nginx/nginx-challenge-location-semantics.txt`, and a few hundred generated ones.
 
 use std::{fs, net::IpAddr, path::Path};
 

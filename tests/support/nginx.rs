@@ -101,17 +101,6 @@ impl Site {
         panic!("nginx did not come up: {}", self.test(nginx).1);
     }
 
-    /// The running master.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
-    }
-
-    /// Asks the running master to read its configuration again.
-    pub fn reload(&self, nginx: &Path) {
-        let status = common::command(nginx).args(["-s", "reload"]).args(self.arguments()).stderr(Stdio::null()).status();
-        assert!(status.expect("nginx").success());
-    }
-
     /// What certdoctor reads of it: as an unpacked root, with the folder's paths in the configuration made those of the root.
     pub fn gather(&self) -> Renewal {
         let root = self.folder.path().display().to_string();

@@ -56,6 +56,7 @@ fn certificate(tree: &dyn Tree, path: TreePath, interner: &mut Interner) -> PemF
             }
             let bad = scan.entries.iter().any(|e| matches!(e.content, Content::Opaque(_)));
             let refused = match () {
+                () if chain.is_empty() && !begins(&bytes) => Some("no start line"),
                 () if scan.quirks.contains(&Quirk::JoinedBlocks) || scan.quirks.contains(&Quirk::Unterminated) => Some("bad end line"),
                 () if bad => Some("a block that OpenSSL can't decode"),
                 () if chain.is_empty() => Some("no start line"),
@@ -73,6 +74,15 @@ fn certificate(tree: &dyn Tree, path: TreePath, interner: &mut Interner) -> PemF
         },
     };
     PemFile { path, real, state }
+}
+
+/// Whether a line is the beginning of a block and nothing else, as OpenSSL demands (`get_name` in crypto/pem/pem_lib.c).
+fn begins(bytes: &[u8]) -> bool {
+    let is_begin = |line: &[u8]| {
+        let label = line.trim_ascii_end().strip_prefix(b"-----BEGIN ").and_then(|l| l.strip_suffix(b"-----"));
+        label.is_some_and(|label| memchr::memmem::find(label, b"-----").is_none() && label.ends_with(b"CERTIFICATE"))
+    };
+    bytes.split(|b| *b == b'\n').any(is_begin)
 }
 
 /// `fopen` opens a directory, and then nothing can be read.

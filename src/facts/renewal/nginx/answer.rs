@@ -332,7 +332,8 @@ impl<'a> Run<'a, '_> {
         self.values.numbered = numbered;
         self.values.known.extend(named.into_iter().map(|(n, v)| (n, Some(v))));
         self.by = Some(directive);
-        let to = self.expand(replacement);
+        // A question mark at its end keeps the arguments of the request away.
+        let to = self.expand(replacement.strip_suffix('?').unwrap_or(replacement));
         let absolute = ["http://", "https://", "$scheme"].iter().any(|p| replacement.starts_with(p));
         if absolute || matches!(flag, "redirect" | "permanent") {
             let code = if flag == "permanent" { 301 } else { 302 };

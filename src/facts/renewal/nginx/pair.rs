@@ -116,7 +116,7 @@ impl Pair {
         match &key.state {
             KeyState::Missing => cannot("BIO_new_file", "no such file"),
             KeyState::Encrypted => cannot("PEM_read_bio_PrivateKey", "bad password read"),
-            KeyState::Refused(why) => cannot("PEM_read_bio_PrivateKey", why),
+            KeyState::Refused(why) => cannot("PEM_read_bio_PrivateKey", &format!("no key that can be read: {why}")),
             KeyState::Unreadable(_) | KeyState::Unknown => None,
             KeyState::Public(half) => {
                 let same = leaves.chain.first().is_none_or(|leaf| is_half_of(half, leaf));

@@ -174,19 +174,16 @@ fn fits(name: &str, host: &str) -> Option<Rank> {
         return Pattern::new(pattern, false)?.matches(host)?.then_some((3, 0));
     }
     let name = name.to_ascii_lowercase();
-    let below = |suffix: &str| host.len() > suffix.len() + 1 && host.ends_with(suffix) && host[..host.len() - suffix.len()].ends_with('.');
+    let above = |suffix: &str| host.strip_suffix(suffix)?.strip_suffix('.').filter(|rest| !rest.is_empty());
     if let Some(suffix) = name.strip_prefix("*.") {
-        return below(suffix).then_some((1, host.len() - suffix.len()));
+        return above(suffix).map(|rest| (1, rest.len()));
     }
     if let Some(suffix) = name.strip_prefix('.') {
-        if host == suffix {
-            return Some((0, 0));
-        }
-        return below(suffix).then_some((1, host.len() - suffix.len()));
+        return if host == suffix { Some((0, 0)) } else { above(suffix).map(|rest| (1, rest.len())) };
     }
     if let Some(prefix) = name.strip_suffix(".*") {
-        let fits = host.len() > prefix.len() + 1 && host.starts_with(prefix) && host[prefix.len()..].starts_with('.');
-        return fits.then_some((2, host.len() - prefix.len()));
+        let rest = host.strip_prefix(prefix)?.strip_prefix('.').filter(|rest| !rest.is_empty());
+        return rest.map(|rest| (2, rest.len()));
     }
     (name == host).then_some((0, 0))
 }
