@@ -24,7 +24,9 @@ pub(super) fn read(tree: &dyn Tree) -> Processes {
     let Some(boot) = processes::boot_time(&text("/proc/stat")) else { return found };
     let mut sockets: BTreeMap<u64, Listener> = BTreeMap::new();
     for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        sockets.extend(listening(&String::from_utf8_lossy(&text(file))));
+        // `/proc/net` is a link to `self/net`.
+        let table = tree.read(&file.into(), LIMIT).map(|(bytes, _)| bytes).unwrap_or_default();
+        sockets.extend(listening(&String::from_utf8_lossy(&table)));
     }
     let names = tree.names_nofollow(&"/proc".into()).unwrap_or_default();
     let mut pids: Vec<u32> = names.iter().filter_map(|name| std::str::from_utf8(name).ok()?.parse().ok()).collect();

@@ -231,7 +231,7 @@ mod tests {
         let instance = read_tree(&[
             ("/etc/nginx/nginx.conf", "include conf.d/*.conf; include none/*.conf; z;"),
             ("/etc/nginx/conf.d/b.conf", "b;"),
-            ("/etc/nginx/conf.d/a.conf", "a { include ../snippets/s.conf; }"),
+            ("/etc/nginx/conf.d/a.conf", "a { include snippets/s.conf; }"),
             ("/etc/nginx/conf.d/.hidden.conf", "hidden;"),
             ("/etc/nginx/conf.d/c.conf.bak", "c;"),
             ("/etc/nginx/snippets/s.conf", "s;"),

@@ -580,30 +580,27 @@ impl<'a> Run<'a, '_> {
             self.by = limits;
             return Some(Outcome::Unknown("limit_except decides who may read"));
         }
-        let denied = match self.denied() {
-            Ok(denied) => denied,
+        let rule = match self.rule() {
+            Ok(rule) => rule,
             Err(by) => {
                 self.by = Some(by);
                 return Some(Outcome::Unknown("it depends on the client's address"));
             }
         };
+        let denied = rule.filter(|r| r.name() == "deny");
         let auth = self.inherited("auth_basic").first().copied().filter(|d| d.argument(0) != Some("off"));
         // Without a file of users it is as if it were off.
         let auth = auth.filter(|_| !self.inherited("auth_basic_user_file").is_empty());
         let any = self.inherited("satisfy").first().is_some_and(|d| d.argument(0) == Some("any"));
-        let rules = self.has_rules();
-        match (denied, auth) {
-            (None, Some(_)) if any && rules => None,
-            (_, Some(auth)) if any || denied.is_none() => {
-                self.by = Some(auth);
-                Some(Outcome::Status(401))
-            }
-            (Some(by), _) => {
-                self.by = Some(by);
-                Some(Outcome::Status(403))
-            }
-            (None, _) => None,
-        }
+        let (by, code) = match (auth, denied) {
+            (Some(_), None) if any && rule.is_some() => return None,
+            (Some(auth), None) => (auth, 401),
+            (Some(auth), Some(_)) if any => (auth, 401),
+            (_, Some(denied)) => (denied, 403),
+            (None, None) => return None,
+        };
+        self.by = Some(by);
+        Some(Outcome::Status(code))
     }
 
     /// The innermost block with rules of access; inner blocks inherit them only when they have none.
@@ -618,12 +615,8 @@ impl<'a> Run<'a, '_> {
         Vec::new()
     }
 
-    fn has_rules(&self) -> bool {
-        !self.rules().is_empty()
-    }
-
-    /// The `deny` that hits the client, if one does; `Err` when a rule's address is not understood.
-    fn denied(&self) -> Result<Option<&'a Directive>, &'a Directive> {
+    /// The `allow` or `deny` that hits the client, if one does; `Err` when a rule's address is not understood.
+    fn rule(&self) -> Result<Option<&'a Directive>, &'a Directive> {
         for rule in self.rules() {
             let network = rule.argument(0).unwrap_or_default();
             let hits = match (network, self.request.client) {
@@ -634,7 +627,7 @@ impl<'a> Run<'a, '_> {
                 (network, Some(client)) => contains(network, client).ok_or(rule)?,
             };
             if hits {
-                return Ok((rule.name() == "deny").then_some(rule));
+                return Ok(Some(rule));
             }
         }
         Ok(None)

@@ -63,7 +63,13 @@ impl Instance {
     pub fn challenge(&self, challenge: &HttpChallenge, address: IpAddr) -> Course<'_> {
         let path = format!("{DIRECTORY}{TOKEN}");
         let file = self.real(&challenge.webroot.join(&path[1..]));
+        // What a `try_files` ends with is taken to be there; that nginx would go round in circles without it helps nobody.
+        let mut fallbacks = Vec::new();
+        self.servers().iter().for_each(|s| fallback_pages(s.directive, &mut fallbacks));
         let lies_at = |asked: &str| {
+            if fallbacks.iter().any(|page| asked.ends_with(page)) {
+                return Some(true);
+            }
             let asked = self.real(&TreePath::new(asked));
             if asked == file { Some(true) } else { file.starts_with(&asked).then_some(false) }
         };
@@ -124,6 +130,16 @@ impl Instance {
     #[must_use]
     pub fn any(is_ipv6: bool) -> IpAddr {
         if is_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+    }
+}
+
+/// The pages that `try_files` directives in this block end with.
+fn fallback_pages<'a>(block: &'a Directive, out: &mut Vec<&'a str>) {
+    for directive in block.children() {
+        let last = directive.arguments().last().filter(|_| directive.name() == "try_files");
+        let page = last.and_then(|l| l.split('?').next()).filter(|p| p.starts_with('/') && !p.contains('$') && p.len() > 1);
+        out.extend(page);
+        fallback_pages(directive, out);
     }
 }
 
