@@ -224,7 +224,8 @@ pub(super) fn nginx(http: &str) -> Instance {
     assert_eq!(parsed.defects, []);
     let mut instance = Instance::new("nginx", path.clone(), Some("/usr/share/nginx".into()));
     instance.directives = parsed.directives;
-    instance.files = vec![ConfFile { path: path.clone(), real: path, read: Fingerprint::of(text.as_bytes()), bytes: text.into() }];
+    instance.files =
+        vec![ConfFile { path: path.clone(), real: path, read: Fingerprint::of(text.as_bytes()), bytes: text.into() }];
     instance
 }
 

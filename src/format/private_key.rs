@@ -116,7 +116,8 @@ mod tests {
     fn the_half_is_that_of_the_certificate() {
         for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
             let key = Generated::generate_for(algorithm).expect("a key");
-            let certificate = rcgen::CertificateParams::new(["a.test".to_owned()]).expect("names").self_signed(&key).expect("signed");
+            let certificate =
+                rcgen::CertificateParams::new(["a.test".to_owned()]).expect("names").self_signed(&key).expect("signed");
             let certificate = crate::x509::Certificate::parse(certificate.der()).expect("a certificate");
             let half = public_half(key.serialize_pem().as_bytes());
             assert_eq!(half, PublicHalf::Known(certificate.public_key_octets().to_vec()));

@@ -85,7 +85,13 @@ pub fn self_test(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: 
 ///
 /// # Errors
 /// What is not as it was meant.
-pub fn prove(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
+pub fn prove(
+    host: &Host<'_>,
+    tree: &dyn TreeMut,
+    exec: &dyn Exec,
+    renewal: &Renewal,
+    changed: &[TreePath],
+) -> Result<(), String> {
     nginx::prove(host, tree, exec, renewal, changed)
 }
 

@@ -63,7 +63,13 @@ pub(super) fn self_test(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, re
 }
 
 /// Has running servers load what was changed, and proves that challenges are served then.
-pub(super) fn prove(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
+pub(super) fn prove(
+    host: &Host<'_>,
+    tree: &dyn TreeMut,
+    exec: &dyn Exec,
+    renewal: &Renewal,
+    changed: &[TreePath],
+) -> Result<(), String> {
     prove::after_change(host, tree, exec, renewal, changed)
 }
 
@@ -86,7 +92,8 @@ fn accepts(host: &Host<'_>, exec: &dyn Exec, changed: &[TreePath]) -> Result<(),
         let output = exec.run(&argv, b"", &[("LC_ALL", Some("C"))], TEST).map_err(|e| format!("`{}`: {e}", argv.join(" ")))?;
         if output.status != Some(0) {
             let said = String::from_utf8_lossy(&output.stderr);
-            let reason = said.lines().find(|l| l.contains("[emerg]")).or_else(|| said.lines().last()).unwrap_or("it said nothing");
+            let reason =
+                said.lines().find(|l| l.contains("[emerg]")).or_else(|| said.lines().last()).unwrap_or("it said nothing");
             return Err(format!("`{}` refuses: {reason}", argv.join(" ")));
         }
     }
@@ -109,7 +116,12 @@ fn emergencies(tree: &dyn Tree, instance: &Instance) -> Vec<LogLine> {
         number = number.saturating_add(1);
         let text = String::from_utf8_lossy(line);
         if let (Some(time), Some((_, said))) = (text.get(..19), text.split_once("[emerg] ")) {
-            found.push(LogLine { path: resolved.path.clone(), line: number, time: time.to_owned(), text: format!("[emerg] {said}") });
+            found.push(LogLine {
+                path: resolved.path.clone(),
+                line: number,
+                time: time.to_owned(),
+                text: format!("[emerg] {said}"),
+            });
         }
     }
     found.split_off(found.len().saturating_sub(EMERGENCIES))
@@ -140,7 +152,8 @@ fn collect_roots(instance: &Instance, directives: &[Directive], out: &mut Vec<Tr
 
 /// The user's number, and its groups.
 fn ids(tree: &dyn Tree, user: &str) -> Option<(u32, Vec<u32>)> {
-    let text = |path: &str| tree.read(&path.into(), Limits::DEFAULT.file).map(|(b, _)| String::from_utf8_lossy(&b).into_owned()).ok();
+    let text =
+        |path: &str| tree.read(&path.into(), Limits::DEFAULT.file).map(|(b, _)| String::from_utf8_lossy(&b).into_owned()).ok();
     let passwd = text("/etc/passwd")?;
     let fields: Vec<&str> = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == user)?;
     let (uid, gid) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);

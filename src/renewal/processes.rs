@@ -87,7 +87,8 @@ fn mounts(tree: &dyn Tree, found: &mut Processes) {
             found.elsewhere.insert(process.pid);
         }
         if seen.insert(there) {
-            let table = tree.read_nofollow(&dir(pid.as_bytes()).join("mountinfo"), LIMIT).map(|(bytes, _)| bytes).unwrap_or_default();
+            let table =
+                tree.read_nofollow(&dir(pid.as_bytes()).join("mountinfo"), LIMIT).map(|(bytes, _)| bytes).unwrap_or_default();
             let bound = bound_files(&table).into_iter();
             found.bound.extend(bound.map(|(root, point)| BoundFile { pid: process.pid, newer: newer(tree, &root), root, point }));
         }
@@ -125,7 +126,8 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, more)) = rest.split_first() {
-        let octal = more.get(..3).filter(|_| byte == b'\\').and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
+        let octal =
+            more.get(..3).filter(|_| byte == b'\\').and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
         out.push(octal.unwrap_or(byte));
         rest = if octal.is_some() { &more[3..] } else { more };
     }

@@ -162,7 +162,8 @@ const ACCESS: &[&str] = &[
     "satisfy any; deny all; auth_basic x; auth_basic_user_file @/etc/nginx/users;",
 ];
 
-const ROOTS: &[&str] = &["root @/var/www/a;", "root @/var/www/b/;", "root @/var/www/html;", "root @/var/www/none;", "root var/www/b;"];
+const ROOTS: &[&str] =
+    &["root @/var/www/a;", "root @/var/www/b/;", "root @/var/www/html;", "root @/var/www/none;", "root var/www/b;"];
 
 const KEYS: &[&str] = &[
     "/",
@@ -272,7 +273,16 @@ fn servers_are_chosen_as_nginx_chooses_them() {
     let mut site = Site::new();
     let port = site::free_port();
     let names = [
-        "a.test www.a.test", "*.a.test", ".b.test", "mail.*", "~^w+\\.c\\.test$", "~^(?<sub>.+)\\.c\\.test$", "*.deep.a.test", "_", "a.test", "\"\"",
+        "a.test www.a.test",
+        "*.a.test",
+        ".b.test",
+        "mail.*",
+        "~^w+\\.c\\.test$",
+        "~^(?<sub>.+)\\.c\\.test$",
+        "*.deep.a.test",
+        "_",
+        "a.test",
+        "\"\"",
     ];
     let mut http = String::new();
     for (n, name) in names.iter().enumerate() {
@@ -284,8 +294,22 @@ fn servers_are_chosen_as_nginx_chooses_them() {
     let instance = site.instance();
     site.start(&nginx, port);
     let hosts = [
-        "a.test", "www.a.test", "x.a.test", "x.deep.a.test", "deep.a.test", "b.test", "x.y.b.test", "mail.example", "mail.a.test", "ww.c.test",
-        "q.c.test", "nobody", "A.TEST", "a.test.", "a.test:80", "_",
+        "a.test",
+        "www.a.test",
+        "x.a.test",
+        "x.deep.a.test",
+        "deep.a.test",
+        "b.test",
+        "x.y.b.test",
+        "mail.example",
+        "mail.a.test",
+        "ww.c.test",
+        "q.c.test",
+        "nobody",
+        "A.TEST",
+        "a.test.",
+        "a.test:80",
+        "_",
     ];
     for host in hosts {
         let (_, _, body) = site::get(LOOPBACK, port, host, "/");

@@ -62,7 +62,9 @@ fn pairs_are_judged_as_nginx_judges_them() {
         if let Some(text) = key {
             site.write("etc/nginx/ssl/k.pem", text);
         }
-        site.configure("server { listen 127.0.0.1:1 ssl; server_name a; ssl_certificate ssl/c.pem; ssl_certificate_key ssl/k.pem; }");
+        site.configure(
+            "server { listen 127.0.0.1:1 ssl; server_name a; ssl_certificate ssl/c.pem; ssl_certificate_key ssl/k.pem; }",
+        );
         let (accepted, said) = site.test(&nginx);
         let instance = site.instance();
         assert_eq!(instance.pairs.len(), 1, "{name}");

@@ -63,7 +63,7 @@ impl Site {
         path
     }
 
-    /// Writes the main file: `http` holds the servers, and `@` in it stands for the folder.
+    /// Writes the main file: `http` holds the servers, and `@/` in it stands for the folder.
     pub fn configure(&self, http: &str) -> PathBuf {
         let root = self.folder.path().display().to_string();
         let text = format!(
@@ -72,13 +72,15 @@ impl Site {
              proxy_temp_path @/tmp/proxy;\n    fastcgi_temp_path @/tmp/fastcgi;\n    uwsgi_temp_path @/tmp/uwsgi;\n    \
              scgi_temp_path @/tmp/scgi;\n{http}\n}}\n"
         );
-        self.write("etc/nginx/nginx.conf", text.replace('@', &root))
+        self.write("etc/nginx/nginx.conf", text.replace("@/", &(root + "/")))
     }
 
     fn arguments(&self) -> Vec<String> {
         let main = self.path("etc/nginx/nginx.conf").display().to_string();
         let prefix = self.folder.path().display().to_string() + "/";
-        ["-p", &prefix, "-c", &main, "-e", &self.path("var/log/nginx/error.log").display().to_string()].map(str::to_owned).to_vec()
+        ["-p", &prefix, "-c", &main, "-e", &self.path("var/log/nginx/error.log").display().to_string()]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// What `nginx -t` says, and whether it accepts.

@@ -27,7 +27,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let Some(leaves) = pair.certificate.leaves() else { continue };
         let rest = leaves.chain.get(1..).unwrap_or_default();
         let expired: Vec<&Certificate> = rest.iter().filter(|c| c.is_expired(case.at)).collect();
-        let strange: Vec<&Certificate> = rest.iter().filter(|c| !leaves.chain.iter().any(|child| child != *c && support::issued(c, child))).collect();
+        let strange: Vec<&Certificate> =
+            rest.iter().filter(|c| !leaves.chain.iter().any(|child| child != *c && support::issued(c, child))).collect();
         let ordered = leaves.chain.windows(2).all(|pair| support::issued(&pair[1], &pair[0]));
         let path = &pair.certificate.path;
         let (severity, what) = match (expired.first(), strange.first()) {
@@ -43,7 +44,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.facts.push(("in the file", leaves.chain.iter().map(Certificate::label).collect::<Vec<_>>().join(" ← ")));
         finding.evidence = vec![Evidence::file(path, None, "what is presented"), support::place(instance, directive)];
         let inspect = format!("certdoctor inspect {}", support::shell(&path.to_string()));
-        finding.remedies.push(support::by_hand("make the file anew: the leaf, then each one's issuer, without the root", Some(inspect)));
+        finding
+            .remedies
+            .push(support::by_hand("make the file anew: the leaf, then each one's issuer, without the root", Some(inspect)));
         out.push(finding);
     }
 }

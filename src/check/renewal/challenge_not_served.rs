@@ -26,7 +26,8 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for failing in support::failing(renewal).iter().filter(|f| matches!(f.fault, Fault::NotServed)) {
-        let message = format!("nginx does not serve the challenges of {} from {}", failing.names(), failing.challenges[0].webroot);
+        let message =
+            format!("nginx does not serve the challenges of {} from {}", failing.names(), failing.challenges[0].webroot);
         out.push(failing.finding(&CHECK, message));
     }
 }
@@ -50,21 +51,26 @@ mod tests {
         assert_eq!(finding.evidence[0].line, Some(10));
         let mut cured = World::at(LAB).webroot("a.test", "/var/www/le");
         let after = patched(&nginx(text), &finding);
-        assert!(String::from_utf8_lossy(&after.files[0].bytes).contains("server {\n    location ^~ /.well-known/acme-challenge/ {\n        root /var/www/le;\n"));
+        assert!(
+            String::from_utf8_lossy(&after.files[0].bytes)
+                .contains("server {\n    location ^~ /.well-known/acme-challenge/ {\n        root /var/www/le;\n")
+        );
         cured = cured.renewal(|r| r.nginx.instances.push(after));
         cured.silent(&CHECK);
     }
 
     #[test]
     fn is_silent_where_the_file_is_served_or_nothing_can_be_said() {
-        world("server { listen 80; server_name a.test; location /.well-known/acme-challenge/ { root /var/www/le; } }").silent(&CHECK);
+        world("server { listen 80; server_name a.test; location /.well-known/acme-challenge/ { root /var/www/le; } }")
+            .silent(&CHECK);
         // Over the redirect: Let's Encrypt follows it.
         world(
             "server { listen 80; server_name a.test; return 301 https://$host$request_uri; }\n\
              server { listen 443 ssl; server_name a.test; root /var/www/le; }",
         )
         .silent(&CHECK);
-        world("server { listen 80; server_name a.test; location / { if ($http_user_agent ~ x) { return 403; } } }").silent(&CHECK);
+        world("server { listen 80; server_name a.test; location / { if ($http_user_agent ~ x) { return 403; } } }")
+            .silent(&CHECK);
         world("server { listen 80; server_name a.test; return 301 https://$host$request_uri; }").silent(&CHECK);
     }
 }

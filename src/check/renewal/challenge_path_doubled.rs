@@ -36,10 +36,15 @@ mod tests {
     #[test]
     fn catches_a_doubled_root_and_an_alias_without_slash() {
         for (inside, opened) in [
-            ("root /var/www/le/.well-known/acme-challenge;", "/var/www/le/.well-known/acme-challenge/.well-known/acme-challenge/TOKEN"),
+            (
+                "root /var/www/le/.well-known/acme-challenge;",
+                "/var/www/le/.well-known/acme-challenge/.well-known/acme-challenge/TOKEN",
+            ),
             ("alias /var/www/le/.well-known/acme-challenge;", "/var/www/le/.well-known/acme-challengeTOKEN"),
         ] {
-            let text = format!("server {{\n  listen 80;\n  server_name a.test;\n  location /.well-known/acme-challenge/ {{ {inside} }}\n}}");
+            let text = format!(
+                "server {{\n  listen 80;\n  server_name a.test;\n  location /.well-known/acme-challenge/ {{ {inside} }}\n}}"
+            );
             let finding = World::at(LAB).webroot("a.test", "/var/www/le").nginx(&text).one(&CHECK);
             assert!(finding.message.ends_with(opened), "{}", finding.message);
             let after = patched(&nginx(&text), &finding);

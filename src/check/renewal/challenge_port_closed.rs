@@ -32,12 +32,17 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let port = challenge.port;
         let message = match listeners.first() {
             None => format!("nothing listens on port {port}, to which the challenges of {} come", challenge.name),
-            Some(l) => format!("port {port}, to which the challenges of {} come, is served on {} only", challenge.name, l.address),
+            Some(l) => {
+                format!("port {port}, to which the challenges of {} come, is served on {} only", challenge.name, l.address)
+            }
         };
         let mut finding = Finding::new(&CHECK, &challenge.lineage.1, message);
         finding.lineages = vec![challenge.lineage.clone()];
         finding.evidence.push(Evidence::file(&challenge.said.0, challenge.said.1, "the manager's webroot"));
-        finding.remedies.push(support::by_hand("start the web server that is to serve the challenges", Some(format!("ss -ltnp 'sport = :{port}'"))));
+        finding.remedies.push(support::by_hand(
+            "start the web server that is to serve the challenges",
+            Some(format!("ss -ltnp 'sport = :{port}'")),
+        ));
         out.push(finding);
     }
 }
@@ -52,8 +57,17 @@ mod tests {
 
     fn world(addresses: &[[u8; 4]]) -> World {
         World::at(LAB).webroot("a.test", "/le").renewal(|r| {
-            r.processes.all.push(Process { pid: 1, parent: 0, comm: "init".into(), exe: None, arguments: Vec::new(), started: At(0), unit: None });
-            r.processes.listeners = addresses.iter().map(|a| Listener { address: (*a).into(), port: 80, pids: vec![1] }).collect();
+            r.processes.all.push(Process {
+                pid: 1,
+                parent: 0,
+                comm: "init".into(),
+                exe: None,
+                arguments: Vec::new(),
+                started: At(0),
+                unit: None,
+            });
+            r.processes.listeners =
+                addresses.iter().map(|a| Listener { address: (*a).into(), port: 80, pids: vec![1] }).collect();
         })
     }
 

@@ -26,22 +26,38 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             for name in lineage.names().into_iter().filter(|n| !n.contains('*')) {
                 let Some(address) = instance.addresses(443).into_iter().next() else { continue };
                 let Some(tls) = instance.select(address, 443, &name) else { continue };
-                let has_http = instance.addresses(80).into_iter().any(|a| instance.select(a, 80, &name).is_some_and(|s| s.chosen == Chosen::ByName));
+                let has_http = instance
+                    .addresses(80)
+                    .into_iter()
+                    .any(|a| instance.select(a, 80, &name).is_some_and(|s| s.chosen == Chosen::ByName));
                 let rejects = tls.server.inherited("ssl_reject_handshake").iter().any(|d| d.argument(0) == Some("on"));
                 let pairs = support::pairs(instance, tls.server);
-                let covered = pairs.is_empty() || pairs.iter().any(|(p, ..)| p.certificate.leaf().is_none_or(|c| support::covers(&support::names(c), &name)));
+                let covered = pairs.is_empty()
+                    || pairs
+                        .iter()
+                        .any(|(p, ..)| p.certificate.leaf().is_none_or(|c| support::covers(&support::names(c), &name)));
                 if tls.tls && tls.chosen == Chosen::ByDefault && has_http && !covered && !rejects {
                     by = Some(tls.server.directive);
                     wrong.push(name);
                 }
             }
             let Some(directive) = by else { continue };
-            let message = format!("no server of nginx takes {} on port 443: another one's certificate is presented", support::list(&wrong, 4));
+            let message = format!(
+                "no server of nginx takes {} on port 443: another one's certificate is presented",
+                support::list(&wrong, 4)
+            );
             let mut finding = Finding::new(&CHECK, &lineage.name, message);
             finding.lineages = vec![support::key(lineage)];
             finding.evidence = vec![support::place(instance, directive)];
-            let text = format!("add a server with `listen 443 ssl;`, `server_name {};` and `ssl_certificate {};`", wrong.join(" "), lineage.path);
-            let verify = format!("echo | openssl s_client -connect 127.0.0.1:443 -servername {} 2>/dev/null | openssl x509 -noout -subject", support::shell(&wrong[0]));
+            let text = format!(
+                "add a server with `listen 443 ssl;`, `server_name {};` and `ssl_certificate {};`",
+                wrong.join(" "),
+                lineage.path
+            );
+            let verify = format!(
+                "echo | openssl s_client -connect 127.0.0.1:443 -servername {} 2>/dev/null | openssl x509 -noout -subject",
+                support::shell(&wrong[0])
+            );
             finding.remedies.push(support::by_hand(text, Some(verify)));
             out.push(finding);
         }
@@ -60,7 +76,9 @@ mod tests {
     fn world(http: &str) -> World {
         let b = issue(&["b.test"], "2026-11-01", "2027-01-30");
         let instance = with_pairs(nginx(&format!("{http}\n{TLS}")), &[&b]);
-        World::at(LAB).lineage("a.test", issue(&["a.test"], "2026-11-01", "2027-01-30")).renewal(|r| r.nginx.instances.push(instance))
+        World::at(LAB)
+            .lineage("a.test", issue(&["a.test"], "2026-11-01", "2027-01-30"))
+            .renewal(|r| r.nginx.instances.push(instance))
     }
 
     #[test]

@@ -33,7 +33,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         }
         let expired = leaf.is_expired(case.at);
         let verb = if expired { "has expired" } else { "expires within days" };
-        let message = format!("{} {verb}, and browsers were told to accept no bad certificate from this server", pair.certificate.path);
+        let message =
+            format!("{} {verb}, and browsers were told to accept no bad certificate from this server", pair.certificate.path);
         let mut finding = Finding::new(&CHECK, pair.certificate.path.to_string(), message);
         finding.severity = if expired { Severity::Error } else { Severity::Warning };
         finding.lineages = support::lineage_of(renewal, pair).map(support::key).into_iter().collect();
@@ -47,7 +48,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 fn is_hsts(directive: &Directive) -> bool {
     let value = directive.argument(1).unwrap_or_default().to_ascii_lowercase();
     let age = value.split_once("max-age=").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
-    directive.argument(0).is_some_and(|n| n.eq_ignore_ascii_case("strict-transport-security")) && age.is_some_and(|a| a.bytes().any(|b| b != b'0'))
+    directive.argument(0).is_some_and(|n| n.eq_ignore_ascii_case("strict-transport-security"))
+        && age.is_some_and(|a| a.bytes().any(|b| b != b'0'))
 }
 
 #[cfg(test)]
@@ -58,7 +60,9 @@ mod tests {
     };
 
     fn world(at: &str, max_age: &str) -> World {
-        let text = format!("server {{\n listen 443 ssl; server_name a.test; ssl_certificate /c.pem;\n add_header Strict-Transport-Security \"{max_age}\" always;\n}}");
+        let text = format!(
+            "server {{\n listen 443 ssl; server_name a.test; ssl_certificate /c.pem;\n add_header Strict-Transport-Security \"{max_age}\" always;\n}}"
+        );
         let instance = with_pairs(nginx(&text), &[&issue(&["a.test"], "2026-08-01", "2026-11-01")]);
         World::at(at).renewal(|r| r.nginx.instances.push(instance))
     }

@@ -32,8 +32,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let message = format!("{} holds the leaf alone; {} holds its intermediates too", pair.certificate.path, lineage.path);
         let mut finding = Finding::new(&CHECK, &lineage.name, message);
         finding.lineages = vec![support::key(lineage)];
-        finding.evidence = vec![support::place(instance, directive), Evidence::file(&lineage.path, None, "leaf and intermediates")];
-        let change = directive.words.get(1).and_then(|word| support::reword(instance, directive, word, &lineage.path.to_string()));
+        finding.evidence =
+            vec![support::place(instance, directive), Evidence::file(&lineage.path, None, "leaf and intermediates")];
+        let change =
+            directive.words.get(1).and_then(|word| support::reword(instance, directive, word, &lineage.path.to_string()));
         let test = Some(instance.test_command().join(" "));
         let text = format!("read {}", lineage.path);
         finding.remedies.push(Remedy::new(Intent::Patch(change.into_iter().collect()), Applicability::Auto, text, test));

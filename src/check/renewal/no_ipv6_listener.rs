@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn is_silent_with_both_or_with_none() {
-        for text in ["server { listen 80; listen [::]:80; server_name a.test; root /le; }", "server { listen 80; server_name a.test; root /le; }"] {
+        for text in [
+            "server { listen 80; listen [::]:80; server_name a.test; root /le; }",
+            "server { listen 80; server_name a.test; root /le; }",
+        ] {
             World::at(LAB).webroot("a.test", "/le").nginx(text).silent(&CHECK);
         }
         World::at(LAB).webroot("a.test", "/le").nginx(&format!("server {{ listen [::]:80 ipv6only=off; }} {TLS}")).silent(&CHECK);

@@ -34,10 +34,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     let mut told: Vec<(&'static str, String)> = Vec::new();
     for served in support::served(renewal) {
-        let Some(lineage) = support::lineage_for(renewal, served.name).filter(|l| !told.contains(&support::key(l))) else { continue };
+        let Some(lineage) = support::lineage_for(renewal, served.name).filter(|l| !told.contains(&support::key(l))) else {
+            continue;
+        };
         let Some(disk) = lineage.leaf() else { continue };
         // A file of another place is CD755's.
-        let reads_it = served.nginx.is_none_or(|(_, pair, _)| support::lineage_of(renewal, pair).is_some_and(|l| l.path == lineage.path));
+        let reads_it =
+            served.nginx.is_none_or(|(_, pair, _)| support::lineage_of(renewal, pair).is_some_and(|l| l.path == lineage.path));
         if support::succeeds(disk, served.leaf) && reads_it {
             told.push(support::key(lineage));
             out.push(seen(case, renewal, &served, lineage, disk));
@@ -61,10 +64,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 fn seen(case: &Case<'_>, renewal: &Renewal, served: &Served<'_>, lineage: &Lineage, disk: &Certificate) -> Finding {
     let expired = served.leaf.is_expired(case.at);
     let what = if expired { "expired certificate" } else { "certificate before" };
-    let message = format!(
-        "port {} still serves the {what} for {}; the newest lies in {}",
-        served.port, served.name, lineage.path
-    );
+    let message =
+        format!("port {} still serves the {what} for {}; the newest lies in {}", served.port, served.name, lineage.path);
     let mut finding = finding(lineage, message, served.nginx.map(|(i, p, _)| (i, p)));
     if expired {
         finding.severity = Severity::Error;
@@ -73,7 +74,13 @@ fn seen(case: &Case<'_>, renewal: &Renewal, served: &Served<'_>, lineage: &Linea
         finding.evidence.insert(0, support::place(instance, directive));
     } else if let Some(process) = renewal.processes.on_port(served.port).find_map(|l| renewal.processes.holder(l)) {
         finding.facts.push(("the process is", format!("{} (pid {})", process.program(), process.pid)));
-        finding.remedies.insert(0, support::by_hand(format!("have {} load its certificate again", process.program()), process.unit.as_ref().map(|u| format!("systemctl reload-or-restart {}", support::shell(u)))));
+        finding.remedies.insert(
+            0,
+            support::by_hand(
+                format!("have {} load its certificate again", process.program()),
+                process.unit.as_ref().map(|u| format!("systemctl reload-or-restart {}", support::shell(u))),
+            ),
+        );
     }
     finding.facts.insert(0, ("served", support::told(served.leaf)));
     finding.facts.insert(1, ("on disk", support::told(disk)));
@@ -91,7 +98,9 @@ fn finding(lineage: &Lineage, message: String, nginx: Option<(&Instance, &Pair)>
     finding.lineages = vec![support::key(lineage)];
     finding.evidence.push(Evidence::file(&lineage.path, None, "the newest certificate"));
     if let Some((instance, pair)) = nginx {
-        if let (Some(worker), Some(leaves)) = (instance.master.as_ref().and_then(|m| m.youngest_worker), pair.certificate.leaves()) {
+        if let (Some(worker), Some(leaves)) =
+            (instance.master.as_ref().and_then(|m| m.youngest_worker), pair.certificate.leaves())
+        {
             finding.facts.push(("youngest worker", format!("started {worker}, the file was written {}", leaves.modified)));
         }
         finding.remedies.push(support::reload(instance));
@@ -118,7 +127,8 @@ mod tests {
     /// An nginx whose worker started at 1000, with the file as `disk` at this second, serving `served`.
     fn world(disk: &[Certificate], modified: i64, served: Option<&Certificate>) -> World {
         let mut instance = nginx(CONF);
-        instance.master = Some(Master { pid: 7, exe: Some("/usr/sbin/nginx".into()), arguments: Vec::new(), youngest_worker: Some(At(1000)) });
+        instance.master =
+            Some(Master { pid: 7, exe: Some("/usr/sbin/nginx".into()), arguments: Vec::new(), youngest_worker: Some(At(1000)) });
         let start = instance.servers()[0].inherited("ssl_certificate")[0].span.start;
         let path = crate::base::TreePath::from("/etc/letsencrypt/live/a.test/fullchain.pem");
         let leaves = Leaves { chain: disk.to_vec(), refused: None, read: Fingerprint::of(b""), modified: At(modified) };
@@ -127,7 +137,8 @@ mod tests {
         World::at("2026-11-22").lineage("a.test", disk.to_vec()).renewal(|r| {
             r.nginx.instances.push(instance);
             if let Some(leaf) = served {
-                let ask = Ask::Handshake { address: [127, 0, 0, 1].into(), port: 443, sni: Some("a.test".into()), alpn: Vec::new() };
+                let ask =
+                    Ask::Handshake { address: [127, 0, 0, 1].into(), port: 443, sni: Some("a.test".into()), alpn: Vec::new() };
                 let presented = Presented { certificates: vec![leaf.clone()], ..Presented::default() };
                 r.probes.push(Probe { ask, answer: Answer::Handshake(Box::new(Ok(presented))) });
             }

@@ -36,7 +36,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let mut finding = Finding::new(&CHECK, &name, message);
         finding.lineages = lineage.iter().map(|l| support::key(l)).collect();
         finding.evidence = vec![
-            Evidence::file(&TreePath::from(format!("/proc/{}/mountinfo", bound.pid).as_str()), None, format!("{} is mounted from {}", bound.point, bound.root)),
+            Evidence::file(
+                &TreePath::from(format!("/proc/{}/mountinfo", bound.pid).as_str()),
+                None,
+                format!("{} is mounted from {}", bound.point, bound.root),
+            ),
             Evidence::file(newer, None, "the newest version"),
         ];
         finding.facts.extend(process.and_then(|p| p.unit.clone()).map(|unit| ("unit", unit)));
@@ -54,7 +58,12 @@ mod tests {
     fn world(newer: Option<&str>) -> World {
         World::at(LAB).lineage("a.test", Vec::new()).renewal(|r| {
             let root = "/etc/letsencrypt/archive/a.test/fullchain3.pem".into();
-            r.processes.bound.push(BoundFile { pid: 7, root, point: "/certs/fullchain.pem".into(), newer: newer.map(TreePath::from) });
+            r.processes.bound.push(BoundFile {
+                pid: 7,
+                root,
+                point: "/certs/fullchain.pem".into(),
+                newer: newer.map(TreePath::from),
+            });
         })
     }
 

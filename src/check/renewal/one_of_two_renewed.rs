@@ -30,11 +30,14 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let ends = |c: &Certificate| c.validity().not_after.map(|at| at.0);
             let mut pairs: Vec<_> = support::pairs(instance, server)
                 .into_iter()
-                .filter_map(|(pair, directive, _)| Some((ends(pair.certificate.leaf()?)?, pair.certificate.leaf()?, pair, directive)))
+                .filter_map(|(pair, directive, _)| {
+                    Some((ends(pair.certificate.leaf()?)?, pair.certificate.leaf()?, pair, directive))
+                })
                 .collect();
             pairs.sort_by_key(|(end, ..)| *end);
             let [(first, old, pair, directive), .., (last, new, ..)] = pairs.as_slice() else { continue };
-            let kinds = std::mem::discriminant(&old.public_key().algorithm) != std::mem::discriminant(&new.public_key().algorithm);
+            let kinds =
+                std::mem::discriminant(&old.public_key().algorithm) != std::mem::discriminant(&new.public_key().algorithm);
             let soon = first - case.at.0 < case.within * 86_400;
             let path = directive.argument(0).unwrap_or_default();
             if !kinds || !soon || last - first <= DAYS * 86_400 || told.contains(&path) {
@@ -54,7 +57,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 crate::x509::KeyAlgorithm::Rsa => "RSA+SHA256:RSA-PSS+SHA256",
                 _ => "ECDSA+SHA256",
             };
-            let verify = format!("openssl s_client -connect 127.0.0.1:443 -servername {} -sigalgs {sigalgs} </dev/null", support::shell(&name));
+            let verify = format!(
+                "openssl s_client -connect 127.0.0.1:443 -servername {} -sigalgs {sigalgs} </dev/null",
+                support::shell(&name)
+            );
             finding.remedies.push(support::by_hand("renew it, or drop its pair", Some(verify)));
             out.push(finding);
         }

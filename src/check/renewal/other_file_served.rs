@@ -28,7 +28,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for (instance, _, pair, directive, key) in support::all_pairs(renewal) {
         let Some(leaf) = pair.certificate.leaf() else { continue };
         let later = |l: &&Lineage| l.leaf().is_some_and(|newest| support::succeeds(newest, leaf));
-        let Some(lineage) = renewal.lineages.iter().filter(later).max_by_key(|l| l.leaf().and_then(|c| c.validity().not_after)) else { continue };
+        let Some(lineage) = renewal.lineages.iter().filter(later).max_by_key(|l| l.leaf().and_then(|c| c.validity().not_after))
+        else {
+            continue;
+        };
         let Some(newest) = lineage.leaf() else { continue };
         let in_archive = pair.certificate.path.to_string().contains("/archive/");
         let expired = leaf.is_expired(case.at);
@@ -40,14 +43,17 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.severity = if expired { Severity::Error } else { Severity::Warning };
         finding.lineages = vec![support::key(lineage)];
         finding.facts = vec![("configured", support::told(leaf)), ("renewed", support::told(newest))];
-        finding.evidence = vec![support::place(instance, directive), Evidence::file(&lineage.path, None, "the newest certificate")];
+        finding.evidence =
+            vec![support::place(instance, directive), Evidence::file(&lineage.path, None, "the newest certificate")];
         match changes(instance, lineage, directive, key) {
             Some(changes) => {
                 let text = format!("read {} and its key", lineage.path);
                 let verify = Some(instance.test_command().join(" "));
                 finding.remedies.push(Remedy::new(Intent::Patch(changes), Applicability::Auto, text, verify));
             }
-            None => finding.remedies.push(support::by_hand(format!("name {} and its key in {}", lineage.path, instance.path_of(directive)), None)),
+            None => finding
+                .remedies
+                .push(support::by_hand(format!("name {} and its key in {}", lineage.path, instance.path_of(directive)), None)),
         }
         finding.remedies.push(support::reload(instance));
         out.push(finding);
@@ -78,7 +84,10 @@ mod tests {
         let new = issue(&["a.test"], "2026-11-01", "2027-01-30");
         let text = "server {\n listen 443 ssl; server_name a.test; ssl_certificate /etc/letsencrypt/archive/a.test/fullchain1.pem; ssl_certificate_key /k.pem;\n}";
         let instance = with_pairs(nginx(text), &[&old]);
-        let finding = World::at("2026-11-22").lineage("a.test", new.clone()).renewal(|r| r.nginx.instances.push(instance.clone())).one(&CHECK);
+        let finding = World::at("2026-11-22")
+            .lineage("a.test", new.clone())
+            .renewal(|r| r.nginx.instances.push(instance.clone()))
+            .one(&CHECK);
         assert_eq!((finding.severity, finding.evidence[0].line), (Severity::Error, Some(3)));
         let after = String::from_utf8(patched(&instance, &finding).files[0].bytes.clone()).expect("text");
         assert!(after.contains("ssl_certificate /etc/letsencrypt/live/a.test/fullchain.pem; ssl_certificate_key /etc/letsencrypt/live/a.test/privkey.pem;"), "{after}");

@@ -31,9 +31,15 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.lineages = lineage.map(support::key).into_iter().collect();
         finding.evidence.push(support::place(instance, directive));
         finding.evidence.extend(key.map(|d| support::place(instance, d)));
-        finding.evidence.extend(instance.emergencies.last().map(|line| Evidence::file(&line.path, Some(line.line), line.text.clone())));
+        finding
+            .evidence
+            .extend(instance.emergencies.last().map(|line| Evidence::file(&line.path, Some(line.line), line.text.clone())));
         let test = instance.test_command().iter().map(|w| support::shell(w)).collect::<Vec<_>>().join(" ");
-        let own = lineage.filter(|l| l.path != pair.certificate.path && l.leaf().is_some_and(|c| !c.is_expired(case.at)) && l.path.name() == b"fullchain.pem");
+        let own = lineage.filter(|l| {
+            l.path != pair.certificate.path
+                && l.leaf().is_some_and(|c| !c.is_expired(case.at))
+                && l.path.name() == b"fullchain.pem"
+        });
         let changes = own.and_then(|l| {
             let private = l.path.parent().join("privkey.pem").to_string();
             let certificate = support::reword(instance, directive, directive.words.get(1)?, &l.path.to_string())?;
@@ -57,7 +63,8 @@ mod tests {
     };
     use crate::facts::renewal::nginx::{Key, KeyState, PemState};
 
-    const CONF: &str = "server {\n listen 443 ssl; server_name a.test;\n ssl_certificate /old/c.pem; ssl_certificate_key /old/k.pem;\n}";
+    const CONF: &str =
+        "server {\n listen 443 ssl; server_name a.test;\n ssl_certificate /old/c.pem; ssl_certificate_key /old/k.pem;\n}";
 
     #[test]
     fn catches_a_missing_file_and_names_the_lineages() {
@@ -65,7 +72,10 @@ mod tests {
         let mut instance = with_pairs(nginx(CONF), &[&chain]);
         instance.pairs[0].certificate.state = PemState::Missing;
         let finding = World::at(LAB).lineage("a.test", chain).renewal(|r| r.nginx.instances.push(instance.clone())).one(&CHECK);
-        assert_eq!(finding.message, "nginx refuses it: cannot load certificate \"/old/c.pem\": BIO_new_file() failed (no such file)");
+        assert_eq!(
+            finding.message,
+            "nginx refuses it: cannot load certificate \"/old/c.pem\": BIO_new_file() failed (no such file)"
+        );
         let after = String::from_utf8(patched(&instance, &finding).files[0].bytes.clone()).expect("text");
         assert!(after.contains("ssl_certificate /etc/letsencrypt/live/a.test/fullchain.pem; ssl_certificate_key /etc/letsencrypt/live/a.test/privkey.pem;"));
     }
@@ -76,7 +86,11 @@ mod tests {
         let mut instance = with_pairs(nginx(CONF), &[&chain]);
         instance.pairs[0].key = Some(Key { path: "/old/k.pem".into(), state: KeyState::Public(vec![4, 1, 2]) });
         let finding = World::at(LAB).renewal(|r| r.nginx.instances.push(instance)).one(&CHECK);
-        assert!(finding.message.ends_with("SSL_CTX_use_PrivateKey(\"/old/k.pem\") failed (key values mismatch)"), "{}", finding.message);
+        assert!(
+            finding.message.ends_with("SSL_CTX_use_PrivateKey(\"/old/k.pem\") failed (key values mismatch)"),
+            "{}",
+            finding.message
+        );
     }
 
     #[test]

@@ -61,9 +61,13 @@ mod tests {
 
     #[test]
     fn catches_a_return_beside_a_location_without_effect() {
-        let after = cured("server {\n    listen 80;\n    server_name a.test;\n    return 301 https://$host$request_uri;\n    location /.well-known/acme-challenge/ { root /var/www/le; }\n}");
+        let after = cured(
+            "server {\n    listen 80;\n    server_name a.test;\n    return 301 https://$host$request_uri;\n    location /.well-known/acme-challenge/ { root /var/www/le; }\n}",
+        );
         assert_eq!(after.matches("location ^~ /.well-known/acme-challenge/").count(), 1, "{after}");
-        let after = cured("server {\n    listen 80;\n    server_name a.test;\n    return 301 https://$host$request_uri;\n    location /x { root /x; }\n}");
+        let after = cured(
+            "server {\n    listen 80;\n    server_name a.test;\n    return 301 https://$host$request_uri;\n    location /x { root /x; }\n}",
+        );
         assert!(after.contains("if ($request_uri !~ \"^/\\.well-known/acme-challenge/\") {"), "{after}");
     }
 

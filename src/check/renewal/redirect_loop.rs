@@ -33,7 +33,15 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let tls = instance.servers().iter().any(|s| s.listens().iter().any(|l| l.tls));
             let Some(listen) = server.listens().into_iter().find(|l| !l.proxy_protocol).filter(|_| !tls) else { continue };
             let nothing = |_: &str| None;
-            let request = Request { address: listen.address, port: listen.port, tls: false, host: &name, path: "/", client: None, lies_at: &nothing };
+            let request = Request {
+                address: listen.address,
+                port: listen.port,
+                tls: false,
+                host: &name,
+                path: "/",
+                client: None,
+                lies_at: &nothing,
+            };
             let answer = instance.answer(&request);
             let (Outcome::Redirect(_, to), Some(by)) = (&answer.outcome, answer.by) else { continue };
             let itself = answer.server.as_ref().is_some_and(|s| std::ptr::eq(s.server.directive, server.directive));
@@ -48,7 +56,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let verify = format!("curl -sI -H 'Host: {name}' -H 'X-Forwarded-Proto: https' http://127.0.0.1:{}/", listen.port);
             let text = "redirect only what came to the balancer without TLS";
             match patch(instance, by).filter(|_| has_content(server)) {
-                Some(change) => finding.remedies.push(Remedy::new(Intent::Patch(vec![change]), Applicability::Ask, text, Some(verify))),
+                Some(change) => {
+                    finding.remedies.push(Remedy::new(Intent::Patch(vec![change]), Applicability::Ask, text, Some(verify)))
+                }
                 None => finding.remedies.push(support::by_hand(format!("{text}, and serve the rest here"), Some(verify))),
             }
             out.push(finding);
@@ -63,7 +73,8 @@ fn is_behind_a_balancer(server: Server<'_>) -> bool {
 
 /// Whether the server asks how the request came to the balancer.
 fn mentions_header(directive: &Directive) -> bool {
-    let says = |d: &Directive| matches!(d.name(), "if" | "return" | "map") && d.arguments().any(|a| a.contains("forwarded_proto"));
+    let says =
+        |d: &Directive| matches!(d.name(), "if" | "return" | "map") && d.arguments().any(|a| a.contains("forwarded_proto"));
     directive.children().iter().any(|d| says(d) || mentions_header(d))
 }
 
@@ -100,6 +111,8 @@ mod tests {
     fn is_silent_without_balancer_or_with_tls_here() {
         let server = "server { listen 80; server_name a.test; return 301 https://$host$request_uri; }";
         World::at(LAB).nginx(server).silent(&CHECK);
-        World::at(LAB).nginx(&format!("set_real_ip_from 10.0.0.0/8; {server} server {{ listen 443 ssl; server_name a.test; }}")).silent(&CHECK);
+        World::at(LAB)
+            .nginx(&format!("set_real_ip_from 10.0.0.0/8; {server} server {{ listen 443 ssl; server_name a.test; }}"))
+            .silent(&CHECK);
     }
 }

@@ -29,7 +29,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let message = format!("nginx can't read its configuration at {at} ({}) and {runs}", defect.what);
         let mut finding = Finding::new(&CHECK, instance.conf.to_string(), message);
         finding.evidence = instance.defects.iter().take(4).map(|d| Evidence::file(&d.path, d.line, d.what.clone())).collect();
-        finding.evidence.extend(instance.emergencies.last().map(|line| Evidence::file(&line.path, Some(line.line), line.text.clone())));
+        finding
+            .evidence
+            .extend(instance.emergencies.last().map(|line| Evidence::file(&line.path, Some(line.line), line.text.clone())));
         finding.remedies.push(support::by_hand("mend it and ask nginx", Some(test(instance))));
         // What is renewed meanwhile is not served.
         finding.lineages = renewal.lineages.iter().filter(|_| instance.master.is_some()).map(support::key).collect();
@@ -52,7 +54,11 @@ mod tests {
         let what = "unexpected end of file, expecting \"}\"".to_owned();
         instance.defects.push(Defect { path: "/etc/nginx/conf.d/a.conf".into(), line: Some(7), what });
         let finding = World::at(LAB).renewal(|r| r.nginx.instances.push(instance)).one(&CHECK);
-        assert!(finding.message.starts_with("nginx can't read its configuration at /etc/nginx/conf.d/a.conf:7"), "{}", finding.message);
+        assert!(
+            finding.message.starts_with("nginx can't read its configuration at /etc/nginx/conf.d/a.conf:7"),
+            "{}",
+            finding.message
+        );
         assert_eq!(finding.remedies[0].command.as_deref(), Some("nginx -t -c /etc/nginx/nginx.conf"));
     }
 

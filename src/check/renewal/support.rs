@@ -14,8 +14,8 @@ use crate::{
     x509::Certificate,
 };
 
-pub(super) use super::super::support::{by_hand, issued, list, shell};
 use super::super::Case;
+pub(super) use super::super::support::{by_hand, issued, list, shell};
 
 /// What `renewal` gathered, where it did.
 pub(super) fn renewal<'a>(case: &Case<'a>) -> Option<&'a Renewal> {

@@ -29,7 +29,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 c.webroot == directory.path && ends().any(|end| end == End::Served)
             };
             let Some(challenge) = renewal.challenges.iter().find(served) else { continue };
-            let message = format!("nginx's workers may not enter {closed} (mode {mode:04o}), so they can't read the challenges in {}", directory.path);
+            let message = format!(
+                "nginx's workers may not enter {closed} (mode {mode:04o}), so they can't read the challenges in {}",
+                directory.path
+            );
             let mut finding = Finding::new(&CHECK, &challenge.lineage.1, message);
             finding.lineages = vec![challenge.lineage.clone()];
             finding.evidence = vec![

@@ -26,7 +26,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let shown = path.to_string();
             let directory = shown.split("/.well-known/").next().unwrap_or(&shown);
             let webroot = &failing.challenges[0].webroot;
-            out.push(failing.finding(&CHECK, format!("nginx looks for the challenges of {} in {directory}, not in {webroot}", failing.names())));
+            out.push(failing.finding(
+                &CHECK,
+                format!("nginx looks for the challenges of {} in {directory}, not in {webroot}", failing.names()),
+            ));
         }
     }
 }

@@ -6,8 +6,8 @@ pub mod nginx;
 mod probe;
 mod process;
 
-pub use probe::{Answer, Ask, HttpAnswer, Probe};
 pub use nginx::Nginx;
+pub use probe::{Answer, Ask, HttpAnswer, Probe};
 pub use process::{BoundFile, Listener, Process, Processes};
 
 use std::net::IpAddr;

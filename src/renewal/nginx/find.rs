@@ -110,7 +110,10 @@ fn running(host: &Host<'_>, processes: &Processes, process: &Process, words: &[S
     if let Some(conf) = conf {
         instance.conf = if conf.starts_with('/') { TreePath::new(conf) } else { instance.prefix.as_ref()?.join(conf) };
     }
-    let workers = processes.all.iter().filter(|p| p.parent == process.pid && p.arguments.first().is_some_and(|a| a.contains(": worker process")));
+    let workers = processes
+        .all
+        .iter()
+        .filter(|p| p.parent == process.pid && p.arguments.first().is_some_and(|a| a.contains(": worker process")));
     let youngest_worker: Option<At> = workers.map(|p| p.started).max();
     instance.master = Some(Master { pid: process.pid, exe, arguments, youngest_worker });
     Some(instance)

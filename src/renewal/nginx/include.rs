@@ -21,7 +21,8 @@ const DIRECTIVES: usize = 2_000_000;
 
 /// Reads the instance's main file and all that it includes.
 pub(super) fn read(tree: &dyn Tree, instance: &mut Instance) {
-    let mut reader = Reader { tree, base: instance.conf.parent(), files: Vec::new(), known: BTreeMap::new(), defects: Vec::new(), count: 0 };
+    let mut reader =
+        Reader { tree, base: instance.conf.parent(), files: Vec::new(), known: BTreeMap::new(), defects: Vec::new(), count: 0 };
     let directives = reader.file(&instance.conf, 0, None);
     instance.directives = directives;
     instance.files = reader.files;

@@ -29,7 +29,12 @@ pub(super) fn load_all(tree: &dyn Tree, instance: &Instance) -> Vec<Pair> {
             let key = keys.get(n).and_then(|d| self::path(instance, d));
             // An engine's or a variable's key is nothing to look at.
             let key = key.map(|path| Key { state: key_state(tree, &path, phrase), path });
-            pairs.push(Pair { file: directive.file, start: directive.span.start, certificate: certificate(tree, path, &mut interner), key });
+            pairs.push(Pair {
+                file: directive.file,
+                start: directive.span.start,
+                certificate: certificate(tree, path, &mut interner),
+                key,
+            });
         }
     }
     pairs
@@ -39,7 +44,8 @@ pub(super) fn load_all(tree: &dyn Tree, instance: &Instance) -> Vec<Pair> {
 /// `store:` are none.
 fn path(instance: &Instance, directive: &Directive) -> Option<TreePath> {
     let text = directive.argument(0)?;
-    let is_file = !text.contains('$') && !text.contains('\u{fffd}') && !["data:", "engine:", "store:"].iter().any(|p| text.starts_with(p));
+    let is_file =
+        !text.contains('$') && !text.contains('\u{fffd}') && !["data:", "engine:", "store:"].iter().any(|p| text.starts_with(p));
     is_file.then(|| instance.from_conf(text))
 }
 
@@ -57,7 +63,9 @@ fn certificate(tree: &dyn Tree, path: TreePath, interner: &mut Interner) -> PemF
             let bad = scan.entries.iter().any(|e| matches!(e.content, Content::Opaque(_)));
             let refused = match () {
                 () if chain.is_empty() && !begins(&bytes) => Some("no start line"),
-                () if scan.quirks.contains(&Quirk::JoinedBlocks) || scan.quirks.contains(&Quirk::Unterminated) => Some("bad end line"),
+                () if scan.quirks.contains(&Quirk::JoinedBlocks) || scan.quirks.contains(&Quirk::Unterminated) => {
+                    Some("bad end line")
+                }
                 () if bad => Some("a block that OpenSSL can't decode"),
                 () if chain.is_empty() => Some("no start line"),
                 () => None,
@@ -67,9 +75,12 @@ fn certificate(tree: &dyn Tree, path: TreePath, interner: &mut Interner) -> PemF
         }
         Err(e) => match missing(&e) {
             true => PemState::Missing,
-            false if is_directory(&e) => {
-                PemState::Read(Leaves { chain: Vec::new(), refused: Some("no start line"), read: Fingerprint::of(b""), modified: crate::base::At(0) })
-            }
+            false if is_directory(&e) => PemState::Read(Leaves {
+                chain: Vec::new(),
+                refused: Some("no start line"),
+                read: Fingerprint::of(b""),
+                modified: crate::base::At(0),
+            }),
             false => PemState::Unreadable(e.to_string()),
         },
     };

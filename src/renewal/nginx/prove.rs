@@ -18,7 +18,14 @@ use crate::{
 const LOOKS: usize = 25;
 
 /// Proves each of these challenges, once for each socket that it may come to.
-pub(super) fn prove(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal, wanted: &[&HttpChallenge], looks: usize) -> Vec<Proof> {
+pub(super) fn prove(
+    host: &Host<'_>,
+    tree: &dyn TreeMut,
+    exec: &dyn Exec,
+    renewal: &Renewal,
+    wanted: &[&HttpChallenge],
+    looks: usize,
+) -> Vec<Proof> {
     let mut proofs = Vec::new();
     for challenge in wanted {
         let mut listeners: Vec<_> = renewal.processes.on_port(challenge.port).map(|l| reachable(l.address)).collect();
@@ -50,8 +57,16 @@ pub(super) fn prove(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewa
 }
 
 /// All challenges of files that were changed, after the servers that run have loaded them.
-pub(super) fn after_change(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
-    let touched = |i: &&crate::facts::renewal::nginx::Instance| i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real));
+pub(super) fn after_change(
+    host: &Host<'_>,
+    tree: &dyn TreeMut,
+    exec: &dyn Exec,
+    renewal: &Renewal,
+    changed: &[TreePath],
+) -> Result<(), String> {
+    let touched = |i: &&crate::facts::renewal::nginx::Instance| {
+        i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real))
+    };
     let mut any = false;
     for instance in renewal.nginx.instances.iter().filter(touched).filter(|i| i.master.is_some()) {
         reload(exec, &instance.test_command())?;

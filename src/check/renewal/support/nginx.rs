@@ -67,7 +67,9 @@ pub(in crate::check::renewal) fn failing(renewal: &Renewal) -> Vec<Failing<'_>> 
                 let course = instance.challenge(challenge, address);
                 let Some(fault) = fault(instance, challenge, &course) else { continue };
                 let same = |f: &&mut Failing<'_>| {
-                    let server = |c: &Course<'_>| c.first().and_then(|a| a.server.as_ref()).map(|s| std::ptr::from_ref(s.server.directive));
+                    let server = |c: &Course<'_>| {
+                        c.first().and_then(|a| a.server.as_ref()).map(|s| std::ptr::from_ref(s.server.directive))
+                    };
                     f.challenges[0].lineage == challenge.lineage
                         && discriminant(&f.fault) == discriminant(&fault)
                         && server(&f.course) == server(&course)
@@ -95,7 +97,10 @@ fn fault<'a>(instance: &'a Instance, challenge: &HttpChallenge, course: &Course<
     }
     if selection.chosen == Chosen::ByDefault {
         let listens_there = |s: &Server<'_>| s.listens().iter().any(|l| l.port == challenge.port && !l.tls);
-        let named = instance.servers().into_iter().find(|s| listens_there(s) && s.plain_names().contains(&challenge.name.to_ascii_lowercase()));
+        let named = instance
+            .servers()
+            .into_iter()
+            .find(|s| listens_there(s) && s.plain_names().contains(&challenge.name.to_ascii_lowercase()));
         if let Some(named) = named {
             return Some(Fault::OtherServer(named));
         }
@@ -110,7 +115,8 @@ fn fault<'a>(instance: &'a Instance, challenge: &HttpChallenge, course: &Course<
     Some(match (&last.outcome, last.by.map(Directive::name)) {
         (Outcome::Status(401 | 403), Some("deny" | "auth_basic")) => Fault::Denied,
         (Outcome::File(_), _) => Fault::CatchAll,
-        (Outcome::Status(404), Some("try_files")) => match looked_in(instance, first.locations.last().copied(), selection.server) {
+        (Outcome::Status(404), Some("try_files")) => match looked_in(instance, first.locations.last().copied(), selection.server)
+        {
             Some(root) if root != instance.real(&challenge.webroot) => Fault::Elsewhere(root),
             _ => Fault::NotServed,
         },
@@ -229,7 +235,12 @@ fn verify(challenge: &HttpChallenge) -> String {
 }
 
 /// Other bytes in the place of some of a configuration file.
-pub(in crate::check::renewal) fn splice(instance: &Instance, file: usize, at: Range<usize>, with: impl Into<Vec<u8>>) -> Option<Change> {
+pub(in crate::check::renewal) fn splice(
+    instance: &Instance,
+    file: usize,
+    at: Range<usize>,
+    with: impl Into<Vec<u8>>,
+) -> Option<Change> {
     let file = instance.files.get(file)?;
     Some(Change::Splice { path: file.real.clone(), read: file.read, at, with: with.into() })
 }
@@ -243,9 +254,12 @@ pub(in crate::check::renewal) fn reword(instance: &Instance, directive: &Directi
 fn can_be_moved(directive: &Directive) -> bool {
     match directive.name() {
         "return" | "set" => true,
-        "if" => directive.children().iter().all(|d| matches!(d.name(), "return" | "set") || d.name() == "rewrite" && can_be_moved(d)),
+        "if" => {
+            directive.children().iter().all(|d| matches!(d.name(), "return" | "set") || d.name() == "rewrite" && can_be_moved(d))
+        }
         "rewrite" => {
-            let absolute = directive.argument(1).is_some_and(|to| ["http://", "https://", "$scheme"].iter().any(|p| to.starts_with(p)));
+            let absolute =
+                directive.argument(1).is_some_and(|to| ["http://", "https://", "$scheme"].iter().any(|p| to.starts_with(p)));
             absolute || matches!(directive.argument(2), Some("redirect" | "permanent"))
         }
         _ => false,
@@ -254,13 +268,19 @@ fn can_be_moved(directive: &Directive) -> bool {
 
 /// The change after which this server serves the challenges of `webroot`: a `location ^~` at its head, and what answers before locations
 /// are looked at moved behind it.
-pub(in crate::check::renewal) fn serve_challenge(instance: &Instance, server: Server<'_>, webroot: &TreePath) -> Option<Vec<Change>> {
+pub(in crate::check::renewal) fn serve_challenge(
+    instance: &Instance,
+    server: Server<'_>,
+    webroot: &TreePath,
+) -> Option<Vec<Change>> {
     let block = server.directive.block.as_ref()?;
     let file = server.directive.file;
     let bytes = &instance.files.get(file)?.bytes;
     let indent = String::from_utf8_lossy(indentation(bytes, server.directive.span.start)).into_owned();
     let inner = match block.directives.iter().find(|d| d.file == file) {
-        Some(first) if first.line != server.directive.line => String::from_utf8_lossy(indentation(bytes, first.span.start)).into_owned(),
+        Some(first) if first.line != server.directive.line => {
+            String::from_utf8_lossy(indentation(bytes, first.span.start)).into_owned()
+        }
         _ => format!("{indent}    "),
     };
     let step = inner.strip_prefix(indent.as_str()).filter(|s| !s.is_empty()).unwrap_or("    ").to_owned();
@@ -275,7 +295,9 @@ pub(in crate::check::renewal) fn serve_challenge(instance: &Instance, server: Se
     let existing: Vec<&Directive> = server.directive.named("location").filter(is_challenge).collect();
     match existing.as_slice() {
         [] => changes.push(splice(instance, file, block.inner.start..block.inner.start, format!("\n{inner}{location}"))?),
-        [one] if one.children().iter().all(is_of_a_plain_challenge) => changes.push(splice(instance, one.file, one.span.clone(), location)?),
+        [one] if one.children().iter().all(is_of_a_plain_challenge) => {
+            changes.push(splice(instance, one.file, one.span.clone(), location)?)
+        }
         _ => return None,
     }
 
@@ -323,7 +345,16 @@ fn wrapped(instance: &Instance, rewriting: &[&Directive], step: &str, mut change
 fn is_of_a_plain_challenge(directive: &Directive) -> bool {
     matches!(
         directive.name(),
-        "root" | "alias" | "default_type" | "try_files" | "allow" | "deny" | "auth_basic" | "access_log" | "log_not_found" | "add_header"
+        "root"
+            | "alias"
+            | "default_type"
+            | "try_files"
+            | "allow"
+            | "deny"
+            | "auth_basic"
+            | "access_log"
+            | "log_not_found"
+            | "add_header"
     )
 }
 
@@ -345,7 +376,10 @@ fn location(server: Server<'_>, webroot: &TreePath, inner: &str, step: &str) -> 
 }
 
 /// The pairs of a server, each with its directive and that of its key.
-pub(in crate::check::renewal) fn pairs<'a>(instance: &'a Instance, server: Server<'a>) -> Vec<(&'a Pair, &'a Directive, Option<&'a Directive>)> {
+pub(in crate::check::renewal) fn pairs<'a>(
+    instance: &'a Instance,
+    server: Server<'a>,
+) -> Vec<(&'a Pair, &'a Directive, Option<&'a Directive>)> {
     let keys = server.inherited("ssl_certificate_key");
     let of = |(n, d): (usize, &'a Directive)| {
         let pair = instance.pairs.iter().find(|p| (p.file, p.start) == (d.file, d.span.start))?;
@@ -355,7 +389,9 @@ pub(in crate::check::renewal) fn pairs<'a>(instance: &'a Instance, server: Serve
 }
 
 /// Every pair once, with the first server that uses it.
-pub(in crate::check::renewal) fn all_pairs(renewal: &Renewal) -> Vec<(&Instance, Server<'_>, &Pair, &Directive, Option<&Directive>)> {
+pub(in crate::check::renewal) fn all_pairs(
+    renewal: &Renewal,
+) -> Vec<(&Instance, Server<'_>, &Pair, &Directive, Option<&Directive>)> {
     let mut all: Vec<(&Instance, Server<'_>, &Pair, &Directive, Option<&Directive>)> = Vec::new();
     for instance in in_force(renewal) {
         for server in instance.servers().into_iter().chain(instance.other_servers()) {

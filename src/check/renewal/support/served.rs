@@ -33,7 +33,8 @@ pub(in crate::check::renewal) fn served(renewal: &Renewal) -> Vec<Served<'_>> {
         let (Answer::Handshake(outcome), true) = (&probe.answer, alpn.is_empty()) else { continue };
         let (address, port) = (*address, *port);
         let Some(leaf) = outcome.as_ref().as_ref().ok().and_then(|p| p.certificates.first()) else { continue };
-        let holder = renewal.processes.listeners.iter().find(|l| l.port == port && (l.address == address || l.address.is_unspecified()));
+        let holder =
+            renewal.processes.listeners.iter().find(|l| l.port == port && (l.address == address || l.address.is_unspecified()));
         let holder = holder.and_then(|l| renewal.processes.holder(l)).map(|p| p.pid);
         let here = in_force(renewal).find(|i| i.master.as_ref().is_some_and(|m| Some(m.pid) == holder || holder.is_none()));
         // With an RSA and an ECDSA pair, it is the one of the served kind.

@@ -85,9 +85,24 @@ impl Instance {
             return Answer { server: Some(selection), locations: Vec::new(), outcome, by };
         }
         let values = values(selection.server, request);
-        let mut run = Run { instance: self, request, server: selection.server, values, uri: request.path.to_owned(), at: Vec::new(), by: None, internal: false, in_place: true };
+        let mut run = Run {
+            instance: self,
+            request,
+            server: selection.server,
+            values,
+            uri: request.path.to_owned(),
+            at: Vec::new(),
+            by: None,
+            internal: false,
+            in_place: true,
+        };
         let outcome = run.go();
-        Answer { server: Some(selection), outcome, by: run.by, locations: run.at.into_iter().filter(|d| d.name() == "location").collect() }
+        Answer {
+            server: Some(selection),
+            outcome,
+            by: run.by,
+            locations: run.at.into_iter().filter(|d| d.name() == "location").collect(),
+        }
     }
 }
 
@@ -215,8 +230,8 @@ impl<'a> Run<'a, '_> {
                 }
             }
             let Some(block) = self.at.last().copied() else { return self.content() };
-            if !self.internal && self.inherits_internal() {
-                self.by = block.named("internal").next();
+            if let Some(internal) = self.inherited("internal").first().filter(|_| !self.internal) {
+                self.by = Some(internal);
                 return Next::Done(Outcome::Status(404));
             }
             match self.rewrite(block) {
@@ -226,10 +241,6 @@ impl<'a> Run<'a, '_> {
             }
         }
         Next::Done(Outcome::Status(500))
-    }
-
-    fn inherits_internal(&self) -> bool {
-        self.at.last().is_some_and(|b| b.named("internal").next().is_some())
     }
 
     fn enter_named(&mut self, name: String) -> Next {
@@ -339,8 +350,12 @@ impl<'a> Run<'a, '_> {
             let code = if flag == "permanent" { 301 } else { 302 };
             return Some(Rewritten::Done(Outcome::Redirect(code, to.unwrap_or_else(|| replacement.to_owned()))));
         }
-        let Some(to) = to else { return Some(Rewritten::Done(Outcome::Unknown("a rewrite depends on what is not known beforehand"))) };
+        let Some(to) = to else {
+            return Some(Rewritten::Done(Outcome::Unknown("a rewrite depends on what is not known beforehand")));
+        };
         self.by = None;
+        // A rewritten request may enter locations that are `internal`.
+        self.internal = true;
         self.uri = to.split('?').next().unwrap_or_default().to_owned();
         match flag {
             "last" => Some(Rewritten::Elsewhere),
@@ -466,10 +481,16 @@ impl<'a> Run<'a, '_> {
         if !self.in_place {
             return Err(Outcome::Status(500));
         }
-        let block = if block.name() == "if" { self.at.iter().rev().copied().find(|d| d.name() == "location").unwrap_or(block) } else { block };
+        let block = if block.name() == "if" {
+            self.at.iter().rev().copied().find(|d| d.name() == "location").unwrap_or(block)
+        } else {
+            block
+        };
         match location::kind(block) {
             Some(Kind::Pattern { .. }) => Ok(value),
-            Some(Kind::Exact(path) | Kind::Prefix { path, .. }) => Ok(format!("{value}{}", uri.get(path.len()..).unwrap_or_default())),
+            Some(Kind::Exact(path) | Kind::Prefix { path, .. }) => {
+                Ok(format!("{value}{}", uri.get(path.len()..).unwrap_or_default()))
+            }
             _ => Err(Outcome::Unknown("an alias in a named location")),
         }
     }
@@ -510,7 +531,9 @@ impl<'a> Run<'a, '_> {
 
     fn root_directive(&self) -> Option<&'a Directive> {
         let inner = self.at.iter().rev().copied();
-        inner.chain([self.server.directive, self.server.http]).find_map(|b| b.children().iter().find(|d| matches!(d.name(), "root" | "alias")))
+        inner
+            .chain([self.server.directive, self.server.http])
+            .find_map(|b| b.children().iter().find(|d| matches!(d.name(), "root" | "alias")))
     }
 
     /// `None` when a file was found, and the content is that of the path now.
@@ -575,7 +598,8 @@ impl<'a> Run<'a, '_> {
                 return Some(Outcome::Unknown("a program decides who may read"));
             }
         }
-        let limits = self.at.iter().rev().find_map(|b| b.named("limit_except").next()).filter(|l| !l.arguments().any(|m| m == "GET"));
+        let limits =
+            self.at.iter().rev().find_map(|b| b.named("limit_except").next()).filter(|l| !l.arguments().any(|m| m == "GET"));
         if limits.is_some() {
             self.by = limits;
             return Some(Outcome::Unknown("limit_except decides who may read"));
@@ -660,7 +684,10 @@ fn is_harmless(name: &str) -> bool {
 fn is_handler(name: &str) -> bool {
     name.ends_with("_pass") && !name.starts_with("internal_")
         || name.starts_with("content_by_")
-        || matches!(name, "stub_status" | "empty_gif" | "js_content" | "echo" | "perl" | "uwsgi" | "api" | "status" | "push_stream_publisher")
+        || matches!(
+            name,
+            "stub_status" | "empty_gif" | "js_content" | "echo" | "perl" | "uwsgi" | "api" | "status" | "push_stream_publisher"
+        )
 }
 
 impl Instance {

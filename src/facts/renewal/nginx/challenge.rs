@@ -7,10 +7,7 @@ use super::{
     answer::{Answer, Outcome, Request},
     server::Chosen,
 };
-use crate::{
-    base::TreePath,
-    facts::renewal::HttpChallenge,
-};
+use crate::{base::TreePath, facts::renewal::HttpChallenge};
 
 /// The path below which challenges lie.
 pub const DIRECTORY: &str = "/.well-known/acme-challenge/";

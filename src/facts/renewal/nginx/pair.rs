@@ -112,7 +112,8 @@ impl Pair {
         }
         let key = self.key.as_ref()?;
         let path = &key.path;
-        let cannot = |function: &str, why: &str| Some(format!("cannot load certificate key \"{path}\": {function}() failed ({why})"));
+        let cannot =
+            |function: &str, why: &str| Some(format!("cannot load certificate key \"{path}\": {function}() failed ({why})"));
         match &key.state {
             KeyState::Missing => cannot("BIO_new_file", "no such file"),
             KeyState::Encrypted => cannot("PEM_read_bio_PrivateKey", "bad password read"),
@@ -136,5 +137,9 @@ fn is_half_of(half: &[u8], certificate: &Certificate) -> bool {
         }
         _ => None,
     };
-    half == in_certificate || (half.first() != Some(&0x30) && half.first() != in_certificate.first() && x(half).is_some() && x(half) == x(in_certificate))
+    half == in_certificate
+        || (half.first() != Some(&0x30)
+            && half.first() != in_certificate.first()
+            && x(half).is_some()
+            && x(half) == x(in_certificate))
 }

@@ -145,7 +145,15 @@ impl<'a> Server<'a> {
         let directives: Vec<&Directive> = self.directive.children().iter().filter(|d| d.name() == "listen").collect();
         if directives.is_empty() {
             let address = Ipv4Addr::UNSPECIFIED.into();
-            let none = Listen { directive: None, address, port: 80, tls: on, default: false, both_families: false, proxy_protocol: false };
+            let none = Listen {
+                directive: None,
+                address,
+                port: 80,
+                tls: on,
+                default: false,
+                both_families: false,
+                proxy_protocol: false,
+            };
             return vec![none];
         }
         directives.into_iter().flat_map(|d| listen(d, on)).collect()
