@@ -18,7 +18,7 @@ rule! {
     ///
     /// **Sources.** ngx_http_core_module (`listen`, `ipv6only`); letsencrypt.org/docs/ipv6-support; measured with pebble
     /// (`dial tcp [::1]:80: connect: connection refused`).
-    "CD734" "no-ipv6-listener" Note "HTTPS is served over IPv6, HTTP is not"
+    "CD734" "no-ipv6-listener" Note "port 443 is served over IPv6, port 80 is not"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
