@@ -76,8 +76,8 @@ pub(super) fn prove(
 /// Has running servers load their configuration again after changes were taken back.
 pub(super) fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
     let instances = renewal.nginx.instances.iter().filter(|i| i.master.is_some());
-    let touched = instances.filter(|i| i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real)));
-    touched.map(|i| prove::reload(exec, &i.test_command())).collect()
+    let mut touched = instances.filter(|i| i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real)));
+    touched.try_for_each(|i| prove::reload(exec, &i.test_command()))
 }
 
 fn accepts(host: &Host<'_>, exec: &dyn Exec, changed: &[TreePath]) -> Result<(), String> {

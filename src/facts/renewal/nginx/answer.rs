@@ -509,10 +509,10 @@ impl<'a> Run<'a, '_> {
             return Next::Done(outcome);
         }
         let block = self.at.last().copied().unwrap_or(self.server.directive);
-        if let Some(try_files) = block.named("try_files").next() {
-            if let Some(next) = self.try_files(try_files) {
-                return next;
-            }
+        if let Some(try_files) = block.named("try_files").next()
+            && let Some(next) = self.try_files(try_files)
+        {
+            return next;
         }
         // A handler is not inherited, but for an `if` from its location.
         let own = if block.name() == "if" { 2 } else { 1 };
