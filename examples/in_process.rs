@@ -50,6 +50,7 @@ fn scan(bundle: &[u8]) -> Result<(), Box<dyn Error>> {
             given: None,
             endpoints: Vec::new(),
             environment: Environment::default(),
+            renewal: None,
             clock,
             not_checked: Vec::new(),
         };
