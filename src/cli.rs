@@ -393,6 +393,9 @@ pub struct RenewalArgs {
     /// Print the diff alone
     #[arg(long)]
     pub diff: bool,
+    /// Put a file into each webroot, fetch it from this host's web server, and remove it
+    #[arg(long, conflicts_with_all = ["apply", "check", "diff"])]
+    pub self_test: bool,
     /// Where backups are kept
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,

@@ -24,8 +24,8 @@ const TABLE: &[(&str, &[&str])] = &[
     // Lends readers a host; fills the facts.
     ("renewal", &["base", "x509", "format", "facts", "host"]),
     ("client", &["base", "x509", "facts", "path"]),
-    // A verdict names the profile that gave it; a remedy says how freely it may be carried out.
-    ("check", &["base", "x509", "path", "facts", "finding", "client", "edit"]),
+    // A verdict names the profile that gave it; a remedy says how freely it may be carried out; a patch is written in its file's grammar.
+    ("check", &["base", "x509", "path", "format", "facts", "finding", "client", "edit"]),
     ("program", &["base", "facts", "host"]),
     ("gather", &["base", "facts", "format", "host", "store", "renewal"]),
     ("judge", &["base", "x509", "path", "facts", "check", "finding", "client"]),

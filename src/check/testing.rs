@@ -9,16 +9,18 @@ use std::{
 use crate::{
     base::{At, ContentDigest, Fingerprint, TreePath},
     client::Profile,
+    edit::Change,
     facts::{
         CertFile, Clock, ConfLine, ConfLineKind, Configuration, ConnectFailure, Content, DirectoryEntry, Endpoint, Entry,
         Environment, Facts, FileState, HashDirectory, Presented, Renewal, Selection, Source, SourceOwner, Store, Target,
         TargetSource, Upkeep,
         renewal::{
-            Lineage,
+            HttpChallenge, Lineage,
             certmagic::{File, Metadata, Site, Storage},
+            nginx::{ConfFile, Instance},
         },
     },
-    finding::Finding,
+    finding::{Finding, Intent},
     path::{Attempt, ClientError, Rejection, Verdict},
     x509::Certificate,
 };
@@ -119,6 +121,27 @@ impl World {
             }
             renewal.certmagic.storages.push(storage);
         })
+    }
+
+    /// An nginx with this in its `http` block; lines count from 2.
+    pub(super) fn nginx(self, http: &str) -> World {
+        let instance = nginx(http);
+        self.renewal(|r| r.nginx.instances.push(instance))
+    }
+
+    /// A certificate that certbot keeps.
+    pub(super) fn lineage(self, name: &str, chain: Vec<Certificate>) -> World {
+        let path = format!("/etc/letsencrypt/live/{name}/fullchain.pem");
+        let lineage = Lineage { manager: "certbot", name: name.to_owned(), path: path.as_str().into(), chain };
+        self.renewal(|r| r.lineages.push(lineage))
+    }
+
+    /// Certbot puts the challenges of this name below this directory.
+    pub(super) fn webroot(self, name: &str, webroot: &str) -> World {
+        let said = (TreePath::from(format!("/etc/letsencrypt/renewal/{name}.conf").as_str()), Some(12));
+        let lineage = ("certbot", name.to_owned());
+        let challenge = HttpChallenge { lineage, name: name.to_owned(), port: 80, webroot: webroot.into(), said };
+        self.renewal(|r| r.challenges.push(challenge))
     }
 
     pub(super) fn store(mut self, store: Store) -> World {
@@ -222,6 +245,61 @@ impl World {
         let found = self.find(check);
         assert!(found.is_empty(), "{found:#?}");
     }
+}
+
+/// An nginx of one file with this in its `http` block.
+pub(super) fn nginx(http: &str) -> Instance {
+    let text = format!("events {{}} http {{\n{http}\n}}\n");
+    let path = TreePath::from("/etc/nginx/nginx.conf");
+    let parsed = crate::format::nginx::parse(text.as_bytes(), 0);
+    assert_eq!(parsed.defects, []);
+    let mut instance = Instance::new("nginx", path.clone(), Some("/usr/share/nginx".into()));
+    instance.directives = parsed.directives;
+    instance.files =
+        vec![ConfFile { path: path.clone(), real: path, read: Fingerprint::of(text.as_bytes()), bytes: text.into() }];
+    instance
+}
+
+/// The file of an nginx after the changes that a finding proposes.
+pub(super) fn nginx_patched(instance: &Instance, finding: &Finding) -> Instance {
+    let changes = finding.remedies.iter().find_map(|r| if let Intent::Patch(changes) = &r.intent { Some(changes) } else { None });
+    let mut bytes = instance.files[0].bytes.clone();
+    let mut splices: Vec<_> = changes
+        .expect("a patch")
+        .iter()
+        .map(|c| if let Change::Splice { at, with, .. } = c { (at.clone(), with.clone()) } else { panic!("{c:?}") })
+        .collect();
+    splices.sort_by_key(|(at, _)| std::cmp::Reverse((at.start, at.end)));
+    for (at, with) in splices {
+        bytes.splice(at, with);
+    }
+    let text = String::from_utf8(bytes).expect("text");
+    let http = text.strip_prefix("events {} http {\n").and_then(|t| t.strip_suffix("\n}\n")).expect("the frame");
+    nginx(http)
+}
+
+/// A leaf for these names with an ECDSA key, and its issuer.
+pub(super) fn issue(names: &[&str], from: &str, to: &str) -> Vec<Certificate> {
+    issue_for(&rcgen::PKCS_ECDSA_P256_SHA256, names, from, to)
+}
+
+/// A leaf for these names with a key of this kind, and its issuer.
+pub(super) fn issue_for(kind: &'static rcgen::SignatureAlgorithm, names: &[&str], from: &str, to: &str) -> Vec<Certificate> {
+    let time = |text: &str| {
+        let at = At::parse(text).expect("a time");
+        time::OffsetDateTime::from_unix_timestamp(at.0).expect("a time")
+    };
+    let ca_key = rcgen::KeyPair::generate().expect("a key");
+    let mut ca = rcgen::CertificateParams::default();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(rcgen::DnType::CommonName, "Test CA");
+    (ca.not_before, ca.not_after) = (time("2020-01-01"), time("2040-01-01"));
+    let root = ca.self_signed(&ca_key).expect("signed");
+    let issuer = rcgen::Issuer::new(ca, ca_key);
+    let mut leaf = rcgen::CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).expect("names");
+    (leaf.not_before, leaf.not_after) = (time(from), time(to));
+    let leaf = leaf.signed_by(&rcgen::KeyPair::generate_for(kind).expect("a key"), &issuer).expect("signed");
+    [leaf.der(), root.der()].into_iter().map(|der| Certificate::parse(der).expect("a certificate")).collect()
 }
 
 pub(super) fn target(host: &str) -> Target {

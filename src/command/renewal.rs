@@ -4,6 +4,7 @@
 
 use super::{Failure, Outcome, Session, fix};
 use crate::{
+    base::TreePath,
     cli::RenewalArgs,
     edit::{Applicability, Change},
     facts::{Facts, renewal::Lineage},
@@ -15,6 +16,9 @@ use crate::{
 };
 
 pub(super) fn run(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<Outcome, Failure> {
+    if args.self_test {
+        return self_test(session, names);
+    }
     let (facts, judgement) = look(session, names, args)?;
     let plan = plan::patch(&*session.tree, &proposals(&judgement), session.machine.now)?;
     if args.diff && !args.apply {
@@ -33,6 +37,33 @@ pub(super) fn run(session: &Session<'_>, names: &[String], args: &RenewalArgs) -
     report.applied = args.apply.then(|| AppliedReport { refreshed: true, ..AppliedReport::default() });
     report.plan = Some(shown);
     Ok(session.finish(&report, status))
+}
+
+/// Whether each challenge's file comes from the web server as it runs, a line each.
+fn self_test(session: &Session<'_>, names: &[String]) -> Result<Outcome, Failure> {
+    if !session.is_live() {
+        return Err(Failure("--self-test asks the web server of this host; in an unpacked root none runs".to_owned()));
+    }
+    let host = session.renewal_host();
+    let mut renewal = session.gather_renewal(false)?.renewal.unwrap_or_default();
+    let about = |c: &crate::facts::renewal::HttpChallenge| {
+        names.is_empty() || names.iter().any(|n| c.name.eq_ignore_ascii_case(n) || c.lineage.1.eq_ignore_ascii_case(n))
+    };
+    renewal.challenges.retain(about);
+    if renewal.challenges.is_empty() {
+        return Err(Failure("no certificate here is validated by a file in a webroot; nothing to test".to_owned()));
+    }
+    let proofs = renewal::self_test(&host, &*session.tree, session.machine.exec, &renewal);
+    let line = |proof: &crate::facts::renewal::Proof| {
+        let challenge = &proof.challenge;
+        match &proof.outcome {
+            Ok(()) => format!("served      {}  from {}\n", challenge.name, challenge.webroot),
+            Err(why) => format!("NOT SERVED  {}  from {}: {why}\n", challenge.name, challenge.webroot),
+        }
+    };
+    let out: String = proofs.iter().map(line).collect();
+    let status = u8::from(proofs.iter().any(|p| p.outcome.is_err()));
+    Ok(Outcome { out: out.into_bytes(), err: String::new(), status })
 }
 
 /// Gathers and judges, and keeps what is about these names.
@@ -107,7 +138,12 @@ fn apply(
     let exec = live.then_some(session.machine.exec);
     let applied = plan::apply(&*session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
     let outcome = look(session, names, args).map(|(facts, judgement)| {
-        let wrong = wrong(session, before, &judgement, plan);
+        let mut wrong = wrong(session, before, &judgement, plan);
+        if wrong.is_empty() && live {
+            let host = session.renewal_host();
+            let renewal = facts.renewal.clone().unwrap_or_default();
+            wrong.extend(renewal::prove(&host, &*session.tree, session.machine.exec, &renewal, &changed(plan)).err());
+        }
         (facts, judgement, wrong)
     });
     let mut done = AppliedReport {
@@ -125,8 +161,15 @@ fn apply(
                 Err(Failure(why)) => format!("can't look at the outcome: {why}"),
             };
             let put_back = plan::roll_back(&*session.tree, &applied).map_or_else(|rest| format!("; {rest}"), |()| String::new());
-            done.rolled_back = Some(why + &put_back);
-            look(session, names, args)?
+            let mut why = why + &put_back;
+            let (facts, judgement) = look(session, names, args)?;
+            if let (true, Some(renewal)) = (live, &facts.renewal)
+                && let Err(e) = renewal::reload(session.machine.exec, renewal, &changed(plan))
+            {
+                why += &format!("; {e}");
+            }
+            done.rolled_back = Some(why);
+            (facts, judgement)
         }
     };
     drop(applied);
@@ -138,11 +181,16 @@ fn apply(
     Ok(session.finish(&report, status))
 }
 
+/// The files of a plan.
+fn changed(plan: &Plan) -> Vec<TreePath> {
+    plan.steps.iter().filter_map(|s| s.edit.path().cloned()).collect()
+}
+
 /// Why the outcome is not what was meant: a server refuses its configuration, a finding is still there that the plan was to cure, or
 /// an error is new.
 fn wrong(session: &Session<'_>, before: &Judgement, after: &Judgement, plan: &Plan) -> Vec<String> {
     let mut wrong = Vec::new();
-    let paths: Vec<_> = plan.steps.iter().filter_map(|s| s.edit.path().cloned()).collect();
+    let paths = changed(plan);
     let host = session.renewal_host();
     if host.live {
         for manager in renewal::ALL {

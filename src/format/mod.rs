@@ -9,6 +9,7 @@ pub mod crontab;
 pub mod der;
 pub mod dockerfile;
 pub mod jks;
+pub mod nginx;
 pub mod pem;
 pub mod pkcs7;
 pub mod private_key;

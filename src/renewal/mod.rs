@@ -9,6 +9,7 @@ mod certbot;
 mod certmagic;
 mod doc;
 mod lego;
+mod nginx;
 mod processes;
 mod public;
 mod schedule;
@@ -21,13 +22,13 @@ use crate::{
     base::{At, TreePath},
     facts::{
         Renewal, Target, TargetSource,
-        renewal::{Answer, Ask, Probe},
+        renewal::{Answer, Ask, Probe, Proof},
     },
-    host::{Dial, Exec, Hello, Tree, in_order},
+    host::{Dial, Exec, Hello, Tree, TreeMut, in_order},
 };
 
 /// Every manager, sorted by identifier.
-pub const ALL: &[&Manager] = &[&certbot::MANAGER, &certmagic::MANAGER, &lego::MANAGER];
+pub const ALL: &[&Manager] = &[&certbot::MANAGER, &certmagic::MANAGER, &lego::MANAGER, &nginx::MANAGER];
 
 /// One manager or server.
 pub struct Manager {
@@ -87,6 +88,34 @@ pub fn gather(host: &Host<'_>) -> Renewal {
         renewal.probes = in_order(&asks, host.jobs, |ask| Probe { ask: ask.clone(), answer: answer(host, ask) });
     }
     renewal
+}
+
+/// Proves that the challenges' files are served by what runs now: each is written, fetched, compared and removed.
+#[must_use]
+pub fn self_test(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal) -> Vec<Proof> {
+    nginx::self_test(host, tree, exec, renewal)
+}
+
+/// After files were changed and accepted: has the servers that run load them, and proves what they were changed for.
+///
+/// # Errors
+/// What is not as it was meant.
+pub fn prove(
+    host: &Host<'_>,
+    tree: &dyn TreeMut,
+    exec: &dyn Exec,
+    renewal: &Renewal,
+    changed: &[TreePath],
+) -> Result<(), String> {
+    nginx::prove(host, tree, exec, renewal, changed)
+}
+
+/// After the changes were taken back: has the servers load the former files again.
+///
+/// # Errors
+/// What a server says.
+pub fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
+    nginx::reload(exec, renewal, changed)
 }
 
 fn answer(host: &Host<'_>, ask: &Ask) -> Answer {

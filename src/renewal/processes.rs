@@ -1,13 +1,13 @@
 //! `/proc` as facts: what runs, what listens, and which process holds which listening socket (`proc(5)`).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use crate::{
     base::{At, Limits, TreePath},
-    facts::renewal::{Listener, Process, Processes},
+    facts::renewal::{BoundFile, Listener, Process, Processes},
     host::{Tree, processes},
 };
 
@@ -55,6 +55,7 @@ pub(super) fn read(tree: &dyn Tree) -> Processes {
             Err(_) => {}
         }
     }
+    mounts(tree, &mut found);
     found.listeners = sockets.into_values().collect();
     found.listeners.sort_by_key(|l| (l.port, l.address));
     found
@@ -70,6 +71,67 @@ fn process(tree: &dyn Tree, dir: &TreePath, pid: u32, boot: i64) -> Option<Proce
     let arguments = arguments.into_iter().filter(|word| !word.is_empty()).collect();
     let unit = processes::unit(&String::from_utf8_lossy(&text("cgroup")));
     Some(Process { pid, parent, comm, exe, arguments, started, unit })
+}
+
+/// Who sees another file system than this process, and which certificates are mounted into it one by one. Of each mount namespace only one
+/// process is asked for its mounts.
+fn mounts(tree: &dyn Tree, found: &mut Processes) {
+    let dir = |pid: &[u8]| TreePath::from("/proc").join(pid);
+    let namespace = |pid: &[u8]| tree.link_nofollow(&dir(pid).join("ns/mnt")).ok().flatten();
+    let own = tree.link_nofollow(&"/proc/self".into()).ok().flatten().and_then(|pid| namespace(&pid));
+    let mut seen = BTreeSet::new();
+    for process in &found.all {
+        let pid = process.pid.to_string();
+        let Some(there) = namespace(pid.as_bytes()) else { continue };
+        if own.as_ref().is_some_and(|own| *own != there) {
+            found.elsewhere.insert(process.pid);
+        }
+        if seen.insert(there) {
+            let table =
+                tree.read_nofollow(&dir(pid.as_bytes()).join("mountinfo"), LIMIT).map(|(bytes, _)| bytes).unwrap_or_default();
+            let bound = bound_files(&table).into_iter();
+            found.bound.extend(bound.map(|(root, point)| BoundFile { pid: process.pid, newer: newer(tree, &root), root, point }));
+        }
+    }
+}
+
+/// The mounts of `mountinfo` whose root is a file of certificates or keys, by its name: root, mount point (`proc(5)`).
+fn bound_files(table: &[u8]) -> Vec<(TreePath, TreePath)> {
+    let is_pem = |path: &[u8]| [b".pem".as_slice(), b".crt", b".cer", b".key"].iter().any(|end| path.ends_with(end));
+    let mount = |line: &[u8]| {
+        let mut fields = line.split(|b| *b == b' ').skip(3).map(unescaped);
+        let (root, point) = (fields.next()?, fields.next()?);
+        is_pem(&root).then(|| (TreePath::new(root), TreePath::new(point)))
+    };
+    table.split(|b| *b == b'\n').filter_map(mount).collect()
+}
+
+/// The file beside this one whose name ends in a higher number, if there is one: certbot's archive (`fullchain4.pem`).
+fn newer(tree: &dyn Tree, path: &TreePath) -> Option<TreePath> {
+    let (kind, number) = version(path.name())?;
+    let names = tree.names_nofollow(&path.parent()).ok()?;
+    let (highest, name) = names.iter().filter_map(|n| version(n).filter(|(k, _)| *k == kind).map(|(_, v)| (v, n))).max()?;
+    (highest > number).then(|| path.parent().join(name))
+}
+
+/// `fullchain3.pem` is version 3 of `fullchain`.
+fn version(name: &[u8]) -> Option<(&str, u32)> {
+    let stem = std::str::from_utf8(name).ok()?.strip_suffix(".pem")?;
+    let kind = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    Some((kind, stem[kind.len()..].parse().ok()?))
+}
+
+/// Blanks and backslashes are written in octal there.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, more)) = rest.split_first() {
+        let octal =
+            more.get(..3).filter(|_| byte == b'\\').and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
+        out.push(octal.unwrap_or(byte));
+        rest = if octal.is_some() { &more[3..] } else { more };
+    }
+    out
 }
 
 /// Fields 2 and 4 of `/proc/PID/stat`. The name stands in parentheses and may hold some itself.
@@ -136,6 +198,24 @@ mod tests {
         assert_eq!(inode(b"socket:[7]"), Some(7));
         assert_eq!(inode(b"pipe:[7]"), None);
         assert_eq!(comm_and_parent(b"7 (a) (b) S 3 7 7"), Some(("a) (b".into(), 3)));
+    }
+
+    #[test]
+    fn a_newer_version_beside_it_is_seen() {
+        let tree = crate::host::memory::MemoryTree::default();
+        for n in [2, 9, 10] {
+            tree.file(format!("/le/archive/a/fullchain{n}.pem").as_str(), "");
+        }
+        tree.file("/le/archive/a/cert99.pem", "");
+        assert_eq!(newer(&tree, &"/le/archive/a/fullchain9.pem".into()), Some("/le/archive/a/fullchain10.pem".into()));
+        assert_eq!(newer(&tree, &"/le/archive/a/fullchain10.pem".into()), None);
+    }
+
+    #[test]
+    fn a_certificate_that_is_mounted_alone_is_seen() {
+        let table = b"36 35 98:0 / / rw - ext4 /dev/a rw\n\
+            37 36 98:0 /etc/le/archive/a\\040b/fullchain3.pem /etc/nginx/cert.pem ro - ext4 /dev/a rw\n38";
+        assert_eq!(bound_files(table), [("/etc/le/archive/a b/fullchain3.pem".into(), "/etc/nginx/cert.pem".into())]);
     }
 
     #[test]

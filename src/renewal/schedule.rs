@@ -297,7 +297,8 @@ mod tests {
     }
 
     fn look(tree: &MemoryTree) -> Schedule {
-        let host = Host { tree, dial: &LiveDial::default(), live: false, at: At(0), timeout: 1, jobs: 1 };
+        let host =
+            Host { tree, dial: &LiveDial::default(), live: false, public: false, at: At(0), now: At(0), timeout: 1, jobs: 1 };
         read(&host, &Processes::default())
     }
 

@@ -1,6 +1,6 @@
 //! CD716.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     check::Case,
     edit::Change,

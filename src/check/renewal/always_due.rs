@@ -1,6 +1,6 @@
 //! CD723.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     check::Case,
     facts::renewal::{Value, certbot::Version},

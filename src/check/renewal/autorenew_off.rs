@@ -1,6 +1,6 @@
 //! CD710.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{check::Case, facts::renewal::certbot::PARAMETERS, finding::Finding};
 
 rule! {

@@ -1,6 +1,6 @@
 //! CD720.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{check::Case, facts::renewal::EventKind, finding::Finding};
 
 rule! {

@@ -1,6 +1,6 @@
 //! CD722.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     base::{At, TreePath},
     check::Case,

@@ -1,6 +1,6 @@
 //! CD721.
 
-use super::{clock_ahead, support};
+use super::{clock_ahead, support::certbot as support};
 use crate::{
     check::Case,
     edit::Applicability,

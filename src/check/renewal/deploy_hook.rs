@@ -1,6 +1,6 @@
 //! CD753.
 
-use super::support::{self, Subject};
+use super::support::certbot::{self as support, Subject};
 use crate::{
     check::Case,
     facts::renewal::{EventKind, Value, certbot::PARAMETERS},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     check::Case,
     edit::{Change, Precondition},

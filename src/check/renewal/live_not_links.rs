@@ -1,6 +1,6 @@
 //! CD712.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     check::Case,
     edit::{Change, Precondition},

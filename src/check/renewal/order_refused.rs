@@ -1,6 +1,6 @@
 //! CD750.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     base::At,
     check::Case,

@@ -1,6 +1,6 @@
 //! CD718.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     check::Case,
     facts::renewal::certbot::OWN_PLUGINS,

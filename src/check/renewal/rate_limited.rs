@@ -1,6 +1,6 @@
 //! CD743.
 
-use super::support::{self, rate_limit};
+use super::support::certbot::{self as support, rate_limit};
 use crate::{
     check::Case,
     facts::renewal::EventKind,

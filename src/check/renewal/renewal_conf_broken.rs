@@ -1,6 +1,6 @@
 //! CD711.
 
-use super::support::{self, Subject};
+use super::support::certbot::{self as support, Subject};
 use crate::{
     check::Case,
     edit::{Applicability, Change},

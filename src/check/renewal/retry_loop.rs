@@ -1,6 +1,6 @@
 //! CD744.
 
-use super::support::{self, rate_limit};
+use super::support::certbot::{self as support, rate_limit};
 use crate::{
     check::Case,
     facts::renewal::{Event, EventKind},

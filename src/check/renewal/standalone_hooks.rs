@@ -1,6 +1,6 @@
 //! CD709.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     check::Case,
     facts::renewal::{Event, EventKind},

@@ -1,6 +1,6 @@
 //! CD708.
 
-use super::support::{self, Subject};
+use super::support::certbot::{self as support, Subject};
 use crate::{
     base::shell,
     check::Case,

@@ -1,207 +1,62 @@
-//! What the checks of certbot share: what they look at, words, and how urgent it is.
+//! What several checks of the server side share.
 
-pub(super) mod due;
+pub(super) mod certbot;
+mod nginx;
 pub(super) mod public;
-pub(super) mod rate_limit;
+mod served;
+#[cfg(test)]
+pub(super) mod testing;
+
+pub(super) use nginx::*;
+pub(super) use served::*;
 
 use crate::{
-    base::{At, Fingerprint, TreePath, shell},
-    check::{Case, Check},
-    edit::{Applicability, Change},
-    facts::renewal::{
-        Certbot, Event, Lineage, Renewal,
-        certbot::{RenewalConf, Version},
-        config::Replacement,
-        schedule::Job,
-    },
-    finding::{Evidence, Finding, Intent, Remedy, Severity},
+    facts::{Renewal, renewal::Lineage},
+    finding::Remedy,
+    x509::Certificate,
 };
 
-/// A lineage of certbot with everything about it.
-pub(super) struct Subject<'a> {
-    pub(super) renewal: &'a Renewal,
-    pub(super) certbot: &'a Certbot,
-    pub(super) conf: &'a RenewalConf,
-    pub(super) lineage: &'a Lineage,
-    pub(super) at: At,
-    within: i64,
+use super::super::Case;
+pub(super) use super::super::support::{by_hand, issued, list, shell};
+
+/// What `renewal` gathered, where it did.
+pub(super) fn renewal<'a>(case: &Case<'a>) -> Option<&'a Renewal> {
+    case.facts.renewal.as_ref()
 }
 
-/// Every lineage of certbot.
-pub(super) fn lineages<'a>(case: &Case<'a>) -> Vec<Subject<'a>> {
-    let Some(renewal) = &case.facts.renewal else { return Vec::new() };
-    let subject = |conf: &'a RenewalConf| {
-        let lineage = renewal.lineage("certbot", &conf.name)?;
-        Some(Subject { renewal, certbot: &renewal.certbot, conf, lineage, at: case.at, within: case.within })
+/// How a lineage is named in findings.
+pub(super) fn key(lineage: &Lineage) -> (&'static str, String) {
+    (lineage.manager, lineage.name.clone())
+}
+
+/// Whether a name is one of those that a certificate is for (RFC 6125: a wildcard stands for one label).
+pub(super) fn covers(names: &[String], name: &str) -> bool {
+    let fits = |pattern: &String| match pattern.strip_prefix("*.") {
+        Some(suffix) => name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(suffix)),
+        None => pattern.eq_ignore_ascii_case(name),
     };
-    renewal.certbot.confs.iter().filter_map(subject).collect()
+    names.iter().any(fits)
 }
 
-/// What concerns the host and with it every lineage: the renewal facts and the lineages, when certbot keeps any.
-pub(super) fn host<'a>(case: &Case<'a>) -> Option<(&'a Renewal, Vec<Subject<'a>>)> {
-    let all = lineages(case);
-    let renewal = case.facts.renewal.as_ref()?;
-    (!all.is_empty()).then_some((renewal, all))
+/// The DNS names of a certificate.
+pub(super) fn names(certificate: &Certificate) -> Vec<String> {
+    let lineage = Lineage { manager: "", name: String::new(), path: "/".into(), chain: vec![certificate.clone()] };
+    lineage.names()
 }
 
-/// A finding about the host's certbot as a whole.
-pub(super) fn of_host(check: &Check, subject: &str, all: &[Subject<'_>], message: String) -> Finding {
-    let mut finding = Finding::new(check, subject, message);
-    finding.lineages = all.iter().map(|s| ("certbot", s.conf.name.clone())).collect();
-    finding.severity = all.iter().map(Subject::urgency).max().unwrap_or(Severity::Warning);
-    finding
-}
-
-impl Subject<'_> {
-    /// The name, for people and commands.
-    pub(super) fn name(&self) -> &str {
-        &self.conf.name
-    }
-
-    /// A finding about this lineage, its first place being the key's line in the renewal configuration.
-    pub(super) fn finding(&self, check: &Check, key: Option<&str>, message: String) -> Finding {
-        let mut finding = Finding::new(check, self.name(), message);
-        finding.lineages = vec![("certbot", self.name().to_owned())];
-        finding.severity = self.urgency();
-        let line = key.and_then(|key| self.conf.line(key).or_else(|| self.conf.config.get(&[], key).map(|s| s.line)));
-        finding.evidence.push(Evidence::file(&self.conf.path, line, "renewal configuration"));
-        finding.facts.extend(self.state());
-        finding
-    }
-
-    /// An error when nobody can wait any longer, else a warning.
-    pub(super) fn urgency(&self) -> Severity {
-        let end = self.lineage.leaf().and_then(|leaf| leaf.validity().not_after);
-        match end {
-            Some(end) if end > self.at.plus_days(self.within.min(14)) => Severity::Warning,
-            // What this user may not read is not known to be bad.
-            None if !self.certbot.unread.is_empty() => Severity::Warning,
-            _ => Severity::Error,
-        }
-    }
-
-    /// How the certificate stands.
-    fn state(&self) -> Option<(&'static str, String)> {
-        let end = self.lineage.leaf()?.validity().not_after?;
-        let verb = if end < self.at { "expired" } else { "expires" };
-        Some(("certificate", format!("{verb} {end}, {}", self.at.relative(end))))
-    }
-
-    /// The version of certbot that renews.
-    pub(super) fn version(&self) -> Option<Version> {
-        self.certbot.version(self.conf)
-    }
-
-    /// A change of the renewal configuration.
-    pub(super) fn splice(&self, replacement: Option<Replacement>) -> Option<Change> {
-        let (at, with) = replacement?;
-        let read: Fingerprint = *self.conf.read.as_ref().ok()?;
-        Some(Change::Splice { path: self.conf.path.clone(), read, at, with })
-    }
-
-    /// The remedy of these changes, when each of them can be made.
-    pub(super) fn patch(&self, text: impl Into<String>, changes: Vec<Option<Change>>) -> Option<Remedy> {
-        let changes: Option<Vec<Change>> = changes.into_iter().collect();
-        let changes = changes.filter(|c| !c.is_empty())?;
-        Some(Remedy::new(Intent::Patch(changes), Applicability::Auto, text, Some(self.dry_run())))
-    }
-
-    /// The command that proves a remedy without issuing.
-    pub(super) fn dry_run(&self) -> String {
-        format!("certbot renew --dry-run --cert-name {}", shell(self.name()))
-    }
-
-    /// The newest event since the last success that `wanted` picks.
-    pub(super) fn last_event(&self, wanted: impl Fn(&Event) -> bool) -> Option<&Event> {
-        self.renewal.log.since_issued(self.name()).find(|e| wanted(e))
+/// The serial number and the end of a certificate, for people.
+pub(super) fn told(certificate: &Certificate) -> String {
+    let serial: String = certificate.serial().iter().take(20).map(|b| format!("{b:02X}")).collect();
+    match certificate.validity().not_after {
+        Some(at) => format!("serial {serial}, expires {at}"),
+        None => format!("serial {serial}"),
     }
 }
 
-/// Something that only a person can do, with the command.
-pub(super) fn by_hand(text: impl Into<String>, command: impl Into<String>) -> Remedy {
-    Remedy::new(Intent::Manual, Applicability::Manual, text, Some(command.into()))
-}
-
-/// Where a log says it.
-pub(super) fn logged(event: &Event) -> Evidence {
-    Evidence::file(&event.path, Some(event.line), format!("logged {}", event.at))
-}
-
-/// Where a job is defined.
-pub(super) fn defined(job: &Job) -> Evidence {
-    Evidence::file(&job.path, job.line, if job.timer().is_some() { "timer" } else { "cron job" })
-}
-
-/// The web servers that can answer a challenge out of a directory, by the name of their program: how to reload, for a host with and one
-/// without systemd.
-pub(super) const WEB_SERVERS: &[(&str, &str, &str)] = &[
-    ("nginx", "nginx -t && systemctl reload nginx", "nginx -t && nginx -s reload"),
-    ("openresty", "openresty -t && systemctl reload openresty", "openresty -t && openresty -s reload"),
-    ("apache2", "apache2ctl configtest && systemctl reload apache2", "apache2ctl -k graceful"),
-    ("httpd", "apachectl configtest && systemctl reload httpd", "apachectl -k graceful"),
-];
-
-/// Who holds a TCP port: by its socket where this host is looked at, else by the configuration that would listen there.
-pub(super) struct Holder {
-    /// The program: `nginx`.
-    pub(super) program: String,
-    /// For people: `nginx (process 812, nginx.service)`.
-    pub(super) label: String,
-    /// The service it belongs to.
-    pub(super) unit: Option<String>,
-    /// Where it says so.
-    pub(super) evidence: Option<Evidence>,
-}
-
-impl Holder {
-    /// The web server that it is.
-    pub(super) fn web_server(&self) -> Option<&'static (&'static str, &'static str, &'static str)> {
-        let name = if self.program == "Apache" { "apache2" } else { &self.program };
-        WEB_SERVERS.iter().find(|(program, ..)| *program == name)
-    }
-}
-
-/// Who holds this port, unless it is certbot itself.
-pub(super) fn holder(renewal: &Renewal, port: u16) -> Option<Holder> {
-    if renewal.processes.all.is_empty() {
-        let (program, path, line) = renewal.certbot.port_80.first().filter(|_| port == 80)?;
-        let evidence = Some(Evidence::file(path, Some(*line), "listens on port 80"));
-        return Some(Holder { program: (*program).to_owned(), label: (*program).to_owned(), unit: None, evidence });
-    }
-    let listener = renewal.processes.on_port(port).find(|l| !l.address.is_loopback())?;
-    let Some(process) = renewal.processes.holder(listener) else {
-        // For want of permission the process is not known, but the port is held.
-        let label = "another process (run this as root to see which)".to_owned();
-        return Some(Holder { program: String::new(), label, unit: None, evidence: None });
-    };
-    if process.arguments.iter().any(|a| a.contains("certbot")) {
-        return None;
-    }
-    let unit = process.unit.clone();
-    let of_unit = unit.as_ref().map(|u| format!(", {u}")).unwrap_or_default();
-    let label = format!("{} (process {}{of_unit})", process.program(), process.pid);
-    Some(Holder { program: process.program().to_owned(), label, unit, evidence: None })
-}
-
-/// The directory out of which challenges are to be answered: the one that the web server's configuration names already, or that of
-/// another lineage, else the usual one.
-pub(super) fn webroot_for(renewal: &Renewal, _names: &[String]) -> String {
-    let configured = renewal.certbot.challenge_roots.first().map(|(root, ..)| root.clone());
-    configured.unwrap_or_else(|| "/var/www/letsencrypt".to_owned())
-}
-
-/// How the web server of this host is told to read its certificates again.
-pub(super) fn reload(renewal: &Renewal, server: &(&str, &str, &str)) -> String {
-    let (_, with_systemd, without) = server;
-    if renewal.schedule.systemd { *with_systemd } else { *without }.to_owned()
-}
-
-/// The link target that certbot itself writes for a file in `live`.
-pub(super) fn link_target(conf: &RenewalConf, live: &TreePath, kind: &str, version: u32) -> Vec<u8> {
-    let file = format!("{kind}{version}.pem");
-    let usual = conf.archive.name() == live.parent().name() && conf.archive.parent().parent() == live.parent().parent().parent();
-    match usual {
-        true => [b"../../archive/", conf.archive.name(), b"/", file.as_bytes()].concat(),
-        false => conf.archive.join(file).as_bytes().to_vec(),
-    }
+/// Checks and loads the configuration again.
+pub(super) fn reload(instance: &crate::facts::renewal::nginx::Instance) -> Remedy {
+    let test = instance.test_command().iter().map(|w| shell(w)).collect::<Vec<_>>();
+    let reload: Vec<String> = test.iter().map(|w| if w == "-t" { "-s reload".to_owned() } else { w.clone() }).collect();
+    let text = "have nginx load its files again; a deploy hook does it after each renewal";
+    by_hand(text, Some(format!("{} && {}", test.join(" "), reload.join(" "))))
 }

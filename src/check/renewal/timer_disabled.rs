@@ -1,6 +1,6 @@
 //! CD701.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{
     base::TreePath,
     check::Case,

@@ -1,6 +1,6 @@
 //! CD703.
 
-use super::{support, timer_disabled};
+use super::{support::certbot as support, timer_disabled};
 use crate::{check::Case, facts::renewal::schedule::UnitState, finding::Finding};
 
 rule! {

@@ -1,6 +1,6 @@
 //! CD749.
 
-use super::support;
+use super::support::certbot as support;
 use crate::{check::Case, finding::Finding};
 
 rule! {

@@ -70,7 +70,16 @@ impl World {
         tree.file(CONF, RENEWAL_CONF);
         lineage(&tree, "2026-10-20", 90);
         change(&tree);
-        let host = Host { tree: &tree, dial: &LiveDial::default(), live: false, at: world.at, timeout: 1, jobs: 1 };
+        let host = Host {
+            tree: &tree,
+            dial: &LiveDial::default(),
+            live: false,
+            public: false,
+            at: world.at,
+            now: world.at,
+            timeout: 1,
+            jobs: 1,
+        };
         world.facts.renewal = Some(gather(&host));
         world
     }

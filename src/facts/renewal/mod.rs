@@ -2,24 +2,26 @@
 //!
 //! Each manager's own facts are a file here, filled by the file of the same name in [`crate::renewal`].
 
+pub mod certbot;
 pub mod certmagic;
+pub mod config;
 pub mod lego;
+mod log;
+pub mod nginx;
 mod probe;
 mod process;
 mod public;
-
-pub use certmagic::CertMagic;
-pub use lego::Lego;
-pub use probe::{ACME_TLS, AlpnEnd, Answer, Ask, HttpAnswer, Probe};
-pub use process::{Listener, Process, Processes};
-pub use public::PublicName;
-pub mod certbot;
-pub mod config;
-mod log;
 pub mod schedule;
+
 pub use certbot::Certbot;
+pub use certmagic::CertMagic;
 pub use config::{Config, Fault, Section, Setting, Value};
+pub use lego::Lego;
 pub use log::{Event, EventKind, Log};
+pub use nginx::Nginx;
+pub use probe::{ACME_TLS, AlpnEnd, Answer, Ask, HttpAnswer, Probe};
+pub use process::{BoundFile, Listener, Process, Processes};
+pub use public::PublicName;
 pub use schedule::Schedule;
 
 use std::net::IpAddr;
@@ -34,6 +36,10 @@ use crate::{
 pub struct Renewal {
     /// The certificates that a manager of this host keeps, in the order of [`crate::renewal::ALL`], then by name.
     pub lineages: Vec<Lineage>,
+    /// Where managers say that they put the files of http-01 challenges.
+    pub challenges: Vec<HttpChallenge>,
+    /// The servers of nginx's family.
+    pub nginx: Nginx,
     /// What runs and listens here; nothing for an unpacked root.
     pub processes: Processes,
     /// What was asked over the network, and what answered.
@@ -63,6 +69,30 @@ pub struct Lineage {
     pub path: TreePath,
     /// What lies there, the leaf first; empty when nothing can be read.
     pub chain: Vec<Certificate>,
+}
+
+/// A name that is validated by a file which a web server of this host must serve (http-01, RFC 8555, section 8.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpChallenge {
+    /// The lineage: manager and name.
+    pub lineage: (&'static str, String),
+    /// The name that is validated.
+    pub name: String,
+    /// The port to which the certificate authority's requests come here: 80, but for a manager that was told another (`http01_port`).
+    pub port: u16,
+    /// The directory below which `/.well-known/acme-challenge/TOKEN` is put.
+    pub webroot: TreePath,
+    /// The file that says so, and its line.
+    pub said: (TreePath, Option<u32>),
+}
+
+/// What came of fetching a file from a challenge's webroot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Whose.
+    pub challenge: HttpChallenge,
+    /// Why the file did not come.
+    pub outcome: Result<(), String>,
 }
 
 impl Lineage {

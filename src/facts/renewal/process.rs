@@ -1,6 +1,6 @@
 //! What runs and listens on this host, from `/proc`.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use crate::base::{At, TreePath};
 
@@ -11,6 +11,10 @@ pub struct Processes {
     pub all: Vec<Process>,
     /// The listening TCP sockets, by port and address.
     pub listeners: Vec<Listener>,
+    /// The processes that run in another mount namespace than this one: their paths are not those of this tree.
+    pub elsewhere: BTreeSet<u32>,
+    /// Single files that are bind-mounted into a process's view of the file system.
+    pub bound: Vec<BoundFile>,
     /// How many processes' open files could not be looked at for want of permission: a listener without process may be theirs.
     pub not_permitted: usize,
 }
@@ -43,6 +47,20 @@ pub struct Listener {
     pub port: u16,
     /// The processes that hold it, by number: a master and its workers share it.
     pub pids: Vec<u32>,
+}
+
+/// A single file that is mounted over a path (`docker run -v FILE:FILE`, a Kubernetes `subPath`): the mount keeps the file that was there
+/// then, whatever takes its name later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundFile {
+    /// A process that sees it.
+    pub pid: u32,
+    /// The file, from the root of its file system.
+    pub root: TreePath,
+    /// Where the process sees it.
+    pub point: TreePath,
+    /// The newest version beside it, if that is another one (`fullchain4.pem` beside `fullchain3.pem`).
+    pub newer: Option<TreePath>,
 }
 
 impl Processes {
@@ -91,7 +109,7 @@ mod tests {
     fn the_master_is_named_and_not_its_worker() {
         let all = vec![process(10, 1, "/usr/sbin/nginx (deleted)"), process(11, 10, "/usr/sbin/nginx (deleted)")];
         let listener = Listener { address: IpAddr::from([0, 0, 0, 0]), port: 80, pids: vec![10, 11] };
-        let processes = Processes { all, listeners: vec![listener.clone()], not_permitted: 0 };
+        let processes = Processes { all, listeners: vec![listener.clone()], ..Processes::default() };
         assert_eq!(processes.holder(&listener).map(|p| p.pid), Some(10));
         assert_eq!(processes.named("nginx").count(), 2);
         assert_eq!(processes.on_port(80).count(), 1);

@@ -1,0 +1,222 @@
+//! nginx and what shares its grammar: OpenResty, Tengine, NJet.
+
+mod ask;
+mod find;
+mod include;
+mod pair;
+mod prove;
+
+use super::{Host, Manager};
+use crate::{
+    base::{Limits, TreePath},
+    facts::{
+        Renewal,
+        renewal::{
+            Proof,
+            nginx::{Directive, Directory, Instance, LogLine},
+        },
+    },
+    host::{Exec, NodeKind, Tree, TreeMut},
+};
+
+/// The manager.
+pub(super) static MANAGER: Manager = Manager {
+    id: "nginx",
+    title: "nginx, OpenResty, Tengine, NJet",
+    about: "The main configuration that the running master was told (`-c`, `-p`), else the usual places; every include as nginx resolves it. \
+            Each `ssl_certificate` is loaded with the public half of its key, `[emerg]` lines are taken from the error log, and it is worked out which \
+            server and location answer a challenge on port 80. On a live host each TLS socket is asked for the certificate of each of its names.",
+    gather,
+    asks: ask::asks,
+    accepts,
+};
+
+/// Bytes of the error log that are looked at, from its end.
+const LOG: usize = 256 << 10;
+
+/// `[emerg]` lines that are kept.
+const EMERGENCIES: usize = 20;
+
+/// Seconds that `nginx -t` may take: it resolves the names of upstreams.
+const TEST: u64 = 30;
+
+fn gather(host: &Host<'_>, renewal: &mut Renewal) {
+    renewal.nginx.elsewhere = find::elsewhere(&renewal.processes);
+    for mut instance in find::instances(host, &renewal.processes) {
+        include::read(host.tree, &mut instance);
+        // Nothing is there: no server of this kind.
+        if instance.files.is_empty() && instance.master.is_none() {
+            continue;
+        }
+        instance.pairs = pair::load_all(host.tree, &instance);
+        instance.emergencies = emergencies(host.tree, &instance);
+        let webroots = renewal.challenges.iter().map(|c| c.webroot.clone());
+        instance.directories = directories(host.tree, &instance, webroots);
+        renewal.nginx.instances.push(instance);
+    }
+}
+
+/// Fetches a file of each challenge's webroot from the servers as they run.
+pub(super) fn self_test(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal) -> Vec<Proof> {
+    let wanted: Vec<_> = renewal.challenges.iter().collect();
+    prove::prove(host, tree, exec, renewal, &wanted, 1)
+}
+
+/// Has running servers load what was changed, and proves that challenges are served then.
+pub(super) fn prove(
+    host: &Host<'_>,
+    tree: &dyn TreeMut,
+    exec: &dyn Exec,
+    renewal: &Renewal,
+    changed: &[TreePath],
+) -> Result<(), String> {
+    prove::after_change(host, tree, exec, renewal, changed)
+}
+
+/// Has running servers load their configuration again after changes were taken back.
+pub(super) fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
+    let instances = renewal.nginx.instances.iter().filter(|i| i.master.is_some());
+    let mut touched = instances.filter(|i| i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real)));
+    touched.try_for_each(|i| prove::reload(exec, &i.test_command()))
+}
+
+fn accepts(host: &Host<'_>, exec: &dyn Exec, changed: &[TreePath]) -> Result<(), String> {
+    let mut renewal = Renewal { processes: super::processes::read(host.tree), ..Renewal::default() };
+    gather(host, &mut renewal);
+    for instance in &renewal.nginx.instances {
+        if !instance.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real)) {
+            continue;
+        }
+        let argv = instance.test_command();
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let output = exec.run(&argv, b"", &[("LC_ALL", Some("C"))], TEST).map_err(|e| format!("`{}`: {e}", argv.join(" ")))?;
+        if output.status != Some(0) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let reason =
+                said.lines().find(|l| l.contains("[emerg]")).or_else(|| said.lines().last()).unwrap_or("it said nothing");
+            return Err(format!("`{}` refuses: {reason}", argv.join(" ")));
+        }
+    }
+    Ok(())
+}
+
+/// The newest `[emerg]` lines of the main error log.
+fn emergencies(tree: &dyn Tree, instance: &Instance) -> Vec<LogLine> {
+    let named = instance.directives.iter().rev().find(|d| d.name() == "error_log").and_then(|d| d.argument(0));
+    let path = match named {
+        Some(path) => instance.from_prefix(path),
+        None => Some(TreePath::from("/var/log/nginx/error.log")),
+    };
+    let Some(path) = path else { return Vec::new() };
+    let Ok((bytes, resolved)) = tree.read(&path, Limits::DEFAULT.file) else { return Vec::new() };
+    let from = bytes.len().saturating_sub(LOG);
+    let mut number = u32::try_from(memchr::memchr_iter(b'\n', &bytes[..from]).count()).unwrap_or(u32::MAX);
+    let mut found = Vec::new();
+    for line in bytes[from..].split(|b| *b == b'\n') {
+        number = number.saturating_add(1);
+        let text = String::from_utf8_lossy(line);
+        if let (Some(time), Some((_, said))) = (text.get(..19), text.split_once("[emerg] ")) {
+            found.push(LogLine {
+                path: resolved.path.clone(),
+                line: number,
+                time: time.to_owned(),
+                text: format!("[emerg] {said}"),
+            });
+        }
+    }
+    found.split_off(found.len().saturating_sub(EMERGENCIES))
+}
+
+/// The directories that files are served from, and whether the workers can enter them.
+fn directories(tree: &dyn Tree, instance: &Instance, webroots: impl Iterator<Item = TreePath>) -> Vec<Directory> {
+    let mut paths: Vec<TreePath> = Vec::new();
+    collect_roots(instance, &instance.directives, &mut paths);
+    paths.extend(webroots);
+    paths.sort();
+    paths.dedup();
+    let user = instance.directives.iter().find(|d| d.name() == "user").and_then(|d| d.argument(0)).unwrap_or("nobody");
+    let ids = ids(tree, user);
+    paths.into_iter().take(1000).map(|path| directory(tree, path, ids.as_ref())).collect()
+}
+
+fn collect_roots(instance: &Instance, directives: &[Directive], out: &mut Vec<TreePath>) {
+    for directive in directives {
+        if let ("root" | "alias", Some(value)) = (directive.name(), directive.argument(0))
+            && !value.contains('$')
+        {
+            out.extend(instance.from_prefix(value));
+        }
+        collect_roots(instance, directive.children(), out);
+    }
+}
+
+/// The user's number, and its groups.
+fn ids(tree: &dyn Tree, user: &str) -> Option<(u32, Vec<u32>)> {
+    let text =
+        |path: &str| tree.read(&path.into(), Limits::DEFAULT.file).map(|(b, _)| String::from_utf8_lossy(&b).into_owned()).ok();
+    let passwd = text("/etc/passwd")?;
+    let fields: Vec<&str> = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == user)?;
+    let (uid, gid) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
+    let group = text("/etc/group").unwrap_or_default();
+    let member = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        fields.get(3)?.split(',').any(|m| m == user).then(|| fields.get(2)?.parse().ok()).flatten()
+    };
+    Some((uid, group.lines().filter_map(member).chain([gid]).collect()))
+}
+
+fn directory(tree: &dyn Tree, path: TreePath, ids: Option<&(u32, Vec<u32>)>) -> Directory {
+    let mut way = TreePath::root();
+    let mut closed = None;
+    let resolved = tree.resolve(&path).ok();
+    let real = resolved.as_ref().map_or(path.clone(), |r| r.path.clone());
+    let exists = resolved.is_some_and(|r| r.node.is_some_and(|n| n.kind == NodeKind::Directory));
+    for part in real.components() {
+        way = way.join(part);
+        let Ok(Some(node)) = tree.node_nofollow(&way) else { break };
+        let may_enter = match ids {
+            _ if node.kind != NodeKind::Directory => true,
+            Some((0, _)) | None => true,
+            Some((uid, _)) if node.uid == *uid => node.mode & 0o100 != 0,
+            Some((_, gids)) if gids.contains(&node.gid) => node.mode & 0o010 != 0,
+            Some(_) => node.mode & 0o001 != 0,
+        };
+        if !may_enter {
+            closed = Some((way.clone(), node.mode));
+            break;
+        }
+    }
+    Directory { path, real, exists, closed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::memory::MemoryTree;
+
+    #[test]
+    fn a_directory_that_workers_may_not_enter_is_told() {
+        let tree = MemoryTree::default();
+        tree.file("/etc/passwd", "root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n");
+        tree.put("/srv/acme", NodeKind::Directory, 0o700, Vec::new());
+        tree.directory("/srv/acme/webroot");
+        let ids = ids(&tree, "www-data");
+        assert_eq!(ids, Some((33, vec![33])));
+        let found = directory(&tree, "/srv/acme/webroot".into(), ids.as_ref());
+        assert_eq!((found.exists, found.closed), (true, Some(("/srv/acme".into(), 0o700))));
+        assert!(!directory(&tree, "/srv/none".into(), ids.as_ref()).exists);
+    }
+
+    #[test]
+    fn the_log_tells_of_refused_configurations() {
+        let tree = MemoryTree::default();
+        tree.file(
+            "/var/log/nginx/error.log",
+            "2026/11/22 00:28:50 [notice] 1#1: signal\n2026/11/22 00:28:51 [emerg] 1#1: cannot load certificate \"/a\"\nx\n",
+        );
+        let found = emergencies(&tree, &Instance::new("nginx", "/etc/nginx/nginx.conf".into(), None));
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].line, found[0].time.as_str()), (2, "2026/11/22 00:28:51"));
+        assert_eq!(found[0].text, "[emerg] 1#1: cannot load certificate \"/a\"");
+    }
+}
