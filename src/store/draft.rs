@@ -1,7 +1,7 @@
 //! A tree while a refresh is worked out: reads see the changes made so far, and at the end the differences are the steps.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -22,10 +22,10 @@ pub(super) struct Draft<'a> {
     changes: BTreeMap<TreePath, Change>,
     /// Names that did not exist before, in the order of their making.
     new: Vec<TreePath>,
-    /// What `base` answered: the script asks for the same paths many times.
-    nodes: Mutex<BTreeMap<TreePath, Option<Node>>>,
-    contents: Mutex<BTreeMap<TreePath, Arc<Vec<u8>>>>,
-    names: Mutex<BTreeMap<TreePath, Arc<[Vec<u8>]>>>,
+    /// What `base` answered: the script asks for the same paths many times. (Nobody goes through these maps.)
+    nodes: Mutex<HashMap<TreePath, Option<Node>>>,
+    contents: Mutex<HashMap<TreePath, Arc<Vec<u8>>>>,
+    names: Mutex<HashMap<TreePath, Arc<[Vec<u8>]>>>,
 }
 
 impl<'a> Draft<'a> {
