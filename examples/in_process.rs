@@ -28,6 +28,11 @@ const RUNS: usize = 200;
 /// 22 November 2026.
 const AT: At = At(1_795_305_600);
 
+/// The one of the program itself.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let usage = "usage: in_process scan BUNDLE | judge CHAIN STORE...";
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();

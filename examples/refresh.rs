@@ -13,6 +13,11 @@ use certdoctor::{
     store,
 };
 
+/// The one of the program itself.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args_os().skip(1);
     let root = args.next().ok_or("usage: refresh ROOT [fresh]")?;

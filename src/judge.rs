@@ -379,8 +379,12 @@ pub fn endangered(facts: &Facts, inquiry: &Inquiry, gone: &[Certificate]) -> Vec
 #[must_use]
 pub fn one(facts: &Facts, inquiry: &Inquiry, client: &Client, endpoint: usize) -> Verdict {
     let court = Court::new(facts, inquiry, Vec::new());
+    let presented = court.presented(endpoint);
+    if presented.is_empty() {
+        return Verdict::Unknown("no certificate was presented".into());
+    }
     let reading = client.reads(facts);
-    court.ask(client, &reading, &reading.anchors, endpoint, court.presented(endpoint), inquiry.at)
+    court.ask(client, &reading, &reading.anchors, endpoint, presented, inquiry.at)
 }
 
 /// The newest client of the same family, unless this is it.

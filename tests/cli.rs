@@ -200,6 +200,14 @@ fn usage_and_missing_things_are_2_and_say_what_to_do() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_can_not_be_verified() {
+    // Nobody listens on port 1 (tcpmux), and the programs of this host are asked too.
+    let ran = run(&["verify", "127.0.0.1:1", "--CAfile", &store("U")]);
+    assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("refused"), "{}", ran.out);
+}
+
+#[test]
 fn a_client_certificate_with_another_key_is_told_before_any_connection() {
     let folder = tempfile::tempdir().expect("a folder");
     let pair = rcgen::generate_simple_self_signed(["client".to_owned()]).expect("a certificate");

@@ -47,6 +47,8 @@ pub struct DirTree {
     without_openat2: AtomicBool,
     /// The directories looked into last, for reading only; the latest first.
     recent: Mutex<[Option<Opened>; 2]>,
+    /// The directory in which links were made or removed last and which is not synced since.
+    unsynced: Mutex<Option<Opened>>,
 }
 
 impl DirTree {
@@ -57,7 +59,7 @@ impl DirTree {
     pub fn new(base: &Path) -> io::Result<Self> {
         let base = rfs::openat(CWD, base, PASS | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let without_openat2 = AtomicBool::new(!cfg!(target_os = "linux"));
-        Ok(DirTree { base, without_openat2, recent: Mutex::default() })
+        Ok(DirTree { base, without_openat2, recent: Mutex::default(), unsynced: Mutex::default() })
     }
 
     /// The directory at `path` itself, to look at what lies in it.
@@ -123,13 +125,37 @@ impl DirTree {
         Ok(())
     }
 
-    /// Opens the directory above `path` for changes in it.
+    /// Opens the directory above `path` for changes in it. What was changed in another one before is on disk then.
     fn directory_above(&self, path: &TreePath) -> io::Result<OwnedFd> {
         if path.name().is_empty() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "is the root of the tree"));
         }
         self.forget();
+        self.sync_unless(path.parent_bytes())?;
         Ok(self.directory(&path.parent(), OFlags::RDONLY)?)
+    }
+
+    /// Syncs the directory that still waits for it, unless it is `directory`.
+    fn sync_unless(&self, directory: &[u8]) -> io::Result<()> {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        match unsynced.take_if(|(path, _)| path.as_bytes() != directory) {
+            Some((_, dir)) => Ok(sync_directory(&dir)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets `dir`, the directory above `path`, wait for its sync until something is changed in another one: a refresh makes and removes
+    /// hundreds of links in a row.
+    fn sync_later(&self, path: &TreePath, dir: OwnedFd) {
+        *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner) = Some((path.parent(), Arc::new(dir)));
+    }
+
+    /// Syncs `dir`, the directory above `path`, with what waits in it.
+    fn sync_now(&self, path: &TreePath, dir: &OwnedFd) -> io::Result<()> {
+        sync_directory(dir)?;
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.take_if(|(waiting, _)| waiting.as_bytes() == path.parent_bytes());
+        Ok(())
     }
 
     /// The new file beside the old one, complete and synced; on failure it is gone again.
@@ -157,6 +183,13 @@ impl DirTree {
                 Err(e)
             }
         }
+    }
+}
+
+impl Drop for DirTree {
+    fn drop(&mut self) {
+        // Whoever needs to know has changed a file since, elsewhere or here, and was told.
+        let _ = self.sync_unless(b"");
     }
 }
 
@@ -272,7 +305,7 @@ impl TreeMut for DirTree {
         };
         match rfs::renameat(&dir, &temporary[..], &dir, path.name()) {
             Ok(()) => {
-                sync_directory(&dir)?;
+                self.sync_now(path, &dir)?;
                 Ok(Written::Atomically)
             }
             Err(e) => {
@@ -291,7 +324,8 @@ impl TreeMut for DirTree {
     fn remove(&self, path: &TreePath) -> io::Result<()> {
         let dir = self.directory_above(path)?;
         rfs::unlinkat(&dir, path.name(), AtFlags::empty())?;
-        Ok(sync_directory(&dir)?)
+        self.sync_later(path, dir);
+        Ok(())
     }
 
     fn link(&self, path: &TreePath, target: &[u8]) -> io::Result<()> {
@@ -302,7 +336,8 @@ impl TreeMut for DirTree {
             discard(&dir, &temporary);
             return Err(e.into());
         }
-        Ok(sync_directory(&dir)?)
+        self.sync_later(path, dir);
+        Ok(())
     }
 
     fn rename(&self, path: &TreePath, to: &[u8]) -> io::Result<()> {

@@ -312,13 +312,13 @@ pub trait TreeMut: Tree {
     /// The operating system's; then the old file is whole.
     fn write(&self, path: &TreePath, bytes: &[u8], mode: Option<u32>) -> io::Result<Written>;
 
-    /// Removes a file or link.
+    /// Removes a file or link. That is safe on disk when a file was written after it, or anything was changed in another directory.
     ///
     /// # Errors
     /// The operating system's.
     fn remove(&self, path: &TreePath) -> io::Result<()>;
 
-    /// Makes a symbolic link, replacing a file or link of that name atomically.
+    /// Makes a symbolic link, replacing a file or link of that name atomically. Safe on disk as with [`TreeMut::remove`].
     ///
     /// # Errors
     /// The operating system's.

@@ -3,7 +3,7 @@
 //! Contents of files are kept for plans only, which read the same ones many times; whoever loads a store keeps what it needs.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     io,
     sync::{Mutex, PoisonError},
 };
@@ -19,12 +19,13 @@ pub struct Remembered<'a> {
     whole: bool,
 }
 
+/// Only asked, never gone through: the order of hashes does not show.
 #[derive(Default)]
 struct Memory {
-    resolved: BTreeMap<TreePath, Resolved>,
-    listed: BTreeMap<TreePath, Listing>,
-    nodes: BTreeMap<TreePath, Option<Node>>,
-    contents: BTreeMap<TreePath, (Vec<u8>, Node)>,
+    resolved: HashMap<TreePath, Resolved>,
+    listed: HashMap<TreePath, Listing>,
+    nodes: HashMap<TreePath, Option<Node>>,
+    contents: HashMap<TreePath, (Vec<u8>, Node)>,
 }
 
 impl<'a> Remembered<'a> {

@@ -1,6 +1,6 @@
 //! What Debian's and Alpine's `ca-certificates` have in common: the same paths, the same configuration file, other rules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     hash_directory,
@@ -176,8 +176,9 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (std::ops::Range<usize>, bool
 /// First what the lines name, in their order, then what lies in the package's directory and no line names.
 fn package_sources(reader: &mut Reader<'_>, layout: &Layout, configuration: Option<&Configuration>) -> Vec<Source> {
     let certs = TreePath::new(&layout.certs);
-    let present: BTreeSet<TreePath> = reader.files_below(&certs).into_iter().collect();
-    let mut named: BTreeSet<TreePath> = BTreeSet::new();
+    let files = reader.files_below(&certs);
+    let present: HashSet<&TreePath> = files.iter().collect();
+    let mut named: HashSet<TreePath> = HashSet::new();
     let mut sources = Vec::new();
     let lines = configuration.map(|c| c.lines.as_slice()).unwrap_or_default();
     let enabled: BTreeSet<&[u8]> = lines
@@ -210,7 +211,7 @@ fn package_sources(reader: &mut Reader<'_>, layout: &Layout, configuration: Opti
         let file = reader.file(&path);
         sources.push(Source { name, owner: SourceOwner::Package, selection, line: Some(line.number), file });
     }
-    for path in present.difference(&named).filter(|p| p.name().ends_with(b".crt")) {
+    for path in files.iter().filter(|p| !named.contains(*p) && p.name().ends_with(b".crt")) {
         let name = below(&certs, path);
         let file = reader.file(path);
         sources.push(Source { name, owner: SourceOwner::Package, selection: Selection::Unlisted, line: None, file });

@@ -1,7 +1,7 @@
 //! A tree while a refresh is worked out: reads see the changes made so far, and at the end the differences are the steps.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -22,14 +22,22 @@ pub(super) struct Draft<'a> {
     changes: BTreeMap<TreePath, Change>,
     /// Names that did not exist before, in the order of their making.
     new: Vec<TreePath>,
-    /// What `base` answered: the script asks for the same paths many times.
-    nodes: Mutex<BTreeMap<TreePath, Option<Node>>>,
-    contents: Mutex<BTreeMap<TreePath, Arc<Vec<u8>>>>,
+    /// What `base` answered: the script asks for the same paths many times. (Nobody goes through these maps.)
+    nodes: Mutex<HashMap<TreePath, Option<Node>>>,
+    contents: Mutex<HashMap<TreePath, Arc<Vec<u8>>>>,
+    names: Mutex<HashMap<TreePath, Arc<[Vec<u8>]>>>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(base: &'a dyn Tree) -> Self {
-        Draft { base, changes: BTreeMap::new(), new: Vec::new(), nodes: Mutex::default(), contents: Mutex::default() }
+        Draft {
+            base,
+            changes: BTreeMap::new(),
+            new: Vec::new(),
+            nodes: Mutex::default(),
+            contents: Mutex::default(),
+            names: Mutex::default(),
+        }
     }
 
     /// Looks at everything in these real directories of the base.
@@ -104,6 +112,15 @@ impl<'a> Draft<'a> {
         Ok(found)
     }
 
+    fn base_names(&self, path: &TreePath) -> io::Result<Arc<[Vec<u8>]>> {
+        if let Some(known) = lock(&self.names).get(path) {
+            return Ok(known.clone());
+        }
+        let found: Arc<[Vec<u8>]> = self.base.names_unsorted_nofollow(path)?.into();
+        lock(&self.names).insert(path.clone(), found.clone());
+        Ok(found)
+    }
+
     /// What kind of thing `path` leads to.
     pub(super) fn leads_to(&self, path: &TreePath) -> Option<NodeKind> {
         self.resolve(path).ok()?.node.map(|n| n.kind)
@@ -118,11 +135,11 @@ impl<'a> Draft<'a> {
     }
 
     /// The changes that make a difference, links first and files last, so that a bundle never lacks what a link still shows.
-    pub(super) fn steps(self, by: &str) -> Vec<Step> {
+    pub(super) fn steps(mut self, by: &str) -> Vec<Step> {
         let mut links = Vec::new();
         let mut files = Vec::new();
-        for (path, change) in self.changes {
-            let before = self.base.node_nofollow(&path).ok().flatten();
+        for (path, change) in std::mem::take(&mut self.changes) {
+            let before = self.base_node(&path).ok().flatten();
             let (edit, verb, target) = match (change, before) {
                 (None, None) => continue,
                 (None, Some(_)) => (Edit::Remove { path: path.clone() }, "remove", &mut links),
@@ -189,8 +206,8 @@ impl Tree for Draft<'_> {
     /// What was there before in its order, then what is new in the order of its making. What a file system does with a new name is
     /// its own affair; this is what one that appends would show.
     fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
-        let mut names = self.base.names_unsorted_nofollow(path)?;
-        names.retain(|name| !matches!(self.changes.get(&path.join(name)), Some(None)));
+        let is_gone = |name: &Vec<u8>| matches!(self.changes.get(&path.join(name)), Some(None));
+        let mut names: Vec<Vec<u8>> = self.base_names(path)?.iter().filter(|name| !is_gone(name)).cloned().collect();
         let new = self.new.iter().filter(|p| p.parent() == *path).map(|p| p.name().to_vec());
         names.extend(new);
         Ok(names)

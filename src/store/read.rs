@@ -2,7 +2,7 @@
 //! although hundreds of links lead to them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -13,13 +13,14 @@ use crate::{
     host::{Listed, Listing, Node, NodeKind, ReadError, Resolved, Tree},
 };
 
-/// The memory of one load.
+/// The memory of one load. Its maps are only asked, never gone through, so the order of hashes does not show; to order paths would be to
+/// compare their long common beginnings time and again.
 pub struct Reader<'a> {
     tree: &'a dyn Tree,
     /// Directories by the path that was asked for.
-    directories: BTreeMap<TreePath, Resolved>,
+    directories: HashMap<TreePath, Resolved>,
     /// What was seen in each real directory.
-    folders: BTreeMap<TreePath, Folder>,
+    folders: HashMap<TreePath, Folder>,
     interner: Interner,
 }
 
@@ -28,9 +29,19 @@ pub struct Reader<'a> {
 struct Folder {
     /// Its names and what it says about them, once it was listed.
     listed: Option<Result<Listing, String>>,
-    /// Where each name leads.
-    places: BTreeMap<Vec<u8>, Arc<Result<Led, String>>>,
-    contents: BTreeMap<Vec<u8>, Content>,
+    /// What was seen under each of these names, in their order.
+    known: Vec<Seen>,
+    /// What was seen under other names, or before the listing.
+    others: BTreeMap<Vec<u8>, Seen>,
+}
+
+/// What was seen under one name.
+#[derive(Clone, Default)]
+struct Seen {
+    /// Where it leads.
+    led: Option<Arc<Result<Led, String>>>,
+    /// The content of the regular file that lies there itself.
+    content: Option<Content>,
 }
 
 /// A path after links were followed.
@@ -69,7 +80,7 @@ impl<'a> Reader<'a> {
     /// Reads from `tree`.
     #[must_use]
     pub fn new(tree: &'a dyn Tree) -> Self {
-        Reader { tree, directories: BTreeMap::new(), folders: BTreeMap::new(), interner: Interner::default() }
+        Reader { tree, directories: HashMap::new(), folders: HashMap::new(), interner: Interner::default() }
     }
 
     /// Follows `path` to its end.
@@ -97,8 +108,13 @@ impl<'a> Reader<'a> {
     /// Why it can't be listed, in words.
     pub fn list(&mut self, path: &TreePath) -> Result<Listing, String> {
         let tree = self.tree;
-        let folder = self.folders.entry(path.clone()).or_default();
-        folder.listed.get_or_insert_with(|| tree.list_nofollow(path).map_err(|e| e.to_string())).clone()
+        let Folder { listed, known, .. } = self.folders.entry(path.clone()).or_default();
+        let list = || {
+            let names = tree.list_nofollow(path).map_err(|e| e.to_string())?;
+            known.resize(names.len(), Seen::default());
+            Ok(names)
+        };
+        listed.get_or_insert_with(list).clone()
     }
 
     /// Follows the path of a directory; it need not exist.
@@ -114,17 +130,18 @@ impl<'a> Reader<'a> {
     /// Follows what lies under `name` in the real directory `above`.
     fn at(&mut self, above: &TreePath, name: &[u8], hops: usize) -> Arc<Result<Led, String>> {
         let folder = self.folders.get(above);
-        if let Some(known) = folder.and_then(|f| f.places.get(name)) {
+        let position = folder.and_then(|f| f.position(name));
+        if let Some(known) = folder.and_then(|f| f.seen(position, name)?.led.as_ref()) {
             return known.clone();
         }
-        let said = folder.map_or(Listed::Unsaid, |f| f.said(name));
-        let found = Arc::new(self.follow(above.join(name), said, hops));
-        let folder = match self.folders.get_mut(above) {
-            Some(folder) => folder,
-            None => self.folders.entry(above.clone()).or_default(),
-        };
-        folder.places.insert(name.to_vec(), found.clone());
-        found
+        let said = position.and_then(|at| folder?.names()?.get(at)).map_or(Listed::Unsaid, |(_, said)| *said);
+        let led = Arc::new(self.follow(above.join(name), said, hops));
+        self.folder(above).seen_mut(position, name).led = Some(led.clone());
+        led
+    }
+
+    fn folder(&mut self, path: &TreePath) -> &mut Folder {
+        self.folders.entry(path.clone()).or_default()
     }
 
     fn follow(&mut self, place: TreePath, said: Listed, hops: usize) -> Result<Led, String> {
@@ -189,11 +206,14 @@ impl<'a> Reader<'a> {
             Some(End::Link) => Content::without(FileState::NotAFile("link")),
             Some(End::Other(what)) => Content::without(FileState::NotAFile(what)),
             Some(End::File) => {
-                if let Some(known) = self.folders.get(led.path.parent_bytes()).and_then(|f| f.contents.get(led.path.name())) {
+                let name = led.path.name();
+                let folder = self.folders.get(led.path.parent_bytes());
+                let position = folder.and_then(|f| f.position(name));
+                if let Some(known) = folder.and_then(|f| f.seen(position, name)?.content.as_ref()) {
                     return known.clone();
                 }
                 let content = self.read(&led.path);
-                self.folders.entry(led.path.parent()).or_default().contents.insert(led.path.name().to_vec(), content.clone());
+                self.folder(&led.path.parent()).seen_mut(position, name).content = Some(content.clone());
                 content
             }
         }
@@ -254,9 +274,24 @@ impl<'a> Reader<'a> {
 }
 
 impl Folder {
-    fn said(&self, name: &[u8]) -> Listed {
-        let Some(Ok(names)) = &self.listed else { return Listed::Unsaid };
-        names.binary_search_by(|(known, _)| known.as_slice().cmp(name)).map_or(Listed::Unsaid, |at| names[at].1)
+    fn names(&self) -> Option<&Listing> {
+        self.listed.as_ref()?.as_ref().ok()
+    }
+
+    /// Where `name` stands in the listing.
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        self.names()?.binary_search_by(|(known, _)| known.as_slice().cmp(name)).ok()
+    }
+
+    fn seen(&self, position: Option<usize>, name: &[u8]) -> Option<&Seen> {
+        position.map_or_else(|| self.others.get(name), |at| self.known.get(at))
+    }
+
+    fn seen_mut(&mut self, position: Option<usize>, name: &[u8]) -> &mut Seen {
+        match position {
+            Some(at) => &mut self.known[at],
+            None => self.others.entry(name.to_vec()).or_default(),
+        }
     }
 }
 
