@@ -12,6 +12,7 @@ mod ciphers;
 mod classify;
 mod connect;
 mod danger;
+mod flight;
 mod handshake;
 mod pool;
 mod provider;
@@ -23,6 +24,7 @@ mod wire;
 
 use std::net::IpAddr;
 
+pub use flight::plaintext_certificates;
 pub use pool::in_order;
 use rustls::pki_types::ServerName;
 
