@@ -106,7 +106,9 @@ fn pools(seeds: &mut Seeds) -> Result<()> {
 
 /// Each name of a certificate against a name that it might cover.
 fn names(seeds: &mut Seeds) -> Result<()> {
-    for pattern in ["www.example.com", "*.example.com", "*", "*.com", "w*.example.com", "*.xn--bcher-kva.example", "[::1]", "a.*.b", "."] {
+    for pattern in
+        ["www.example.com", "*.example.com", "*", "*.com", "w*.example.com", "*.xn--bcher-kva.example", "[::1]", "a.*.b", "."]
+    {
         for asked in ["www.example.com", "example.com", "xn--bcher-kva.example", "192.0.2.1", "WWW.EXAMPLE.COM."] {
             seeds.put("host_name", format!("{pattern}\n{asked}").as_bytes())?;
         }
