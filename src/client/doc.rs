@@ -1,6 +1,6 @@
 //! `docs/clients.md`, from the profiles themselves.
 
-use super::ALL;
+use super::{ALL, Effect};
 
 /// The document.
 #[must_use]
@@ -24,6 +24,22 @@ pub fn markdown() -> String {
             "| `{}` | {} | {} | {measured} | {dates} | {} |\n",
             profile.id, profile.versions, profile.title, profile.source
         ));
+    }
+    out.push_str(
+        "\n## Variables\n\n\
+         By these one process is led to other anchors, or to other rules. For a client that refuses they are tried by judging again: unset where\n\
+         they are set, and else set to what lies on the host. Clients that are not here read no variable.\n\n\
+         | client | variable | value | source |\n|---|---|---|---|\n",
+    );
+    for profile in ALL {
+        for setting in profile.settings {
+            let value = match &setting.effect {
+                Effect::File => "a file of anchors".to_owned(),
+                Effect::Directories => "hash directories".to_owned(),
+                Effect::Reads(value, _) | Effect::Rules(value, _) => format!("`{value}`"),
+            };
+            out.push_str(&format!("| `{}` | `{}` | {value} | {} |\n", profile.id, setting.variable, setting.source));
+        }
     }
     out
 }

@@ -28,16 +28,17 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         let heading = format!("what clients with {stores} say about {}{but}", endpoint.target);
         out.push_str(&format!("\n{}\n", style.bold(&style.fold(&heading, 0, 2))));
         // Clients that say the same share a line; a refusal is shown before consent, consent before silence.
-        let mut rows: Vec<(u8, String, Vec<&ClientVerdict>)> = Vec::new();
+        let mut rows: Vec<(u8, (String, Vec<String>), Vec<&ClientVerdict>)> = Vec::new();
         for verdict in &verdicts {
             let (rank, text) = say(verdict, report.verbosity);
-            match rows.iter_mut().find(|(r, t, _)| *r == rank && *t == text) {
+            let key = (text, help(verdict, report.verbosity));
+            match rows.iter_mut().find(|(r, k, _)| *r == rank && *k == key) {
                 Some((_, _, row)) => row.push(verdict),
-                None => rows.push((rank, text, vec![verdict])),
+                None => rows.push((rank, key, vec![verdict])),
             }
         }
         rows.sort_by_key(|(rank, ..)| *rank);
-        for (rank, text, row) in rows {
+        for (rank, (text, help), row) in rows {
             let clients =
                 if report.verbosity > 0 { row.iter().map(|v| v.client.clone()).collect() } else { names(&row, &verdicts) };
             let mark = match rank {
@@ -47,6 +48,9 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
             };
             let (clients, text) = (style.fold(&clients.join(", "), 5, 5), style.fold(&text, 5, 7));
             out.push_str(&format!("{mark} {clients}\n     {text}\n"));
+            for line in help {
+                out.push_str(&format!("     {}\n", style.fold(&line, 5, 7)));
+            }
         }
     }
 }
@@ -65,6 +69,25 @@ fn names(row: &[&ClientVerdict], all: &[&ClientVerdict]) -> Vec<String> {
         }
     }
     names
+}
+
+/// For a refusal the smallest remedy that works, or that none of those tried does; with `-v` all that work.
+fn help(verdict: &ClientVerdict, verbosity: i8) -> Vec<String> {
+    if !matches!(verdict.verdict, Verdict::Untrusted { .. }) || verdict.would_help.is_empty() {
+        return Vec::new();
+    }
+    let shown = if verbosity > 0 { usize::MAX } else { 1 };
+    let lines: Vec<String> = verdict
+        .would_help
+        .iter()
+        .filter(|trial| trial.trusts)
+        .take(shown)
+        .map(|trial| {
+            let harms = if trial.harms.is_empty() { String::new() } else { format!(" (breaks: {})", trial.harms.join(", ")) };
+            format!("accept if: {}{harms}", trial.words)
+        })
+        .collect();
+    if lines.is_empty() { vec![format!("none of {} remedies that were tried helps", verdict.would_help.len())] } else { lines }
 }
 
 fn say(verdict: &ClientVerdict, verbosity: i8) -> (u8, String) {
