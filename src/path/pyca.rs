@@ -4,7 +4,7 @@
 //! Depth first over store and sent certificates with a profile of the CA/Browser Forum's. The leaf's faults come first. The store ends a
 //! path by identity, so that a leaf in it is accepted and an anchor is judged as an issuer like any other.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
@@ -53,7 +53,12 @@ pub fn judge(question: &Question<'_>, policy: &Policy) -> Verdict {
     if question.host.is_none() && *question.purpose != Purpose::ClientAuth {
         return Verdict::Unknown("cryptography verifies a server only for a name".to_owned());
     }
-    let mut builder = Builder { question, policy, signatures: 0, fresh: 0, fatal: false, endless: false, unsupported: None };
+    let mut by_subject: BTreeMap<&[u8], Vec<&Certificate>> = BTreeMap::new();
+    for certificate in question.anchors.iter().chain(&question.presented[1..]) {
+        by_subject.entry(certificate.subject().raw()).or_default().push(certificate);
+    }
+    let mut builder =
+        Builder { question, policy, by_subject, signatures: 0, fresh: 0, fatal: false, endless: false, unsupported: None };
     let mut path = vec![leaf.clone()];
     let failure = match builder.check_leaf(leaf, question.host) {
         Err(failure) => failure,
@@ -99,6 +104,8 @@ fn other<T>(depth: usize, text: impl Into<String>) -> Result<T, Failure> {
 struct Builder<'a> {
     question: &'a Question<'a>,
     policy: &'a Policy,
+    /// The store, then what was sent besides the leaf.
+    by_subject: BTreeMap<&'a [u8], Vec<&'a Certificate>>,
     signatures: usize,
     /// Of the signatures those that nobody had checked before.
     fresh: usize,
@@ -141,10 +148,8 @@ impl Builder<'_> {
 
     /// `potential_issuers`: the store, then what was sent; equal identifiers first, different ones last.
     fn issuers(&self, child: &Certificate) -> Vec<Certificate> {
-        let question = self.question;
-        let named = |c: &&Certificate| c.subject().raw() == child.issuer().raw();
         let mut found: Vec<Certificate> =
-            question.anchors.iter().chain(&question.presented[1..]).filter(named).cloned().collect();
+            self.by_subject.get(child.issuer().raw()).into_iter().flatten().map(|c| (*c).clone()).collect();
         let wanted = child.authority_key_id().and_then(|a| a.key_id.as_deref());
         found.sort_by_key(|c| match (wanted, c.subject_key_id()) {
             (Some(wanted), Some(found)) if wanted == found => 0,

@@ -14,8 +14,6 @@ pub struct Shape {
     pub name: &'static str,
     pub presented: Vec<Certificate>,
     pub anchors: Vec<Certificate>,
-    /// Whether no client can get to its end.
-    pub endless: bool,
 }
 
 /// A certificate authority.
@@ -63,7 +61,7 @@ pub fn shapes() -> Vec<Shape> {
 /// A signs B, B signs A.
 fn cycle() -> Shape {
     let (a, b) = (Authority::new("A"), Authority::new("B"));
-    Shape { name: "cycle", presented: vec![a.leaf(), b.sign("A", &a), a.sign("B", &b)], anchors: Vec::new(), endless: false }
+    Shape { name: "cycle", presented: vec![a.leaf(), b.sign("A", &a), a.sign("B", &b)], anchors: Vec::new() }
 }
 
 /// 10,000 issuers of one name, each signed by another of that name; none signed the leaf.
@@ -71,7 +69,7 @@ fn crowd() -> Shape {
     let others: Vec<Authority> = (0..100).map(|_| Authority::new("A")).collect();
     let mut presented = vec![Authority::new("A").leaf()];
     presented.extend((0..10_000).map(|i| others[i / 100].sign("A", &others[i % 100])));
-    Shape { name: "crowd", presented, anchors: Vec::new(), endless: false }
+    Shape { name: "crowd", presented, anchors: Vec::new() }
 }
 
 /// 10,000 issuers of one name and one key: each did sign the leaf, and its own issuer is missing.
@@ -79,7 +77,7 @@ fn twins() -> Shape {
     let (a, b) = (Authority::new("A"), Authority::new("B"));
     let mut presented = vec![a.leaf()];
     presented.extend((0..10_000).map(|_| b.sign("A", &a)));
-    Shape { name: "twins", presented, anchors: Vec::new(), endless: false }
+    Shape { name: "twins", presented, anchors: Vec::new() }
 }
 
 /// A chain of 1,000 to a trusted root.
@@ -93,7 +91,7 @@ fn deep() -> Shape {
     }
     presented.push(authorities[1_000].leaf());
     presented.reverse();
-    Shape { name: "deep", presented, anchors: vec![authorities[0].sign("0", &authorities[0])], endless: true }
+    Shape { name: "deep", presented, anchors: vec![authorities[0].sign("0", &authorities[0])] }
 }
 
 /// Every CA of a layer is signed by every CA of the next: paths grow exponentially.
@@ -105,7 +103,7 @@ fn mesh() -> Shape {
             presented.extend(layers[l].iter().map(|above| above.sign(&format!("L{}", l - 1), below)));
         }
     }
-    Shape { name: "mesh", presented, anchors: Vec::new(), endless: false }
+    Shape { name: "mesh", presented, anchors: Vec::new() }
 }
 
 /// The budget that ended the search, in the client's own terms or in the model's.
