@@ -1,5 +1,7 @@
 //! `docs/clients.md`, from the profiles themselves.
 
+use std::collections::BTreeMap;
+
 use super::{ALL, Effect};
 
 /// The document.
@@ -31,6 +33,8 @@ pub fn markdown() -> String {
          they are set, and else set to what lies on the host. Clients that are not here read no variable.\n\n\
          | client | variable | value | source |\n|---|---|---|---|\n",
     );
+    // One line for a variable of a family; where only some versions have it, they are named.
+    let mut lines: BTreeMap<(&str, &str), (String, &str, Vec<&str>)> = BTreeMap::new();
     for profile in ALL {
         for setting in profile.settings {
             let value = match &setting.effect {
@@ -38,8 +42,14 @@ pub fn markdown() -> String {
                 Effect::Directories => "hash directories".to_owned(),
                 Effect::Reads(value, _) | Effect::Rules(value, _) => format!("`{value}`"),
             };
-            out.push_str(&format!("| `{}` | `{}` | {value} | {} |\n", profile.id, setting.variable, setting.source));
+            let line = lines.entry((profile.family, setting.variable)).or_insert_with(|| (value, setting.source, Vec::new()));
+            line.2.push(profile.id);
         }
+    }
+    for ((family, variable), (value, source, having)) in lines {
+        let all = ALL.iter().filter(|p| p.family == family).count() == having.len();
+        let who = if all { format!("`{family}`") } else { format!("`{}`", having.join("`, `")) };
+        out.push_str(&format!("| {who} | `{variable}` | {value} | {source} |\n"));
     }
     out
 }
