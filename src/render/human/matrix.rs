@@ -8,6 +8,16 @@ use crate::{
     report::Report,
 };
 
+/// Clients that say the same.
+struct Row<'a> {
+    /// Refusals first, then consent, then silence.
+    rank: u8,
+    text: String,
+    /// What would help them.
+    help: Vec<String>,
+    clients: Vec<&'a ClientVerdict>,
+}
+
 /// Writes the table of each target.
 pub(super) fn all(out: &mut String, report: &Report, style: Style) {
     if !matches!(report.command, "inspect" | "diagnose" | "fix") {
@@ -28,17 +38,17 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         let heading = format!("what clients with {stores} say about {}{but}", endpoint.target);
         out.push_str(&format!("\n{}\n", style.bold(&style.fold(&heading, 0, 2))));
         // Clients that say the same share a line; a refusal is shown before consent, consent before silence.
-        let mut rows: Vec<(u8, (String, Vec<String>), Vec<&ClientVerdict>)> = Vec::new();
+        let mut rows: Vec<Row<'_>> = Vec::new();
         for verdict in &verdicts {
             let (rank, text) = say(verdict, report.verbosity);
-            let key = (text, help(verdict, report.verbosity));
-            match rows.iter_mut().find(|(r, k, _)| *r == rank && *k == key) {
-                Some((_, _, row)) => row.push(verdict),
-                None => rows.push((rank, key, vec![verdict])),
+            let help = help(verdict, report.verbosity);
+            match rows.iter_mut().find(|row| row.rank == rank && row.text == text && row.help == help) {
+                Some(row) => row.clients.push(verdict),
+                None => rows.push(Row { rank, text, help, clients: vec![verdict] }),
             }
         }
-        rows.sort_by_key(|(rank, ..)| *rank);
-        for (rank, (text, help), row) in rows {
+        rows.sort_by_key(|row| row.rank);
+        for Row { rank, text, help, clients: row } in rows {
             let clients =
                 if report.verbosity > 0 { row.iter().map(|v| v.client.clone()).collect() } else { names(&row, &verdicts) };
             let mark = match rank {
