@@ -92,6 +92,8 @@ pub enum Intent {
     Repair(TreePath),
     /// Issue or obtain a new certificate for the server.
     Renew,
+    /// The server must send exactly these, in this order.
+    Order(Vec<Certificate>),
     /// The server must send this certificate too.
     Serve(Option<Certificate>),
     /// The server must stop sending this certificate.

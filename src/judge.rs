@@ -4,14 +4,17 @@
 
 mod horizon;
 mod lineage;
+mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::lineage::Headline;
+use trials::{Change, Variants};
+
 use crate::{
     base::At,
     check::{self, Case, ClientVerdict},
-    client::{self, Client, Reading},
+    client::{Client, Reading},
     facts::{Endpoint, Facts},
     finding::{Finding, Intent, Severity},
     path::{self, Anchors, Attempt, Extra, Question, Verdict},
@@ -82,7 +85,7 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
     let court = Court::new(facts, inquiry, readings(facts, inquiry));
     let mut verdicts = court.verdicts();
     let paths = court.paths();
-    court.would_help(&mut verdicts);
+    court.would_help(&mut verdicts, &paths);
     let lapses = inquiry.horizon.map(|until| horizon::lapses(&court, &verdicts, &paths, until)).unwrap_or_default();
     let case = Case {
         facts,
@@ -120,17 +123,9 @@ struct Court<'a> {
     inquiry: &'a Inquiry,
     signatures: SignatureCache,
     readings: Vec<Reading>,
+    variants: Variants,
     /// For each endpoint the first one that is the same to every client: what it presents, and the name asked for.
     alike: Vec<usize>,
-}
-
-/// A world that differs in one thing.
-enum Change<'a> {
-    WithoutAnchors(&'a [Certificate]),
-    WithAnchor(&'a Certificate),
-    WithoutSent(&'a Certificate),
-    WithSent(&'a Certificate),
-    NewestClient,
 }
 
 impl<'a> Court<'a> {
@@ -141,7 +136,8 @@ impl<'a> Court<'a> {
             *first.entry((endpoint.target.host.as_deref(), presented)).or_insert(index)
         };
         let alike = facts.endpoints.iter().enumerate().map(seen).collect();
-        Court { facts, inquiry, signatures: SignatureCache::default(), readings, alike }
+        let variants = Variants::of(inquiry.clients.len());
+        Court { facts, inquiry, signatures: SignatureCache::default(), readings, variants, alike }
     }
 
     fn verdicts(&self) -> Vec<ClientVerdict> {
@@ -238,77 +234,6 @@ impl<'a> Court<'a> {
         anchors
     }
 
-    /// Whether the client trusts in the changed world; `None` when the change does not concern it.
-    fn under(&self, verdict: &ClientVerdict, change: &Change<'_>) -> Option<bool> {
-        let at = self.inquiry.clients.iter().position(|c| c.id == verdict.client)?;
-        let (client, reading) = (&self.inquiry.clients[at], &self.readings[at]);
-        let presented = self.presented(verdict.endpoint);
-        let mut anchors = reading.anchors.clone();
-        let mut sent = presented.to_vec();
-        match change {
-            Change::WithoutAnchors(gone) => {
-                anchors.file.retain(|c| !gone.contains(c));
-                anchors.directory.retain(|c| !gone.contains(c));
-                if anchors == reading.anchors {
-                    return None;
-                }
-            }
-            Change::WithAnchor(new) => anchors.file.push((*new).clone()),
-            Change::WithoutSent(gone) => sent.retain(|c| c != *gone),
-            Change::WithSent(new) => sent.push((*new).clone()),
-            Change::NewestClient => {
-                let newest = newest(client)?;
-                return trusted(&self.ask(&newest, reading, &reading.anchors, verdict.endpoint, presented, self.inquiry.at));
-            }
-        }
-        if sent.is_empty() {
-            return None;
-        }
-        trusted(&self.ask(client, reading, &anchors, verdict.endpoint, &sent, self.inquiry.at))
-    }
-
-    /// For each refusal: every remedy that one person can carry out alone, tried.
-    fn would_help(&self, verdicts: &mut [ClientVerdict]) {
-        for at in 0..verdicts.len() {
-            let verdict = &verdicts[at];
-            let Verdict::Untrusted { path, .. } = &verdict.verdict else { continue };
-            if self.alike[verdict.endpoint] != verdict.endpoint {
-                let first = check::of_endpoint(verdicts, self.alike[verdict.endpoint]);
-                let known = first.iter().find(|v| v.client == verdict.client).map(|v| v.would_help.clone());
-                verdicts[at].would_help = known.unwrap_or_default();
-                continue;
-            }
-            let sent = self.presented(verdict.endpoint);
-            let position = self.inquiry.clients.iter().position(|c| c.id == verdict.client);
-            let (client, Some(reading)) = (position.map(|i| &self.inquiry.clients[i]), position.map(|i| &self.readings[i]))
-            else {
-                continue;
-            };
-            let mut tried: Vec<(String, bool)> = Vec::new();
-            let mut attempt = |words: String, change: Change<'_>| {
-                if let Some(trusts) = self.under(verdict, &change) {
-                    tried.push((words, trusts));
-                }
-            };
-            let anchors = || reading.anchors.file.iter().chain(&reading.anchors.directory);
-            for anchor in path.iter().filter(|c| anchors().any(|a| a == *c)) {
-                attempt(format!("remove the anchor {}", anchor.label()), Change::WithoutAnchors(std::slice::from_ref(anchor)));
-            }
-            for certificate in sent.iter().skip(1) {
-                let words =
-                    format!("the server stops sending {} issued by {}", certificate.label(), certificate.issuer().label());
-                attempt(words, Change::WithoutSent(certificate));
-            }
-            if let Some(root) = sent.last().filter(|c| c.is_self_issued() && anchors().all(|a| a != *c)) {
-                attempt(format!("add the anchor {}", root.label()), Change::WithAnchor(root));
-            }
-            if let Some(newest) = client.and_then(newest) {
-                attempt(format!("upgrade the client to {}", newest.profile.title), Change::NewestClient);
-            }
-            verdicts[at].would_help = tried;
-        }
-    }
-
     /// Fills in for whom each remedy of a finding helps, by judging again.
     fn weigh_remedies(&self, finding: &mut Finding, verdicts: &[ClientVerdict]) {
         for remedy in &mut finding.remedies {
@@ -317,18 +242,25 @@ impl<'a> Court<'a> {
                 Intent::StopServing(certificate) => Change::WithoutSent(certificate),
                 Intent::Serve(Some(certificate)) => Change::WithSent(certificate),
                 Intent::Trust(Some(anchor)) => Change::WithAnchor(anchor),
-                Intent::UpgradeClient(..) => Change::NewestClient,
-                Intent::FixClock
-                | Intent::Manual
+                Intent::UpgradeClient(..) => Change::Upgrade,
+                Intent::Order(certificates) => Change::Sending(certificates),
+                Intent::UnsetVariable(variable) => Change::Unset(variable),
+                Intent::FixClock => match trials::better_time(&self.facts.clock, self.inquiry.at) {
+                    Some(at) => Change::Clock(at),
+                    None => continue,
+                },
+                Intent::Manual
                 | Intent::Patch(_)
                 | Intent::Renew
                 | Intent::Repair(_)
                 | Intent::Serve(None)
                 | Intent::Trust(None)
-                | Intent::UnsetVariable(_)
                 | Intent::UpgradePackage(_) => continue,
             };
-            let of_targets = |v: &&ClientVerdict| finding.targets.contains(&self.facts.endpoints[v.endpoint].target.text);
+            // What is wrong with the host concerns every target.
+            let of_targets = |v: &&ClientVerdict| {
+                finding.targets.is_empty() || finding.targets.contains(&self.facts.endpoints[v.endpoint].target.text)
+            };
             let family = if let Intent::UpgradeClient(family, _) = &remedy.intent { Some(*family) } else { None };
             for verdict in verdicts.iter().filter(of_targets).filter(|v| family.is_none_or(|f| f == v.profile.family)) {
                 let list = match (trusted(&verdict.verdict), self.under(verdict, &change)) {
@@ -342,8 +274,8 @@ impl<'a> Court<'a> {
                 }
             }
         }
-        // What was tried and helps nobody is no remedy; what was seen to help stands before what can't be tried.
-        finding.remedies.retain(|r| !r.helps.is_empty() || r.does_not_help.is_empty());
+        // What was tried and helps nobody is no remedy of a refusal; what was seen to help stands before what can't be tried.
+        finding.remedies.retain(|r| finding.targets.is_empty() || !r.helps.is_empty() || r.does_not_help.is_empty());
         finding.remedies.sort_by_key(|r| r.helps.is_empty());
     }
 
@@ -385,11 +317,6 @@ pub fn one(facts: &Facts, inquiry: &Inquiry, client: &Client, endpoint: usize) -
     }
     let reading = client.reads(facts);
     court.ask(client, &reading, &reading.anchors, endpoint, presented, inquiry.at)
-}
-
-/// The newest client of the same family, unless this is it.
-fn newest(client: &Client) -> Option<Client> {
-    client::resolve(client.profile.family).ok().filter(|n| n.profile.id != client.profile.id)
 }
 
 fn trusted(verdict: &Verdict) -> Option<bool> {

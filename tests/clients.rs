@@ -1,5 +1,7 @@
 //! Every cell of `fixtures/clients/matrix.json`: what real clients said, and what the models say.
 
+mod hostile;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -16,6 +18,7 @@ use certdoctor::{
     },
     x509::{Certificate, Purpose, SignatureCache},
 };
+use hostile::{AT, Authority, Shape, budget, shapes};
 use serde_json::Value;
 
 fn fixture(name: &str) -> PathBuf {
@@ -342,7 +345,7 @@ fn the_directory_is_shadowed_by_the_file() {
         let question = Question {
             presented: &case.chain,
             anchors: &anchors,
-            at: At(1_795_309_200),
+            at: AT,
             host: None,
             purpose: &Purpose::ServerAuth,
             signatures: &fixtures.signatures,
@@ -362,7 +365,7 @@ fn the_directory_is_shadowed_by_the_file() {
 fn explore_shows_every_path() {
     let fixtures = Fixtures::load();
     let case = &fixtures.cases["addtrust"];
-    let at = At(1_795_309_200);
+    let at = AT;
     let attempts = explore(&case.chain, &case.stores["AU"].file, at, Some("localhost"), &fixtures.signatures);
     let shown: Vec<(Vec<String>, bool, usize)> =
         attempts.iter().map(|a| (a.path.iter().map(Certificate::label).collect(), a.anchored, a.rejections.len())).collect();
@@ -382,43 +385,6 @@ fn explore_shows_every_path() {
     assert!(alone[0].rejections.iter().any(|(depth, r)| *depth == 0 && matches!(r, Rejection::HostMismatch { .. })));
 }
 
-/// A certificate authority for hostile chains.
-struct Authority {
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-fn params(name: &str, ca: bool) -> rcgen::CertificateParams {
-    let mut params = rcgen::CertificateParams::new(if ca { Vec::new() } else { vec![name.to_owned()] }).expect("a name");
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    if ca {
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
-    }
-    params
-}
-
-impl Authority {
-    fn new(name: &str) -> Authority {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
-        Authority { issuer: rcgen::Issuer::new(params(name, true), key) }
-    }
-
-    /// A certificate for `subject` (a CA's own name and key), signed by this authority.
-    fn sign(&self, name: &str, subject: &Authority) -> Certificate {
-        let signed = params(name, true).signed_by(subject.issuer.key(), &self.issuer).expect("signs");
-        Certificate::parse(signed.der()).expect("parses")
-    }
-
-    fn leaf(&self) -> Certificate {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
-        let mut params = params("localhost", false);
-        params.use_authority_key_identifier_extension = true;
-        let signed = params.signed_by(&key, &self.issuer).expect("signs");
-        Certificate::parse(signed.der()).expect("parses")
-    }
-}
-
 /// How each profile ends on a hostile chain: its verdict, and how many different signatures it checked.
 fn judge_all(presented: &[Certificate], anchors: &[Certificate]) -> Vec<(&'static str, Verdict, usize)> {
     let anchors = Anchors { file: anchors.to_vec(), directory: Vec::new() };
@@ -427,7 +393,7 @@ fn judge_all(presented: &[Certificate], anchors: &[Certificate]) -> Vec<(&'stati
         let question = Question {
             presented,
             anchors: &anchors,
-            at: At(1_795_309_200),
+            at: AT,
             host: Some("localhost"),
             purpose: &Purpose::ServerAuth,
             signatures: &signatures,
@@ -444,73 +410,28 @@ fn judge_all(presented: &[Certificate], anchors: &[Certificate]) -> Vec<(&'stati
     client::ALL.iter().map(judge).collect()
 }
 
-/// The budget that ended the search, in the client's own terms or in the model's.
-fn budget(verdict: &Verdict) -> Option<String> {
-    match verdict {
-        Verdict::Trusted { .. } => None,
-        Verdict::Unknown(why) => {
-            ["gives up", "no bound", "too many", "can't follow"].iter().any(|w| why.contains(w)).then(|| why.clone())
-        }
-        Verdict::Untrusted { errors, .. } => errors.iter().find_map(|e| match &e.rejection {
-            Rejection::BudgetExceeded(name, size) => Some(format!("{name}: {size}")),
-            _ => None,
-        }),
-    }
-}
-
 /// More different signatures than any client's own budget, and fewer than hostile chains offer.
 const SIGNATURES_AT_MOST: usize = 1_000;
 
 #[test]
 fn hostile_chains_end_within_budgets_that_are_named() {
-    let (a, b) = (Authority::new("A"), Authority::new("B"));
-    // A cycle: A signs B, B signs A.
-    let cycle = [a.leaf(), b.sign("A", &a), a.sign("B", &b)];
-    // 10,000 issuers of one name, each signed by another of that name; none signed the leaf.
-    let others: Vec<Authority> = (0..100).map(|_| Authority::new("A")).collect();
-    let mut crowd = vec![a.leaf()];
-    crowd.extend((0..10_000).map(|i| others[i / 100].sign("A", &others[i % 100])));
-    // A chain of 1,000 to a trusted root.
-    let mut authorities = vec![Authority::new("0")];
-    let mut deep = Vec::new();
-    for i in 1..=1_000 {
-        let next = Authority::new(&i.to_string());
-        deep.push(authorities[i - 1].sign(&i.to_string(), &next));
-        authorities.push(next);
-    }
-    deep.reverse();
-    deep.insert(0, authorities[1_000].leaf());
-    let root = authorities[0].sign("0", &authorities[0]);
-    // Every CA of a layer is signed by every CA of the next: paths grow exponentially.
-    let layers: Vec<Vec<Authority>> = (0..8).map(|l| (0..4).map(|_| Authority::new(&format!("L{l}"))).collect()).collect();
-    let mut mesh = vec![layers[0][0].leaf()];
-    for l in 1..layers.len() {
-        for below in &layers[l - 1] {
-            mesh.extend(layers[l].iter().map(|above| above.sign(&format!("L{}", l - 1), below)));
-        }
-    }
     let mut wrong = Vec::new();
-    for (what, chain, anchors) in [
-        ("cycle", &cycle[..], vec![]),
-        ("crowd", &crowd[..], vec![]),
-        ("deep", &deep[..], vec![root]),
-        ("mesh", &mesh[..], vec![]),
-    ] {
-        eprintln!("{what}: {} certificates", chain.len());
+    for Shape { name, presented, anchors } in shapes() {
+        eprintln!("{name}: {} certificates", presented.len());
         let mut unnamed = Vec::new();
-        for (id, verdict, signatures) in judge_all(chain, &anchors) {
+        for (id, verdict, signatures) in judge_all(&presented, &anchors) {
             if verdict.is_trusted() || signatures > SIGNATURES_AT_MOST {
-                wrong.push(format!("{what}: {id} checked {signatures} signatures, accepted: {}", verdict.is_trusted()));
+                wrong.push(format!("{name}: {id} checked {signatures} signatures, accepted: {}", verdict.is_trusted()));
             }
             match budget(&verdict) {
                 Some(_) => {}
                 // Nobody follows a chain of 1,000.
-                None if what == "deep" => wrong.push(format!("{what}: {id} names no budget: {:?}", verdict.errors())),
+                None if name == "deep" => wrong.push(format!("{name}: {id} names no budget: {:?}", verdict.errors())),
                 None => unnamed.push(id),
             }
         }
         eprintln!("  ended without a budget: {}", unnamed.join(" "));
-        let attempts = explore(chain, &anchors, At(1_795_309_200), Some("localhost"), &SignatureCache::new());
+        let attempts = explore(&presented, &anchors, AT, Some("localhost"), &SignatureCache::new());
         assert!(!attempts.is_empty());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -529,7 +450,7 @@ fn profiles_share_their_signature_checks() {
     let question = Question {
         presented: &case.chain,
         anchors: &anchors,
-        at: At(1_795_309_200),
+        at: AT,
         host: Some("localhost"),
         purpose: &Purpose::ServerAuth,
         signatures: &signatures,

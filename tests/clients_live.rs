@@ -375,7 +375,8 @@ struct Oracle<'a> {
     folder: &'a Path,
 }
 
-/// Clients that can be asked about thousands of lists, and whether they are asked for a host.
+/// Clients that can be asked about thousands of lists, and whether they are asked for a host. NSS needs a database made for each store, a
+/// second each, and wolfSSL here is a program that connects: both answer the scenarios of the matrix only.
 const BULK: &[(&str, bool)] = &[
     ("openssl-1.0.2n", true),
     ("openssl-1.0.2n+trusted_first", true),

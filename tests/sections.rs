@@ -254,6 +254,24 @@ fn commented_sections_are_seen_by_nobody() {
     }
 }
 
+/// `END` and the next `BEGIN` in one line, as `cat` leaves them when a file lacks its last newline.
+#[test]
+fn the_neighbour_of_a_joined_block_stays() {
+    let whole = String::from_utf8(read_fixture("bundles/mini/debian-bundle.crt")).expect("text");
+    let joined = whole.replace("-----END CERTIFICATE-----\n-----BEGIN", "-----END CERTIFICATE----------BEGIN");
+    assert_ne!(joined, whole);
+    let all = certificates(joined.as_bytes());
+    assert_eq!(all, certificates(whole.as_bytes()));
+    for certificate in &all {
+        let others: Vec<_> = all.iter().filter(|c| *c != certificate).cloned().collect();
+        for rewrite in
+            [section::cut(joined.as_bytes(), |c| c == certificate), section::comment_out(joined.as_bytes(), |c| c == certificate)]
+        {
+            assert_eq!(certificates(&rewrite.expect("changed")), others);
+        }
+    }
+}
+
 /// The number of certificates that a tool reads from standard input.
 fn counted_by(tool: &str, arguments: &[&str], input: &[u8], word: &str) -> Option<usize> {
     let mut child = std::process::Command::new(tool);

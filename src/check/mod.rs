@@ -162,8 +162,51 @@ pub struct ClientVerdict {
     pub store: Vec<String>,
     /// Its answer.
     pub verdict: Verdict,
-    /// For a refusal: each remedy that was tried by judging again, in words, and whether the client then trusts.
-    pub would_help: Vec<(String, bool)>,
+    /// For a refusal: each remedy that was tried by judging again; those that work stand first, the smallest first among them.
+    pub would_help: Vec<Trial>,
+}
+
+impl ClientVerdict {
+    /// The smallest remedy that works.
+    #[must_use]
+    pub fn smallest_remedy(&self) -> Option<&Trial> {
+        self.would_help.first().filter(|trial| trial.trusts)
+    }
+}
+
+/// One remedy, tried by judging again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Its kind.
+    pub kind: RemedyKind,
+    /// In words: `remove the anchor X`.
+    pub words: String,
+    /// Whether the client trusts then.
+    pub trusts: bool,
+    /// The clients that trust the same endpoint now, and would refuse it then.
+    pub harms: Vec<String>,
+}
+
+/// What a remedy changes, the smallest first: what is wrong anyway, then what is done on this host and trusts nobody new, then what the
+/// server's owner has to do for everybody, then what trusts somebody new, and last another client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemedyKind {
+    /// The clock.
+    Clock,
+    /// An anchor goes.
+    RemoveAnchor,
+    /// One client is led to another store, or to other rules.
+    Variable,
+    /// The server sends the same in another order.
+    Reorder,
+    /// The server sends less.
+    StopServing,
+    /// The server sends more.
+    Serve,
+    /// An anchor comes.
+    AddAnchor,
+    /// A later version of the client.
+    Upgrade,
 }
 
 /// A client that trusts an endpoint now, and will refuse it.

@@ -3,6 +3,7 @@
 use crate::{
     edit::Applicability,
     finding::{Finding, Intent, Remedy},
+    x509::Certificate,
 };
 
 use super::{Case, support};
@@ -36,9 +37,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             ("refused by", "Mbed TLS and other clients that look for an issuer only later in the list".into()),
         ];
         finding.evidence = climb.iter().map(|i| support::sent(endpoint, presented, *i)).collect();
+        let mut ordered: Vec<Certificate> = climb.iter().map(|i| presented.certificates[*i].clone()).collect();
+        ordered.extend(presented.certificates.iter().enumerate().filter(|(i, _)| !climb.contains(i)).map(|(_, c)| c.clone()));
         let text = "put the server's chain file in order: leaf first, each followed by its issuer";
         let command = format!("certdoctor inspect --showcerts {}", support::shell(&target.text));
-        finding.remedies.push(Remedy::new(Intent::Serve(None), Applicability::Manual, text, Some(command)));
+        finding.remedies.push(Remedy::new(Intent::Order(ordered), Applicability::Manual, text, Some(command)));
         out.push(finding);
     }
 }

@@ -15,5 +15,6 @@ pub static SEC_TRUST: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Platform(Policy::Apple),
     reads: reading::apple,
+    settings: &[],
     asks: library,
 };

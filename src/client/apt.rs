@@ -15,6 +15,7 @@ pub static GNUTLS: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Gnutls(Policy::V3_7.without_purpose()),
     reads: reading::gnutls,
+    settings: &[],
     asks: judge,
 };
 

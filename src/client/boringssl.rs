@@ -15,6 +15,7 @@ pub static X509: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Boringssl(boringssl::Policy { partial_chain: false }),
     reads: |facts| reading::told(facts, None, "BoringSSL has no store of its own"),
+    settings: &[],
     asks: library,
 };
 

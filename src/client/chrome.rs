@@ -28,6 +28,7 @@ pub static V114: Profile = Profile {
     reads: |facts| {
         reading::told(facts, None, "Chrome trusts its own root store and the user's NSS database, not this host's store")
     },
+    settings: &[],
     asks: judge,
 };
 

@@ -3,7 +3,7 @@
 //! It sets TRUSTED_FIRST only where the library lacks NO_ALT_CHAINS (7.43.0, commit b8673bb9f0), which is to say never on 1.0.2b and later:
 //! on the same OpenSSL 1.0.2 curl failed and Python did not.
 
-use super::{Engine, Profile, reading};
+use super::{Engine, Profile, reading, setting};
 use crate::path::{ClientError, Question, Rejection, Verdict, host_name, host_name::Rules, openssl, openssl_legacy};
 
 /// 7.43 to 7.67 on OpenSSL 1.0.2.
@@ -18,6 +18,7 @@ pub static BEFORE_PARTIAL: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::OpensslLegacy(openssl_legacy::Policy::V1_0_2),
     reads: reading::curl,
+    settings: setting::CURL,
     asks: judge,
 };
 

@@ -15,6 +15,7 @@ pub static PYTHON: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Boringssl(boringssl::Policy { partial_chain: true }),
     reads: |facts| reading::told(facts, None, "curl_cffi trusts the list of the Python package certifi, not this host's store"),
+    settings: &[],
     asks: judge,
 };
 

@@ -1,6 +1,15 @@
 //! `docs/clients.md`, from the profiles themselves.
 
-use super::ALL;
+use std::collections::BTreeMap;
+
+use super::{ALL, Effect};
+
+/// One variable of a family, and the profiles that have it.
+struct Line {
+    value: String,
+    source: &'static str,
+    having: Vec<&'static str>,
+}
 
 /// The document.
 #[must_use]
@@ -24,6 +33,30 @@ pub fn markdown() -> String {
             "| `{}` | {} | {} | {measured} | {dates} | {} |\n",
             profile.id, profile.versions, profile.title, profile.source
         ));
+    }
+    out.push_str(
+        "\n## Variables\n\n\
+         By these one process is led to other anchors, or to other rules. For a client that refuses they are tried by judging again: unset where\n\
+         they are set, and else set to what lies on the host. For clients that are not here none is tried; a keystore that JAVA_TOOL_OPTIONS names is not read.\n\n\
+         | client | variable | value | source |\n|---|---|---|---|\n",
+    );
+    // One line for a variable of a family; where only some versions have it, they are named.
+    let mut lines: BTreeMap<(&str, &str), Line> = BTreeMap::new();
+    for profile in ALL {
+        for setting in profile.settings {
+            let value = match &setting.effect {
+                Effect::File => "a file of anchors".to_owned(),
+                Effect::Directories => "hash directories".to_owned(),
+                Effect::Reads(value, _) | Effect::Rules(value, _) => format!("`{value}`"),
+            };
+            let line = lines.entry((profile.family, setting.variable));
+            line.or_insert_with(|| Line { value, source: setting.source, having: Vec::new() }).having.push(profile.id);
+        }
+    }
+    for ((family, variable), Line { value, source, having }) in lines {
+        let all = ALL.iter().filter(|p| p.family == family).count() == having.len();
+        let who = if all { format!("`{family}`") } else { format!("`{}`", having.join("`, `")) };
+        out.push_str(&format!("| {who} | `{variable}` | {value} | {source} |\n"));
     }
     out
 }

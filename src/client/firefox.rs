@@ -14,5 +14,6 @@ pub static V115: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::MozillaPkix,
     reads: reading::firefox,
+    settings: &[],
     asks: library,
 };

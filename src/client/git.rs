@@ -1,6 +1,6 @@
 //! git over HTTPS, which is libcurl: on GnuTLS in Debian and Ubuntu, on OpenSSL nearly everywhere else.
 
-use super::{Engine, Profile, gnutls::recode, reading};
+use super::{Engine, Profile, gnutls::recode, reading, setting};
 use crate::path::{ClientError, Question, Verdict, gnutls, host_name, host_name::Rules, openssl};
 
 /// git on libcurl with GnuTLS 3.7 and later: no key purpose, libcurl's own look at the host.
@@ -15,6 +15,7 @@ pub static GNUTLS: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Gnutls(gnutls::Policy::V3_7.without_purpose()),
     reads: reading::git,
+    settings: setting::GIT,
     asks: on_gnutls,
 };
 

@@ -15,6 +15,7 @@ pub static V3_5: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Gnutls(Policy::V3_5),
     reads: reading::gnutls,
+    settings: &[],
     asks: library,
 };
 

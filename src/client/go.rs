@@ -1,6 +1,6 @@
 //! Go's crypto/x509, as every Go program uses it on Linux and the BSDs; on macOS and Windows Go asks the platform.
 
-use super::{Engine, Profile, library, reading};
+use super::{Engine, Profile, library, reading, setting};
 use crate::path::go::Policy;
 
 /// 1.15: the common name stopped to count.
@@ -15,6 +15,7 @@ pub static V1_15: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Go(Policy::V1_15),
     reads: reading::go,
+    settings: setting::GO,
     asks: library,
 };
 
@@ -38,6 +39,7 @@ pub static V1_18: Profile = Profile {
     title: "Go 1.18 to 1.22",
     source: "crypto/x509/verify.go; measured: 1.19",
     engine: Engine::Go(Policy::V1_18),
+    settings: setting::GO_SHA1,
     ..V1_15
 };
 

@@ -1,6 +1,6 @@
 //! gRPC's C core (Python's grpcio, C++, Ruby, PHP) on BoringSSL: PARTIAL_CHAIN, and its own look at the host afterwards.
 
-use super::{Engine, Profile, reading};
+use super::{Engine, Profile, reading, setting};
 use crate::path::{
     ClientError, Question, Rejection, Verdict, boringssl, host_name,
     host_name::{CommonName, Rules},
@@ -24,6 +24,7 @@ pub static CORE: Profile = Profile {
             "gRPC trusts the list packed with it, not this host's store",
         )
     },
+    settings: setting::GRPC,
     asks: judge,
 };
 

@@ -14,5 +14,6 @@ pub static V11: Profile = Profile {
     ignores_anchor_dates: true,
     engine: Engine::Java,
     reads: reading::java,
+    settings: &[],
     asks: library,
 };

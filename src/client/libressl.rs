@@ -15,6 +15,7 @@ pub static V2_5: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Libressl(Policy::V2_5),
     reads: reading::libressl,
+    settings: &[],
     asks: library,
 };
 
@@ -100,7 +101,7 @@ pub static V3_4: Profile = Profile {
     range: ("3.4.0", "4.99"),
     versions: "3.4.0 to 4.3",
     title: "LibreSSL 3.4 and later",
-    source: "x509/x509_verify.c, x509_verify; measured: 4.3.2",
+    source: "x509/x509_verify.c, x509_verify; measured: 4.3.2 (3.4.0 to 4.2 were not asked: they stand on their source and on 4.3.2)",
     engine: Engine::Libressl(Policy::V3_4),
     ..V2_5
 };

@@ -15,6 +15,7 @@ pub static V2: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Mbedtls(Policy::V2),
     reads: reading::mbedtls,
+    settings: &[],
     asks: library,
 };
 

@@ -27,13 +27,15 @@ mod python;
 mod reading;
 mod resolve;
 mod s_client;
+mod setting;
 mod webpki;
 mod windows;
 mod wolfssl;
 
 pub use doc::markdown;
 pub use reading::Reading;
-pub use resolve::{UnknownClient, resolve};
+pub use resolve::{UnknownClient, newer, resolve};
+pub use setting::{Effect, Setting, Variant};
 
 use crate::{
     facts::Facts,
@@ -62,6 +64,8 @@ pub struct Profile {
     pub engine: Engine,
     /// Which anchors it reads on this host.
     pub reads: fn(&Facts) -> Reading,
+    /// The variables that it documents, by which other anchors or other rules are had.
+    pub settings: &'static [Setting],
     /// How the client calls the algorithm and words the answer.
     pub asks: fn(&Engine, &Question<'_>) -> Verdict,
 }
@@ -96,7 +100,7 @@ pub enum Engine {
     /// The verifier of an operating system.
     Platform(path::platform::Policy),
     /// pyca/cryptography.
-    Pyca,
+    Pyca(path::pyca::Policy),
     /// webpki and rustls-webpki.
     Webpki(path::webpki::Policy),
     /// wolfSSL.
@@ -121,7 +125,7 @@ impl Engine {
             Engine::Openssl(policy) => path::openssl::judge(question, policy),
             Engine::OpensslLegacy(policy) => path::openssl_legacy::judge(question, policy),
             Engine::Platform(policy) => path::platform::judge(question, policy),
-            Engine::Pyca => path::pyca::judge(question),
+            Engine::Pyca(policy) => path::pyca::judge(question, policy),
             Engine::Webpki(policy) => path::webpki::judge(question, policy),
             Engine::Wolfssl(policy) => path::wolfssl::judge(question, policy),
         }
@@ -188,7 +192,9 @@ pub static ALL: &[&Profile] = &[
     &openssl::V1_1_1G,
     &openssl::V3,
     &openssl::V3_6,
-    &pyca::V50,
+    &pyca::V45,
+    &pyca::V46_0_6,
+    &pyca::V49,
     &python::V2_7,
     &python::V3_10,
     &python::V3_13,

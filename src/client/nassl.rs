@@ -15,6 +15,7 @@ pub static V1_0_2: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::OpensslLegacy(openssl_legacy::Policy::V1_0_2),
     reads: |facts| reading::told(facts, None, "nassl reads the file that its caller names"),
+    settings: &[],
     asks: without_host,
 };
 

@@ -1,6 +1,6 @@
 //! Node.js: OpenSSL with a callback that carries on, so that the *last* error is the one that people see.
 
-use super::{Engine, Profile, reading};
+use super::{Engine, Profile, reading, setting};
 use crate::path::{ClientError, Question, Rejection, Verdict, host_name, host_name::Rules, openssl, openssl_legacy};
 
 /// 0.12 (OpenSSL 1.0.1).
@@ -15,6 +15,7 @@ pub static V0_12: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::OpensslLegacy(openssl_legacy::Policy::V1_0_1),
     reads: reading::node,
+    settings: &[],
     asks: |engine, question| judge(engine, question, &OLD),
 };
 
@@ -26,6 +27,7 @@ pub static V4: Profile = Profile {
     title: "Node 4 to 9",
     source: "src/node_crypto.cc; measured: 4.9.1, 6.17.1, 8.17.0",
     engine: Engine::OpensslLegacy(openssl_legacy::Policy::V1_0_2),
+    settings: setting::NODE,
     ..V0_12
 };
 
@@ -38,7 +40,7 @@ pub static V10: Profile = Profile {
     source: "src/node_crypto.cc; measured: 10.24.1",
     engine: Engine::Openssl(openssl::Policy::V1_1_1),
     asks: |engine, question| judge(engine, question, &Wording { crashes: true, host_code: HOST_CODE, ..OLD }),
-    ..V0_12
+    ..V4
 };
 
 /// 12 and 13: errors without a name of their own became `UNSPECIFIED`.

@@ -14,6 +14,7 @@ pub static CLASSIC_3_61: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Nss,
     reads: reading::nss,
+    settings: &[],
     asks: library,
 };
 

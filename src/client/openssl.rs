@@ -1,6 +1,6 @@
 //! OpenSSL's library, called as `openssl verify` calls it.
 
-use super::{Engine, Profile, library, reading};
+use super::{Engine, Profile, library, reading, setting};
 use crate::path::{openssl, openssl_legacy};
 
 /// 1.0.1 to 1.0.1m: no search for an alternative (it came with 1.0.1n, June 2015).
@@ -26,6 +26,7 @@ pub static V1_0_1: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::OpensslLegacy(openssl_legacy::Policy::V1_0_1),
     reads: reading::openssl,
+    settings: setting::OPENSSL,
     asks: library,
 };
 

@@ -1,6 +1,6 @@
 //! Python's `ssl.create_default_context`: TRUSTED_FIRST since 2.7.10 and 3.4.5, partial chains and strictness since 3.13 (gh-107361).
 
-use super::{Engine, Profile, reading};
+use super::{Engine, Profile, reading, setting};
 use crate::path::{ClientError, Question, Verdict, host_name::Rules, openssl, openssl_legacy, openssl_rules::Dialect};
 
 /// `X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS` (Modules/_ssl.c, `new_context`).
@@ -20,6 +20,7 @@ pub static V2_7: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::OpensslLegacy(openssl_legacy::Policy { trusted_first: true, ..openssl_legacy::Policy::V1_0_2 }),
     reads: reading::openssl,
+    settings: setting::OPENSSL,
     asks: judge,
 };
 

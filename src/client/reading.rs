@@ -113,6 +113,10 @@ pub(super) fn node(facts: &Facts) -> Reading {
     if facts.given.is_some() {
         return openssl(facts);
     }
+    // Behind this option stands OpenSSL's store, and its variables count (doc/api/cli.md, --use-openssl-ca).
+    if facts.environment.get("NODE_OPTIONS").is_some_and(|o| o.value.split_whitespace().any(|v| v == "--use-openssl-ca")) {
+        return openssl(facts);
+    }
     let mut reading = Reading {
         unknown: Some(
             "Node trusts the list compiled into its binary, not this host's store; give --CAfile to judge with other anchors"

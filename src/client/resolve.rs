@@ -40,6 +40,22 @@ fn mode_first(base: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same client in each later version of its family, the earliest first, with the options that it was asked for.
+#[must_use]
+pub fn newer(client: &Client) -> Vec<Client> {
+    let from = |profile: &Profile| Version::of(profile.range.0);
+    let mut later: Vec<&'static Profile> =
+        ALL.iter().copied().filter(|p| p.family == client.profile.family && from(p) > from(client.profile)).collect();
+    later.sort_by_key(|profile| from(profile));
+    let options: Vec<&str> = client.id.split('+').skip(1).collect();
+    let with_options = |profile: &'static Profile| {
+        // An option that the later version does not have is its default there.
+        let engine = options.iter().fold(profile.engine, |engine, option| with_option(engine, option).unwrap_or(engine));
+        Client { engine, ..profile.client() }
+    };
+    later.into_iter().map(with_options).collect()
+}
+
 fn profile(base: &str) -> Option<(&'static Profile, Option<String>)> {
     if let Some(profile) = ALL.iter().find(|p| p.id == base) {
         return Some((profile, None));
@@ -112,7 +128,7 @@ pub(super) fn with_option(engine: Engine, option: &str) -> Option<Engine> {
         | Engine::Nss
         | Engine::NssPkix
         | Engine::Platform(_)
-        | Engine::Pyca
+        | Engine::Pyca(_)
         | Engine::Webpki(_) => None,
     }
 }
@@ -215,6 +231,17 @@ mod tests {
         assert_eq!(id("openssl"), "openssl-3.6");
         assert_eq!(id("node"), "node-24");
         assert_eq!(id("python"), "python-3.13");
+    }
+
+    #[test]
+    fn later_versions_come_in_their_order_with_the_options_asked_for() {
+        let later = newer(&resolve("openssl-1.1.1g+seclevel2").expect("is known"));
+        let ids: Vec<&str> = later.iter().map(|c| c.profile.id).collect();
+        assert_eq!(ids, ["openssl-1.1.1", "openssl-3.0", "openssl-3.6"]);
+        assert!(later.iter().all(|c| matches!(c.engine, Engine::Openssl(p) if p.level == 2)));
+        assert!(newer(&resolve("openssl-3.6").expect("is known")).is_empty());
+        let ids: Vec<String> = newer(&resolve("node-8").expect("is known")).into_iter().map(|c| c.id).collect();
+        assert_eq!(ids, ["node-10", "node-12", "node-14", "node-18", "node-22", "node-24"]);
     }
 
     #[test]

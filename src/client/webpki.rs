@@ -1,6 +1,6 @@
 //! rustls and everything on it, by the version of its verifier.
 
-use super::{Engine, Profile, library, reading};
+use super::{Engine, Profile, library, reading, setting};
 use crate::path::webpki::Policy;
 
 /// webpki 0.22 (rustls 0.20 and 0.21.0).
@@ -15,6 +15,7 @@ pub static V0_22: Profile = Profile {
     ignores_anchor_dates: true,
     engine: Engine::Webpki(Policy::V0_22),
     reads: reading::rustls,
+    settings: setting::OPENSSL,
     asks: library,
 };
 

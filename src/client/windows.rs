@@ -15,5 +15,6 @@ pub static CRYPTO_API: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Platform(Policy::Windows),
     reads: reading::windows,
+    settings: &[],
     asks: library,
 };

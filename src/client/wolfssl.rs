@@ -16,6 +16,7 @@ pub static V4: Profile = Profile {
     ignores_anchor_dates: false,
     engine: Engine::Wolfssl(Policy::V4),
     reads: reading::wolfssl,
+    settings: &[],
     asks: library,
 };
 

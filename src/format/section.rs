@@ -81,6 +81,11 @@ fn rewrite(bytes: &[u8], unwanted: impl Fn(&Certificate) -> bool, put: impl Fn(&
         let mut out = Vec::with_capacity(left.len() + 256);
         out.extend_from_slice(&left[..entry.section.start]);
         put(&left[entry.section.clone()], &mut out);
+        // Where the END line and the next BEGIN share a line, that BEGIN must not end up behind something else.
+        let joined = left[entry.section.end..].starts_with(b"-----BEGIN ");
+        if joined && !out.is_empty() && !out.ends_with(b"\n") {
+            out.push(b'\n');
+        }
         out.extend_from_slice(&left[entry.section.end..]);
         left = out;
         changed = true;

@@ -3,6 +3,8 @@
 //! It backtracks over what was sent, after Go's example, and keeps two sets of errors, its own (`ctx`) and the caller's (`xsc`), between
 //! which much depends on who wrote last. The names are upstream's.
 
+use std::collections::BTreeMap;
+
 use super::{
     ClientError, Question, Rejection,
     libressl::{Callback, Outcome, Policy, Process},
@@ -47,8 +49,13 @@ pub(super) fn verify(
     process: &mut Process,
 ) -> Outcome {
     let leaf = question.leaf();
+    let mut sent: BTreeMap<&[u8], Vec<&Certificate>> = BTreeMap::new();
+    for certificate in question.untrusted() {
+        sent.entry(certificate.canonical_subject()).or_default().push(certificate);
+    }
     let mut verifier = Verifier {
         question,
+        sent,
         partial_chain: policy.partial_chain,
         generation,
         callback,
@@ -104,6 +111,8 @@ struct Caller {
 
 struct Verifier<'a> {
     question: &'a Question<'a>,
+    /// What was sent, by subject, in the order sent.
+    sent: BTreeMap<&'a [u8], Vec<&'a Certificate>>,
     partial_chain: bool,
     generation: Generation,
     callback: Callback,
@@ -228,8 +237,8 @@ impl Verifier<'_> {
                 self.consider(certificate, true, &candidate, chain, full_chain);
             }
         }
-        let question = self.question;
-        for candidate in question.untrusted().iter().filter(|c| DIALECT.is_issued_by(certificate, c)) {
+        let named = self.sent.get(certificate.canonical_issuer()).cloned().unwrap_or_default();
+        for candidate in named.into_iter().filter(|c| DIALECT.is_issued_by(certificate, c)) {
             self.consider(certificate, false, candidate, chain, full_chain);
         }
         if self.chains.len() > before {

@@ -3,7 +3,10 @@
 //! Depth first over what was sent and the roots. A certificate is judged before its issuer is looked for, its dates last, and that is so
 //! for an anchor too. The end entity's own faults wait until a path is found. The loop test is subject and key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     ClientError, Question, Rejection, Verdict, host_name,
@@ -39,13 +42,17 @@ const HANDLED: &[&str] = &[
 /// Asks a handshake of Firefox: the path, then the host, with its own word for a self-signed certificate.
 #[must_use]
 pub fn judge(question: &Question<'_>) -> Verdict {
-    let mut by_subject: BTreeMap<&[u8], Vec<&Certificate>> = BTreeMap::new();
+    let mut by_subject: BTreeMap<&[u8], Vec<Candidate<'_>>> = BTreeMap::new();
+    let mut keys: BTreeMap<(&[u8], &[u8]), usize> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     // What was sent comes first, then the roots of the database (`FindIssuer`).
     for certificate in question.presented[1..].iter().chain(question.anchors.iter()).filter(|c| seen.insert(*c)) {
-        by_subject.entry(certificate.subject().raw()).or_default().push(certificate);
+        let number = keys.len();
+        let key = *keys.entry((certificate.subject().raw(), certificate.spki())).or_insert(number);
+        by_subject.entry(certificate.subject().raw()).or_default().push(Candidate::new(certificate, key, question));
     }
-    let mut builder = Builder { question, by_subject: &by_subject, calls: BUILD_CALLS, spent: false, unsupported: None };
+    let mut builder =
+        Builder { question, by_subject: &by_subject, calls: BUILD_CALLS, spent: false, unsupported: None, keys: Vec::new() };
     let mut path = vec![question.leaf().clone()];
     let refused = match builder.build(&mut path, 0) {
         Ok(()) => check_host(question).err(),
@@ -164,9 +171,34 @@ struct Failure {
     rejection: Rejection,
 }
 
+/// One that may have issued another. What of it is asked two hundred thousand times by a hostile chain stands together here.
+struct Candidate<'a> {
+    certificate: &'a Certificate,
+    /// The number of its subject and key.
+    key: usize,
+    /// Nothing about it depends on the path but the loop test: no anchor, no constraints on names, no critical extension that is not known.
+    is_plain: bool,
+    /// Whether it is sound as the last of a path that may grow no more; found when it is first asked for.
+    ends: Cell<Option<bool>>,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(certificate: &'a Certificate, key: usize, question: &Question<'_>) -> Self {
+        let leaf = question.leaf();
+        let is_leaf_again = certificate.spki() == leaf.spki() && certificate.subject().raw() == leaf.subject().raw();
+        let is_plain = !is_leaf_again
+            && !question.anchors.iter().any(|a| a == certificate)
+            && name_constraints::of(certificate).is_none()
+            && !certificate.extensions().iter().any(|e| e.critical && !HANDLED.contains(&&*e.oid));
+        Candidate { certificate, key, is_plain, ends: Cell::new(None) }
+    }
+}
+
 struct Builder<'a> {
     question: &'a Question<'a>,
-    by_subject: &'a BTreeMap<&'a [u8], Vec<&'a Certificate>>,
+    by_subject: &'a BTreeMap<&'a [u8], Vec<Candidate<'a>>>,
+    /// Of the path above the leaf, the numbers of subject and key.
+    keys: Vec<usize>,
     calls: usize,
     spent: bool,
     unsupported: Option<String>,
@@ -194,7 +226,11 @@ impl Builder<'_> {
         }
         let authorities = authorities + usize::from(depth > 0);
         let mut result: Option<Failure> = None;
-        for &candidate in self.by_subject.get(subject.issuer().raw()).into_iter().flatten() {
+        for candidate in self.by_subject.get(subject.issuer().raw()).into_iter().flatten() {
+            if let Some(failure) = self.try_last(candidate, path.len(), authorities) {
+                result = Some(merge(result, failure, &issuer_missing));
+                continue;
+            }
             match self.try_issuer(candidate, &subject, path, authorities) {
                 Ok(()) => return deferred.map_or(Ok(()), Err),
                 Err(failure) => result = Some(merge(result, as_issuer(failure), &issuer_missing)),
@@ -206,15 +242,33 @@ impl Builder<'_> {
         Err(result.unwrap_or_else(|| Failure { code: Code::UnknownIssuer, depth, rejection: issuer_missing() }))
     }
 
+    /// [`Self::try_issuer`] where the path may grow no more, and nothing but that is wrong: then all end alike, without a look at the
+    /// certificate itself. `None` when there is more to it.
+    fn try_last(&mut self, candidate: &Candidate<'_>, depth: usize, authorities: usize) -> Option<Failure> {
+        if authorities < INTERMEDIATES || !candidate.is_plain || self.calls == 0 || self.keys.contains(&candidate.key) {
+            return None;
+        }
+        let ends = candidate.ends.get().unwrap_or_else(|| self.check(candidate.certificate, depth, false, authorities).is_ok());
+        candidate.ends.set(Some(ends));
+        if !ends {
+            return None;
+        }
+        self.calls -= 1;
+        let rejection = Rejection::BudgetExceeded("intermediates", INTERMEDIATES);
+        Some(Failure { code: Code::UnknownIssuer, depth, rejection })
+    }
+
     /// `PathBuildingStep::Check`.
     fn try_issuer(
         &mut self,
-        candidate: &Certificate,
+        candidate: &Candidate<'_>,
         subject: &Certificate,
         path: &mut Vec<Certificate>,
         authorities: usize,
     ) -> Result<(), Failure> {
         let depth = path.len();
+        let key = candidate.key;
+        let candidate = candidate.certificate;
         let fail = |code, at, rejection| Err(Failure { code, depth: at, rejection });
         if let Some(extension) = candidate.extensions().iter().find(|e| e.critical && !HANDLED.contains(&&*e.oid)) {
             let rejection = Rejection::Other(format!("a critical extension that is not known: {}", extension.oid));
@@ -239,7 +293,10 @@ impl Builder<'_> {
         }
         self.calls -= 1;
         path.push(candidate.clone());
-        if let Err(failure) = self.build(path, authorities) {
+        self.keys.push(key);
+        let built = self.build(path, authorities);
+        self.keys.pop();
+        if let Err(failure) = built {
             path.truncate(depth);
             return Err(failure);
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    check::ClientVerdict,
+    check::{ClientVerdict, RemedyKind},
     edit::{Applicability, Edit, Precondition, Step},
     facts::{ConnectFailure, Endpoint, FileState, Presented, Role, Store, TargetSource, Upkeep, renewal::Lineage},
     finding::{Finding, Remedy},
@@ -240,6 +240,7 @@ struct VerdictDto {
     /// SHA-256 of each certificate of the path that the client took, leaf first.
     path: Vec<String>,
     attempts: Vec<AttemptDto>,
+    /// What was tried by judging again; what works stands first, the smallest remedy first among them.
     would_help: Vec<WouldHelpDto>,
 }
 
@@ -255,7 +256,11 @@ struct ErrorDto {
 #[derive(Serialize, JsonSchema)]
 struct WouldHelpDto {
     remedy: String,
+    /// `clock`, `remove-anchor`, `variable`, `reorder`, `stop-serving`, `serve`, `add-anchor` or `upgrade`.
+    kind: &'static str,
     verdict: &'static str,
+    /// The clients that trust this target now, and would refuse it then.
+    harms: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -689,11 +694,26 @@ fn verdict(verdict: &ClientVerdict, target: String, attempts: Option<&Vec<Attemp
         would_help: verdict
             .would_help
             .iter()
-            .map(|(remedy, trusted)| WouldHelpDto {
-                remedy: remedy.clone(),
-                verdict: if *trusted { "trusted" } else { "untrusted" },
+            .map(|trial| WouldHelpDto {
+                remedy: trial.words.clone(),
+                kind: remedy_kind(trial.kind),
+                verdict: if trial.trusts { "trusted" } else { "untrusted" },
+                harms: trial.harms.clone(),
             })
             .collect(),
+    }
+}
+
+fn remedy_kind(kind: RemedyKind) -> &'static str {
+    match kind {
+        RemedyKind::AddAnchor => "add-anchor",
+        RemedyKind::Clock => "clock",
+        RemedyKind::RemoveAnchor => "remove-anchor",
+        RemedyKind::Reorder => "reorder",
+        RemedyKind::Serve => "serve",
+        RemedyKind::StopServing => "stop-serving",
+        RemedyKind::Upgrade => "upgrade",
+        RemedyKind::Variable => "variable",
     }
 }
 

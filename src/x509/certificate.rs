@@ -180,7 +180,7 @@ impl Certificate {
             key,
             signature_algorithm: SignatureAlgorithm::read(outer_algorithm.whole),
             // The first octet of a BIT STRING counts its unused bits.
-            signature: at(signature.value.get(1..).unwrap_or_default()),
+            signature: at(signature.value.get(1..).unwrap_or(signature.value)),
             extensions,
             known,
             defects,
@@ -477,6 +477,18 @@ mod tests {
         assert_eq!(date(0x17, "2005301048Z"), None);
         assert_eq!(date(0x17, "201330104838Z"), None);
         assert_eq!(date(0x18, "20500101000000+0100"), None);
+    }
+
+    #[test]
+    fn a_signature_without_any_octet_is_empty() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("a name");
+        let signed = params.self_signed(&key).expect("signs");
+        let (outer, _) = read_tlv(signed.der()).expect("a SEQUENCE");
+        let kept: Vec<u8> = elements(outer.value).take(2).flat_map(|t| t.whole.to_vec()).chain([0x03, 0x00]).collect();
+        let length = u16::try_from(kept.len()).expect("short").to_be_bytes();
+        let certificate = Certificate::parse(&[&[0x30, 0x82][..], &length, &kept].concat()).expect("parses");
+        assert!(certificate.signature().is_empty());
     }
 
     #[test]

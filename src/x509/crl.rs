@@ -151,7 +151,7 @@ impl Crl {
         }
         Ok(Crl(Arc::new(Fields {
             tbs: at(tbs.whole),
-            signature: at(signature.value.get(1..).unwrap_or_default()),
+            signature: at(signature.value.get(1..).unwrap_or(signature.value)),
             algorithm: SignatureAlgorithm::read(algorithm.whole),
             same_algorithm: algorithm.whole == inner.whole,
             issuer,

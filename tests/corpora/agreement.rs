@@ -73,6 +73,7 @@ const VERIFIERS: &[Verifier] = &[
     Verifier::by_verdict("Go 1.19.8", "go", "go-1.19"),
     Verifier::by_verdict("GnuTLS 3.7.9", "gnutls", "gnutls-3.7"),
     Verifier::by_verdict("rustls-webpki 0.103.16", "webpki", "rustls-webpki-0.103"),
+    Verifier::by_verdict("cryptography 46.0.7", "pyca", "pyca-cryptography-46.0.7"),
 ];
 
 #[derive(Default)]

@@ -1,9 +1,6 @@
-//! Certificates and PEM files that are odd, and what OpenSSL makes of them: nothing panics, nothing hangs, and what OpenSSL reads is read.
+//! Certificates and PEM files that are odd, and what OpenSSL makes of them: nothing panics, and what OpenSSL reads is read.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
 
 use certdoctor::{
     facts::Content,
@@ -15,9 +12,6 @@ use serde_json::Value;
 
 use crate::cases::read;
 
-/// No file here takes a hundredth of this.
-const LONG: Duration = Duration::from_secs(5);
-
 fn files(name: &str) -> Vec<(Value, Vec<u8>)> {
     let line = |line: &str| {
         let json: Value = serde_json::from_str(line).expect("a file");
@@ -28,10 +22,7 @@ fn files(name: &str) -> Vec<(Value, Vec<u8>)> {
 }
 
 fn scan(bytes: &[u8]) -> Scan {
-    let begun = Instant::now();
-    let scan = pem::scan(bytes, &mut Interner::default());
-    assert!(begun.elapsed() < LONG, "took {:?}", begun.elapsed());
-    scan
+    pem::scan(bytes, &mut Interner::default())
 }
 
 fn certificates(scan: &Scan) -> i64 {
@@ -116,9 +107,7 @@ fn certificates_are_read_as_openssl_reads_them() {
             }
             continue;
         }
-        let begun = Instant::now();
         let read = Certificate::parse(&bytes);
-        assert!(begun.elapsed() < LONG, "{path} took {:?}", begun.elapsed());
         for certificate in file["certs"].as_array().into_iter().flatten() {
             let said = certificate["openssl"] == true;
             match &read {

@@ -13,6 +13,7 @@ mod classify;
 mod connect;
 mod danger;
 mod fetch;
+mod flight;
 mod handshake;
 mod pool;
 mod provider;
@@ -24,6 +25,7 @@ mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use flight::plaintext_certificates;
 pub use pool::in_order;
 use rustls::pki_types::ServerName;
 

@@ -1,24 +1,22 @@
 //! A hand-written ClientHello for servers that rustls can't talk to: SSL 3.0 to TLS 1.1, and old suites.
 //!
 //! Up to TLS 1.2 the server's first flight is plaintext (RFC 5246, section 7.3), so a chain can be read without any cryptography: say
-//! hello, read ServerHello, Certificate, CertificateStatus and CertificateRequest, and leave. Nothing that was read is proven to come
-//! from the key's owner, which is as good as any look that accepts everything.
+//! hello, read ServerHello, Certificate, CertificateStatus and CertificateRequest (`flight.rs`), and leave. Nothing that was read is
+//! proven to come from the key's owner, which is as good as any look that accepts everything.
 //!
-//! Bounds: [`Limits::handshake`] bytes in all, and the wire's deadline.
+//! Bounds: those of the flight, and the wire's deadline.
 
 use std::io::{Read, Write};
 
 use super::{
     ciphers,
     danger::Look,
+    flight::{self, Flight},
     handshake,
     provider::random,
     wire::{Broken, Wire},
 };
-use crate::{
-    base::Limits,
-    facts::{ConnectFailure, Protocol},
-};
+use crate::facts::{ConnectFailure, Protocol};
 
 /// Ways to say hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +35,6 @@ pub(super) fn has_extensions(dialect: Dialect, newest: Protocol) -> bool {
     dialect == Dialect::Modern && newest > Protocol::Ssl3
 }
 
-/// The largest record: 2^14 bytes and what compression and encryption may add (RFC 5246, section 6.2.3).
-const RECORD: usize = (1 << 14) + 2048;
-
 /// Says hello and reads the server's plaintext answer up to ServerHelloDone.
 ///
 /// # Errors
@@ -53,8 +48,9 @@ pub(super) fn look(
 ) -> Result<Look, ConnectFailure> {
     wire.begin_hello();
     let hello = client_hello(dialect, newest, sni, alpn);
-    let mut seen = Seen::default();
-    let end = wire.write_all(&hello).map_err(Broken::from).and_then(|()| listen(&mut wire, &mut seen));
+    let mut flight = Flight::default();
+    let end = wire.write_all(&hello).map_err(Broken::from).and_then(|()| listen(&mut wire, &mut flight));
+    let seen = flight.seen;
     let bytes = wire.counts();
     // close_notify, so that the server's log need not speak of an unexpected end; it may be gone already.
     let _ = wire.write_all(&[21, 3, 1, 0, 2, 1, 0]);
@@ -79,128 +75,15 @@ pub(super) fn look(
     })
 }
 
-/// What the server's messages said.
-#[derive(Debug, Default)]
-struct Seen {
-    version: Option<u16>,
-    suite: Option<u16>,
-    alpn: Option<String>,
-    certificates: Vec<Vec<u8>>,
-    staple: Option<Vec<u8>>,
-    client_ca_names: Option<Vec<Vec<u8>>>,
-}
-
-/// Reads records until ServerHelloDone. Messages may span records, and a record may hold several (RFC 5246, section 6.2.1).
-fn listen(wire: &mut Wire, seen: &mut Seen) -> Result<(), Broken> {
-    let limit = Limits::DEFAULT.handshake;
-    let mut messages: Vec<u8> = Vec::new();
-    let mut taken = 0;
+/// Reads records until ServerHelloDone.
+fn listen(wire: &mut Wire, flight: &mut Flight) -> Result<(), Broken> {
     loop {
-        if wire.read_since_hello() > limit as u64 {
-            return Err(Broken::TooMuch);
-        }
-        let [kind, major, _minor, high, low] = wire.exactly()?;
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        if !(20..=24).contains(&kind) || major != 3 || length > RECORD {
-            return Err(Broken::Unspeakable("a record that is not TLS".into()));
-        }
+        let (kind, length) = flight::record_header(wire.exactly()?)?;
         let mut record = vec![0; length];
         wire.read_exact(&mut record)?;
-        match (kind, record.as_slice()) {
-            // unrecognized_name comes as a warning and the handshake goes on (RFC 6066, section 3).
-            (21, [1, alert]) if *alert != 0 => {}
-            (21, [_, alert]) => return Err(Broken::Alert(*alert)),
-            (22, fragment) => messages.extend_from_slice(fragment),
-            _ => return Err(Broken::Unspeakable(format!("a record of type {kind} in the middle of the handshake"))),
+        if flight.record(kind, &record)? {
+            return Ok(());
         }
-        while let Some(&[kind, a, b, c]) = messages.get(taken..taken + 4) {
-            let length = u32::from_be_bytes([0, a, b, c]) as usize;
-            if length > limit {
-                return Err(Broken::TooMuch);
-            }
-            let Some(body) = messages.get(taken + 4..taken + 4 + length) else { break };
-            if seen
-                .message(kind, body)
-                .ok_or_else(|| Broken::Unspeakable(format!("a malformed handshake message of type {kind}")))?
-            {
-                return Ok(());
-            }
-            taken += 4 + length;
-        }
-    }
-}
-
-impl Seen {
-    /// Takes one message; true when the server is done. `None` when it can't be read.
-    fn message(&mut self, kind: u8, body: &[u8]) -> Option<bool> {
-        let mut body = Reader(body);
-        match kind {
-            // HelloRequest; ServerKeyExchange: nothing to learn.
-            0 | 12 => {}
-            2 => {
-                self.version = Some(body.u16()?);
-                body.take(32)?;
-                body.vector(1)?;
-                self.suite = Some(body.u16()?);
-                body.take(1)?;
-                let mut extensions = Reader(body.vector(2).unwrap_or_default());
-                while let Some(number) = extensions.u16() {
-                    let content = extensions.vector(2)?;
-                    if number == 16 {
-                        let name = Reader(Reader(content).vector(2)?).vector(1)?;
-                        self.alpn = Some(String::from_utf8_lossy(name).into_owned());
-                    }
-                }
-            }
-            11 => {
-                let mut list = Reader(body.vector(3)?);
-                while !list.0.is_empty() {
-                    self.certificates.push(list.vector(3)?.to_vec());
-                }
-            }
-            13 => {
-                body.vector(1)?;
-                if self.version == Some(0x0303) {
-                    body.vector(2)?;
-                }
-                let mut list = Reader(body.vector(2)?);
-                let mut names = Vec::new();
-                while !list.0.is_empty() {
-                    names.push(list.vector(2)?.to_vec());
-                }
-                self.client_ca_names = Some(names);
-            }
-            14 => return Some(true),
-            22 => {
-                if body.take(1)? == [1] {
-                    self.staple = Some(body.vector(3)?.to_vec());
-                }
-            }
-            // A message that has no place here: what was read so far is what there is.
-            _ => return Some(true),
-        }
-        Some(false)
-    }
-}
-
-/// TLS's presentation language, read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take(2).map(|b| b.iter().fold(0, |n, b| n << 8 | u16::from(*b)))
-    }
-
-    /// A vector whose length has `octets` octets.
-    fn vector(&mut self, octets: usize) -> Option<&'a [u8]> {
-        let length = self.take(octets)?.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
-        self.take(length)
     }
 }
 
@@ -312,7 +195,7 @@ fn vector(out: &mut Vec<u8>, octets: usize, write: impl FnOnce(&mut Vec<u8>)) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::flight::Reader, *};
 
     #[test]
     fn hellos_are_well_formed() {
@@ -342,25 +225,5 @@ mod tests {
             }
             assert!(body.0.is_empty());
         }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_message_breaks_the_reader(kind: u8, body: Vec<u8>, version in proptest::option::of(0x0300u16..0x0305)) {
-            let mut seen = Seen { version, ..Seen::default() };
-            seen.message(kind, &body);
-            let shown = seen.certificates.iter().map(Vec::len).sum::<usize>();
-            proptest::prop_assert!(shown <= body.len());
-        }
-    }
-
-    #[test]
-    fn malformed_messages_are_refused() {
-        let mut seen = Seen::default();
-        assert_eq!(seen.message(2, &[3]), None);
-        assert_eq!(seen.message(11, &[0, 0, 9, 0, 0, 1]), None);
-        assert_eq!(seen.message(13, &[1]), None);
-        assert_eq!(seen.message(11, &[0, 0, 4, 0, 0, 1, 7]), Some(false));
-        assert_eq!(seen.certificates, [vec![7]]);
     }
 }

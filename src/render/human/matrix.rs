@@ -8,6 +8,16 @@ use crate::{
     report::Report,
 };
 
+/// Clients that say the same.
+struct Row<'a> {
+    /// Refusals first, then consent, then silence.
+    rank: u8,
+    text: String,
+    /// What would help them.
+    help: Vec<String>,
+    clients: Vec<&'a ClientVerdict>,
+}
+
 /// Writes the table of each target.
 pub(super) fn all(out: &mut String, report: &Report, style: Style) {
     if !matches!(report.command, "inspect" | "diagnose" | "fix") {
@@ -28,16 +38,17 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
         let heading = format!("what clients with {stores} say about {}{but}", endpoint.target);
         out.push_str(&format!("\n{}\n", style.bold(&style.fold(&heading, 0, 2))));
         // Clients that say the same share a line; a refusal is shown before consent, consent before silence.
-        let mut rows: Vec<(u8, String, Vec<&ClientVerdict>)> = Vec::new();
+        let mut rows: Vec<Row<'_>> = Vec::new();
         for verdict in &verdicts {
             let (rank, text) = say(verdict, report.verbosity);
-            match rows.iter_mut().find(|(r, t, _)| *r == rank && *t == text) {
-                Some((_, _, row)) => row.push(verdict),
-                None => rows.push((rank, text, vec![verdict])),
+            let help = help(verdict, report.verbosity);
+            match rows.iter_mut().find(|row| row.rank == rank && row.text == text && row.help == help) {
+                Some(row) => row.clients.push(verdict),
+                None => rows.push(Row { rank, text, help, clients: vec![verdict] }),
             }
         }
-        rows.sort_by_key(|(rank, ..)| *rank);
-        for (rank, text, row) in rows {
+        rows.sort_by_key(|row| row.rank);
+        for Row { rank, text, help, clients: row } in rows {
             let clients =
                 if report.verbosity > 0 { row.iter().map(|v| v.client.clone()).collect() } else { names(&row, &verdicts) };
             let mark = match rank {
@@ -47,6 +58,9 @@ pub(super) fn all(out: &mut String, report: &Report, style: Style) {
             };
             let (clients, text) = (style.fold(&clients.join(", "), 5, 5), style.fold(&text, 5, 7));
             out.push_str(&format!("{mark} {clients}\n     {text}\n"));
+            for line in help {
+                out.push_str(&format!("     {}\n", style.fold(&line, 5, 7)));
+            }
         }
     }
 }
@@ -65,6 +79,25 @@ fn names(row: &[&ClientVerdict], all: &[&ClientVerdict]) -> Vec<String> {
         }
     }
     names
+}
+
+/// For a refusal the smallest remedy that works, or that none of those tried does; with `-v` all that work.
+fn help(verdict: &ClientVerdict, verbosity: i8) -> Vec<String> {
+    if !matches!(verdict.verdict, Verdict::Untrusted { .. }) || verdict.would_help.is_empty() {
+        return Vec::new();
+    }
+    let shown = if verbosity > 0 { usize::MAX } else { 1 };
+    let lines: Vec<String> = verdict
+        .would_help
+        .iter()
+        .filter(|trial| trial.trusts)
+        .take(shown)
+        .map(|trial| {
+            let harms = if trial.harms.is_empty() { String::new() } else { format!(" (breaks: {})", trial.harms.join(", ")) };
+            format!("accept if: {}{harms}", trial.words)
+        })
+        .collect();
+    if lines.is_empty() { vec![format!("none of {} remedies that were tried helps", verdict.would_help.len())] } else { lines }
 }
 
 fn say(verdict: &ClientVerdict, verbosity: i8) -> (u8, String) {
