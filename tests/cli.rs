@@ -180,7 +180,7 @@ fn s_client_words_and_an_honest_exit_status() {
 #[test]
 fn usage_and_missing_things_are_2_and_say_what_to_do() {
     for (arguments, words) in [
-        (&["inspect"][..], "TARGET"),
+        (&["inspect"][..], "no target: name one"),
         (&["inspect", "http://x"], "write https://"),
         (&["scan", "--root", "/nonexistent"], "/nonexistent"),
         (&["scan", "--client", "opensll-3.0"], "did you mean `openssl-3.0`?"),
@@ -267,7 +267,7 @@ fn the_demos_end_well_and_leave_nothing_behind() {
 
 #[test]
 fn generated_documents_are_up_to_date() {
-    for name in ["clients", "findings", "stores"] {
+    for name in ["clients", "findings", "managers", "stores"] {
         let made = run(&["generate", "docs", name]).out;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.md"));
         let kept = fs::read_to_string(&path).unwrap_or_default();
