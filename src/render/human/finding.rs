@@ -10,8 +10,7 @@ use crate::{
 
 /// Writes every finding that is to be shown, the causes first.
 pub(super) fn all(out: &mut String, report: &Report, style: Style) {
-    let causes: Vec<usize> =
-        report.causes.iter().flatten().copied().chain(report.headlines.iter().filter_map(|h| h.cause)).collect();
+    let causes: Vec<usize> = super::causes(report).collect();
     let mut order: Vec<usize> = Vec::new();
     for index in causes.iter().copied().chain(0..report.findings.len()) {
         if !order.contains(&index) {

@@ -108,17 +108,22 @@ fn verdict(report: &Report, style: Style) -> String {
     line
 }
 
+/// The findings that are the one cause of a target or of a certificate.
+fn causes(report: &Report) -> impl Iterator<Item = usize> {
+    report.causes.iter().copied().flatten().chain(report.headlines.iter().filter_map(|h| h.cause))
+}
+
 /// The command to type next.
 fn next(report: &Report) -> Option<String> {
     let root = report.root.as_ref().map(|r| format!(" --root {}", shell(r))).unwrap_or_default();
     match report.command {
-        "fix" => match (&report.applied, &report.plan) {
+        "fix" | "renewal" => match (&report.applied, &report.plan) {
             (None, Some(plan)) if !plan.steps.is_empty() => Some("the same with --apply".into()),
             (Some(applied), _) if applied.rolled_back.is_none() => {
                 applied.backup.as_ref().map(|id| format!("certdoctor undo {id}{root}{} takes it back", applied.undo))
             }
-            (_, Some(plan)) if plan.steps.is_empty() => report.causes.iter().flatten().find_map(|i| {
-                let remedy = report.findings.get(*i)?.remedies.first()?;
+            (_, Some(plan)) if plan.steps.is_empty() => causes(report).find_map(|i| {
+                let remedy = report.findings.get(i)?.remedies.first()?;
                 Some(remedy.command.clone().unwrap_or_else(|| remedy.text.clone()))
             }),
             _ => None,
@@ -137,11 +142,8 @@ fn next(report: &Report) -> Option<String> {
             let target = report.facts.endpoints.first()?;
             Some(format!("certdoctor diagnose {}{}", target.target, report.options))
         }
-        _ => report
-            .causes
-            .iter()
-            .flatten()
-            .filter_map(|i| report.findings.get(*i))
+        _ => causes(report)
+            .filter_map(|i| report.findings.get(i))
             .chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
             .find_map(|f| f.remedies.first().and_then(|r| r.command.clone())),
     }
