@@ -69,7 +69,7 @@ fn sound(report: &Report, failed: &[&Finding]) -> Vec<(&'static str, String)> {
     for store in &report.facts.stores {
         let place = store.location.to_string();
         let touched = |f: &&Finding| f.evidence.iter().filter_map(|e| e.path.as_ref()).any(|p| p.starts_with(&store.location));
-        if !failed.iter().any(|f| touched(f)) {
+        if !failed.iter().any(touched) {
             out.push(("store", format!("{} {place}", store.title)));
         }
     }

@@ -75,7 +75,7 @@ fn wait(socket: &OwnedFd, deadline: Deadline) -> io::Result<()> {
         let timeout = Timespec::try_from(slice).map_err(io::Error::other)?;
         match event::poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&timeout)) {
             Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(sockopt::socket_error(socket)?.map_err(io::Error::from)?),
+            Ok(_) => return sockopt::socket_error(socket)?.map_err(io::Error::from),
             Err(e) => return Err(e.into()),
         }
     }

@@ -91,6 +91,9 @@ fn list(names: &[&str]) -> String {
     shown
 }
 
+/// What findings of one group share: severity, code, and the certificate that they blame.
+type Key = (Severity, &'static str, Option<Fingerprint>);
+
 /// One finding at several targets.
 struct Group<'a> {
     first: &'a Finding,
@@ -119,7 +122,7 @@ fn groups(report: &Report) -> Vec<Group<'_>> {
         let endpoint = report.facts.endpoints.iter().find(|e| e.target.text == target)?;
         Some(endpoint.outcome.as_ref().ok()?.certificates.first()?.fingerprint())
     };
-    let mut groups: Vec<((Severity, &str, Option<Fingerprint>), Group<'_>)> = Vec::new();
+    let mut groups: Vec<(Key, Group<'_>)> = Vec::new();
     for finding in report.findings.iter().filter(|f| f.severity > Severity::Note && !report.tells_already(f)) {
         let Some(target) = finding.targets.first() else { continue };
         let blamed = finding.evidence.iter().find_map(|e| e.fingerprint).filter(|print| leaf(target) != Some(*print));
