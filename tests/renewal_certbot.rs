@@ -548,8 +548,10 @@ mod live {
         let found = report(site.root.path(), &[]);
         let finding = &found["findings"][0];
         let command = finding["remedies"][0]["command"].as_str().expect("a command").to_owned();
-        assert!(command.starts_with("certbot reconfigure "), "{finding:#}");
-        let words = words(&command);
+        let (directory, command) = command.split_once(" && ").expect("two commands");
+        assert!(directory.starts_with("install -d ") && command.starts_with("certbot reconfigure "), "{finding:#}");
+        assert!(site.run(&["sh", "-c", directory]).status.success());
+        let words = words(command);
         let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
         let (ok, said) = site.certbot(&arguments);
         assert!(ok, "{said}");

@@ -161,7 +161,7 @@ const FAULTS: &[Fault] = &[
         inject: "mkdir -p /etc/nginx/pair; cp -L /etc/letsencrypt/live/a.example.test/*.pem /etc/nginx/pair; \
                  sed -i s,/etc/letsencrypt/live/a.example.test,/etc/nginx/pair, /etc/nginx/conf.d/site.conf; $RELOAD",
         renew: Some(true),
-        undo: Some("sed -i s,/etc/nginx/pair,/etc/letsencrypt/live/a.example.test, /etc/nginx/conf.d/site.conf; $RELOAD"),
+        undo: None,
     },
     Fault {
         code: "CD756",

@@ -59,7 +59,7 @@ pub const DONE: &[(&str, &str, &[Step])] = &[
     ("server", "CD736", NAMED),
     ("server", "CD752", NAMED),
     ("server", "CD754", NAMED),
-    ("server", "CD755", NAMED),
+    ("server", "CD755", BY_PATCH),
     ("server", "CD756", NAMED),
     ("server", "CD757", BY_PATCH),
     ("server", "CD765", NAMED),

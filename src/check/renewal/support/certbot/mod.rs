@@ -9,7 +9,7 @@ use crate::{
     edit::{Applicability, Change},
     facts::renewal::{
         Certbot, Event, HttpChallenge, Lineage, Renewal,
-        certbot::{RenewalConf, Version},
+        certbot::{LiveState, RenewalConf, Version},
         config::Replacement,
         nginx::Instance,
         schedule::Job,
@@ -242,6 +242,13 @@ pub(in crate::check::renewal) fn validated_names(lineage: &Lineage) -> Vec<Strin
 pub(in crate::check::renewal) fn reload(renewal: &Renewal, server: &(&str, &str, &str)) -> String {
     let (_, with_systemd, without) = server;
     if renewal.schedule.systemd { *with_systemd } else { *without }.to_owned()
+}
+
+/// Whether the links of `live` lead to several versions at once.
+pub(in crate::check::renewal) fn has_mixed_links(conf: &RenewalConf) -> bool {
+    let version = |state: &LiveState| if let LiveState::Linked(_, version) = state { Some(*version) } else { None };
+    let mut versions = conf.live.iter().filter_map(|l| version(&l.state));
+    versions.next().is_some_and(|first| versions.any(|other| other != first))
 }
 
 /// The link target that certbot itself writes for a file in `live`.
