@@ -37,7 +37,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if why.contains("Could not bind TCP port") || same_run().any(has_its_code) {
             continue;
         }
-        let message = format!("the last renewal of {}, {}, failed: {why}", subject.name(), failed.at);
+        let message = format!("the last renewal of {}, {}, failed: {}", subject.name(), failed.at, why.trim_end_matches('.'));
         let mut finding = subject.finding(&CHECK, None, message);
         finding.evidence.insert(0, support::logged(failed));
         let of_it = |e: &&Event| e.lineage.is_none() || e.lineage.as_deref() == Some(subject.name());
@@ -60,7 +60,7 @@ mod tests {
     fn catches_a_failure_without_a_code_of_its_own() {
         let finding =
             World::renewing(|tree| tree.file(LOG, failed("2026-11-22 01:00:00", "Some challenges have failed."))).one(&CHECK);
-        assert!(finding.message.ends_with("failed: Some challenges have failed."), "{}", finding.message);
+        assert!(finding.message.ends_with("failed: Some challenges have failed"), "{}", finding.message);
         assert!(finding.evidence[0].line.is_some(), "{:?}", finding.evidence);
     }
 
