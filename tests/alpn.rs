@@ -1,6 +1,8 @@
 //! The table of `AlpnEnd` against real servers: who answers a hello that offers `acme-tls/1` and nothing else.
 
 mod common;
+#[path = "support/score.rs"]
+mod score;
 #[path = "caddy/world.rs"]
 mod world;
 
@@ -13,6 +15,7 @@ use certdoctor::{
     },
     host::{Dial, Hello, LiveDial},
 };
+use score::{Score, Step};
 use world::{DOMAIN, Running, listens, port, start, until};
 
 /// What this port answers for this name.
@@ -196,6 +199,7 @@ fn the_process_that_ends_tls_on_this_host_is_named() {
     command.args(["run", "--config"]).arg(folder.join("Caddyfile")).env("HOME", folder).env_remove("XDG_DATA_HOME");
     let _caddy = start(&mut command, &folder.join("caddy.log"));
     until("Caddy listens", || network.listens(8443));
+    let mut score = Score::new("terminator");
     for (ssl, found) in [(format!("ssl crt {}", folder.join("both.pem").display()), true), (String::new(), false)] {
         let config = format!(
             "defaults\n mode tcp\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
@@ -215,5 +219,7 @@ fn the_process_that_ends_tls_on_this_host_is_named() {
         let named = format!("haproxy (process {}) ends TLS on port 443", running.0.id());
         assert_eq!(report.contains(&named), found, "{report}");
         assert_eq!(report.contains("CD737"), found, "{report}");
+        score.done("CD737", if found { &[Step::Injected, Step::Named] } else { &[Step::Silent] });
     }
+    score.finish();
 }

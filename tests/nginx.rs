@@ -1,6 +1,8 @@
 //! What certdoctor says of an nginx configuration, and what the real nginx does with it.
 
 mod common;
+#[path = "support/score.rs"]
+mod score;
 #[path = "support/nginx.rs"]
 mod site;
 

@@ -3,6 +3,10 @@
 #[path = "support/acme.rs"]
 mod acme;
 mod common;
+#[path = "renewal/founding.rs"]
+mod founding;
+#[path = "support/score.rs"]
+mod score;
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -274,6 +278,7 @@ mod live {
 
     use super::{
         acme::{Certbot, Site},
+        score::{Score, Step},
         *,
     };
 
@@ -460,6 +465,7 @@ mod live {
         let root = site.root.path().to_owned();
         site.issue(NAME, &["--standalone"]);
         assert_eq!(codes(&report(&root, &[])), Vec::<String>::new(), "before nginx takes the port");
+        let mut score = Score::new("certbot");
 
         // nginx takes the port.
         site.nginx(NAME);
@@ -476,6 +482,7 @@ mod live {
         let (ok, said) = site.renew(NAME);
         assert!(ok && !said.contains("reported error code"), "{said}");
         assert_eq!(codes(&report(&root, &[])), Vec::<String>::new(), "after the renewal");
+        score.done("CD708", &[Step::Injected, Step::Named, Step::Patched, Step::Healthy, Step::Silent]);
 
         let healthy = tempfile::tempdir().expect("a temporary folder");
         copy(&root, healthy.path());
@@ -488,6 +495,7 @@ mod live {
                 let (ok, said) = site.renew(NAME);
                 assert!(!ok, "{} does not break certbot: {said}", fault.code);
             }
+            score.done(fault.code, &[Step::Injected, Step::Named, Step::Silent]);
             let planned = found["plan"]["would_change"] == Value::Bool(true);
             assert_eq!(planned, fault.patched, "{}: {:#}", fault.code, found["plan"]);
             if fault.patched {
@@ -498,8 +506,15 @@ mod live {
                     assert!(ok, "{} after the patch: {said}", fault.code);
                 }
                 assert_eq!(codes(&report(&root, &[])), Vec::<String>::new(), "{} after the patch", fault.code);
+                score.done(fault.code, &[Step::Patched, Step::Healthy]);
             }
             copy(healthy.path(), &root);
+            if fault.breaks && !fault.patched {
+                // The failure is history then.
+                let (ok, said) = site.renew(NAME);
+                assert!(ok, "{} taken back: {said}", fault.code);
+                copy(&root, healthy.path());
+            }
         }
         assert_eq!(codes(&report(&root, &[])), Vec::<String>::new(), "with all put back");
 
@@ -509,6 +524,8 @@ mod live {
         assert!(!ok, "{said}");
         let found = report(&root, &[]);
         assert_eq!(codes(&found), ["CD720"], "{said}: {:#}", found["findings"]);
+        score.done("CD720", &[Step::Injected, Step::Named, Step::Silent]);
+        score.finish();
     }
 
     #[test]
@@ -531,8 +548,10 @@ mod live {
         let found = report(site.root.path(), &[]);
         let finding = &found["findings"][0];
         let command = finding["remedies"][0]["command"].as_str().expect("a command").to_owned();
-        assert!(command.starts_with("certbot reconfigure "), "{finding:#}");
-        let words = words(&command);
+        let (directory, command) = command.split_once(" && ").expect("two commands");
+        assert!(directory.starts_with("install -d ") && command.starts_with("certbot reconfigure "), "{finding:#}");
+        assert!(site.run(&["sh", "-c", directory]).status.success());
+        let words = words(command);
         let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
         let (ok, said) = site.certbot(&arguments);
         assert!(ok, "{said}");

@@ -354,6 +354,7 @@ pub static ALL: &[&Check] = &[
     &renewal::hsts_over_expired::CHECK,
     &renewal::behind_amazon::CHECK,
     &renewal::unreachable_from_here::CHECK,
+    &renewal::last_renewal_failed::CHECK,
     &model_and_client_disagree::CHECK,
 ];
 

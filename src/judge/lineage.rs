@@ -17,6 +17,9 @@ pub struct Headline {
     pub also_seen: Vec<usize>,
 }
 
+/// Has no stage: any of them may be behind it.
+const LAST_RENEWAL_FAILED: &str = "CD765";
+
 /// Where in a renewal's course a finding stands: the client never came to issue, validation failed, or what was issued is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -56,7 +59,9 @@ pub(super) fn headlines(renewal: &Renewal, findings: &[Finding], at: At) -> Vec<
             })
         };
         // A warning on the way explains no failure when an error is at hand.
-        let cause = first(worst).or_else(|| first(None));
+        let staged = first(worst).or_else(|| first(None));
+        // What only says that it failed is the headline when nothing says why.
+        let cause = staged.or_else(|| about.iter().find(|i| findings[**i].code == LAST_RENEWAL_FAILED).copied());
         about.retain(|i| Some(*i) != cause);
         Headline { lineage: index, cause, also_seen: about }
     };

@@ -1,8 +1,8 @@
 //! Certbot: `/etc/letsencrypt`, the programs that are installed, and their logs.
 
+mod apache;
 mod installed;
 mod log;
-mod web_server;
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::{Host, Manager};
 use crate::{
     base::{Fingerprint, TreePath},
     facts::renewal::{
-        Certbot, Config, Lineage, Renewal,
-        certbot::{Credentials, HookFile, KINDS, LiveFile, LiveState, RenewalConf},
+        Certbot, Config, HttpChallenge, Lineage, Renewal,
+        certbot::{Credentials, HookFile, KINDS, LiveFile, LiveState, PARAMETERS, RenewalConf},
     },
     format::{config_obj, sniff},
     host::{NodeKind, ReadError, Tree},
@@ -53,7 +53,9 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
         let conf = conf(tree, stem, confs.join(&name), &mut certbot.unread);
         let path = path_of(&conf, "fullchain").unwrap_or_else(|| directory.join(format!("live/{stem}/fullchain.pem")));
         let chain = certificates(tree, &path);
-        renewal.lineages.push(Lineage { manager: MANAGER.id, name: stem.to_owned(), path, chain });
+        let lineage = Lineage { manager: MANAGER.id, name: stem.to_owned(), path, chain };
+        renewal.challenges.extend(challenges(&conf, &lineage));
+        renewal.lineages.push(lineage);
         certbot.confs.push(conf);
     }
     accounts(tree, &directory.join("accounts"), 5, &mut certbot);
@@ -71,7 +73,7 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
     if host.live {
         certbot.lock_holders = lock_holders(host, renewal);
     }
-    web_server::read(tree, &mut certbot);
+    apache::read(tree, &mut certbot);
     let elsewhere =
         certbot.confs.iter().filter_map(|c| c.parameter("logs_dir")).filter(|d| d.starts_with('/')).map(TreePath::from);
     renewal.log = log::read(tree, host.at, &elsewhere.collect());
@@ -153,6 +155,28 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
     });
     conf.credentials = credentials.collect();
     conf
+}
+
+/// Where it puts the challenges' files: for each name of the certificate the entry of `webroot_map`, else the last `webroot_path`
+/// (certbot, plugins/webroot.py, `_set_webroots`). What the map says of other names is not asked for.
+fn challenges(conf: &RenewalConf, lineage: &Lineage) -> Vec<HttpChallenge> {
+    if conf.parameter("authenticator") != Some("webroot") {
+        return Vec::new();
+    }
+    let map: &[&str] = &[PARAMETERS, "webroot_map"];
+    let port = conf.parameter("http01_port").and_then(|p| p.parse().ok()).unwrap_or(80);
+    let mut names = lineage.names();
+    names.retain(|name| name.parse::<std::net::IpAddr>().is_err());
+    if names.is_empty() {
+        names = conf.config.all(map).map(|s| s.key.clone()).collect();
+    }
+    let challenge = |name: String| {
+        let setting = conf.config.get(map, &name).or_else(|| conf.config.get(&[PARAMETERS], "webroot_path"))?;
+        let webroot = setting.value.strings().last().filter(|p| p.starts_with('/')).map(|p| TreePath::from(*p))?;
+        let said = (conf.path.clone(), Some(setting.line));
+        Some(HttpChallenge { lineage: (lineage.manager, lineage.name.clone()), name, port, webroot, said })
+    };
+    names.into_iter().filter(|name| !name.contains('*')).filter_map(challenge).collect()
 }
 
 /// `privkey12.pem`.

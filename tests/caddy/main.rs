@@ -2,10 +2,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../support/score.rs"]
+mod score;
 mod world;
 
 use std::{fs, path::Path};
 
+use score::{Score, Step};
 use serde_json::Value;
 use world::{Caddy, DOMAIN, Pebble, make_old, until};
 
@@ -78,6 +81,7 @@ fn does_not_serve(name: &str, caddy: &mut Caddy) {
 
 fn each_fault(binary: &str) {
     let Some(binary) = common::oracle(binary) else { return };
+    let mut score = Score::new("caddy");
     for (name, code, make) in FAULTS {
         let folder = tempfile::tempdir().expect("a folder");
         let Some(pebble) = Pebble::start(folder.path()) else { return };
@@ -107,7 +111,11 @@ fn each_fault(binary: &str) {
         until(&format!("{name}: served again"), || caddy.presents());
         caddy.stop();
         assert_eq!(codes(&renewal(&caddy.tree, &[]).1), Vec::<&str>::new(), "{name}: in order again");
+        if let Some(code) = code {
+            score.done(code, &[Step::Injected, Step::Named, Step::Patched, Step::Healthy, Step::Silent]);
+        }
     }
+    score.finish();
 }
 
 #[test]

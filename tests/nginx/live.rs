@@ -15,7 +15,10 @@ use certdoctor::{
     x509::Purpose,
 };
 
-use crate::site::{self, Site};
+use crate::{
+    score::{Score, Step},
+    site::{self, Site},
+};
 
 const AT: At = At(1_795_651_200);
 
@@ -71,6 +74,7 @@ fn write(finding: &Finding) -> Vec<TreePath> {
 fn a_patch_is_loaded_and_proved() {
     let Some(nginx) = site::program() else { return };
     let tls = "server { listen 127.0.0.1:TLS; server_name a.test; location / { return 503; } }";
+    let mut score = Score::new("nginx");
     for (code, server) in [
         ("CD726", "location / {\n            return 404;\n        }"),
         ("CD727", "return 410;"),
@@ -110,5 +114,7 @@ fn a_patch_is_loaded_and_proved() {
         assert_eq!(proved, Ok(()), "{code}\n{}", fs::read_to_string(site.path("etc/nginx/nginx.conf")).expect("text"));
         let rest: Vec<_> = fs::read_dir(site.path("var/www/le/.well-known/acme-challenge")).expect("a folder").collect();
         assert!(rest.is_empty(), "the file is removed: {rest:?}");
+        score.done(code, &[Step::Injected, Step::Named, Step::Patched, Step::Healthy, Step::Silent]);
     }
+    score.finish();
 }

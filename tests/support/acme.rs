@@ -65,7 +65,9 @@ impl Site {
         }
         let root = tempfile::tempdir().expect("a temporary folder");
         let at = |path: &str| root.path().join(path);
-        for folder in ["etc/letsencrypt", "etc/nginx", "var/lib/letsencrypt", "var/log/letsencrypt", "acme/web", "stub"] {
+        for folder in
+            ["etc/letsencrypt", "etc/nginx", "var/lib/letsencrypt", "var/log/letsencrypt", "var/www/html", "acme/web", "stub"]
+        {
             fs::create_dir_all(at(folder)).expect("a folder");
         }
         pebble_files(&at("acme"));
@@ -75,8 +77,11 @@ impl Site {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(at("stub/systemctl"), mode).expect("executable");
         let script = format!(
-            "set -e; ip link set lo up; mkdir -p /etc/letsencrypt; mount --bind {root}/etc/letsencrypt /etc/letsencrypt; \
-             mount --bind {root}/etc/nginx /etc/nginx; \
+            "set -e; ip link set lo up; \
+             for dir in etc/letsencrypt etc/nginx var/lib/letsencrypt var/log/letsencrypt var/www; do \
+               mkdir -p /$dir; mount --bind {root}/$dir /$dir; done; \
+             mount -t tmpfs none /run; mkdir -p /var/lib/certdoctor; mount -t tmpfs none /var/lib/certdoctor; \
+             sh -c 'while sleep 43200; do certbot -q renew; done' & \
              {dns} -defaultIPv4 127.0.0.1 -defaultIPv6 '' -dns01 :8053 -http01 '' -https01 '' -tlsalpn01 '' -management :8055 \
                >{root}/acme/dns.log 2>&1 & \
              cd {root}/acme; PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0 \
@@ -175,23 +180,38 @@ impl Site {
         said(&self.run(&argv.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
+    /// What the built binary finds in the namespaces, as on a live host: its report.
+    pub fn found(&self, arguments: &[&str]) -> serde_json::Value {
+        let mut argv = vec![assert_cmd::cargo::cargo_bin!("certdoctor").to_str().expect("UTF-8"), "renewal", "--format", "json"];
+        argv.extend(arguments);
+        let output = self.run(&argv);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
     /// Starts nginx: port 80 with challenges out of `acme/web`, port 443 with the certificate of this name.
     pub fn nginx(&self, name: &str) {
+        let port_80 = format!(
+            "  location ^~ /.well-known/acme-challenge/ {{\n    root {web};\n  }}\n  location / {{ return 301 https://$host$request_uri; }}\n",
+            web = self.path("acme/web").display()
+        );
+        self.nginx_with(name, &port_80, &format!("/etc/letsencrypt/live/{name}"));
+    }
+
+    /// Starts nginx: port 80 of this name with these lines in its server, port 443 with `fullchain.pem` and `privkey.pem` of this folder.
+    pub fn nginx_with(&self, name: &str, port_80: &str, pair: &str) {
         let conf = format!(
             "error_log {root}/acme/nginx.log;\npid {root}/acme/nginx.pid;\nevents {{}}\nhttp {{\n  access_log off;\n  include /etc/nginx/conf.d/*.conf;\n}}\n",
             root = self.root.path().display()
         );
         let server = format!(
-            "server {{\n  listen 80;\n  server_name {name};\n  location ^~ /.well-known/acme-challenge/ {{\n    root {web};\n  }}\n  \
-             location / {{ return 301 https://$host$request_uri; }}\n}}\nserver {{\n  listen 443 ssl;\n  server_name {name};\n  \
-             ssl_certificate /etc/letsencrypt/live/{name}/fullchain.pem;\n  ssl_certificate_key /etc/letsencrypt/live/{name}/privkey.pem;\n}}\n",
-            web = self.path("acme/web").display()
+            "server {{\n  listen 80;\n  server_name {name};\n{port_80}}}\nserver {{\n  listen 443 ssl;\n  server_name {name};\n  \
+             ssl_certificate {pair}/fullchain.pem;\n  ssl_certificate_key {pair}/privkey.pem;\n}}\n"
         );
         fs::create_dir_all(self.path("etc/nginx/conf.d")).expect("a folder");
         fs::write(self.path("etc/nginx/nginx.conf"), conf).expect("written");
         fs::write(self.path("etc/nginx/conf.d/site.conf"), server).expect("written");
         // Workers are another user.
-        for folder in ["", "acme", "acme/web"] {
+        for folder in ["", "acme", "acme/web", "var", "var/www", "var/www/html"] {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             fs::set_permissions(self.path(folder), mode).expect("readable");
         }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::support::certbot as support;
+use super::support::{all_pairs, certbot as support, lineage_of, place};
 use crate::{
     check::Case,
     edit::{Change, Precondition},
-    facts::renewal::certbot::LiveState,
+    facts::renewal::{certbot::LiveState, nginx::Pair},
     finding::{Evidence, Finding, Severity},
 };
 
@@ -50,6 +50,16 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         }
         let off = || live.iter().filter(|l| version(&l.state) != Some(newest));
         finding.evidence = off().map(|l| Evidence::file(&l.path, None, "not the newest version")).collect();
+        // A server that reads them does not start again.
+        let reads_them = |pair: &Pair| lineage_of(subject.renewal, pair).is_some_and(|l| l == subject.lineage);
+        let pairs = all_pairs(subject.renewal);
+        let refused = pairs.iter().filter(|_| mixed).filter(|(_, _, pair, ..)| reads_them(pair));
+        let refused = refused.filter_map(|(instance, _, pair, directive, _)| Some((instance, directive, pair.refused()?)));
+        for (instance, directive, why) in refused.take(1) {
+            finding.severity = Severity::Error;
+            finding.evidence.push(place(instance, directive));
+            finding.facts.push(("nginx refuses", why));
+        }
         let link = |l: &crate::facts::renewal::certbot::LiveFile| match &l.state {
             LiveState::Linked(target, _) => Some(Change::Link {
                 path: l.path.clone(),

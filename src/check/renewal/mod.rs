@@ -1,4 +1,4 @@
-//! Checks of the server side: CD701 to CD764, numbered and staged as certificates fail (the client never came to issue; validation
+//! Checks of the server side: CD701 to CD765, numbered and staged as certificates fail (the client never came to issue; validation
 //! failed; what was issued is not served). Each is entered in [`super::ALL`] like every other.
 
 pub(super) mod account_missing;
@@ -24,6 +24,7 @@ pub(super) mod deploy_hook;
 pub(super) mod dns_credentials;
 pub(super) mod hsts_over_expired;
 pub(super) mod interrupted_update;
+pub(super) mod last_renewal_failed;
 pub(super) mod leaf_only_served;
 pub(super) mod live_dangling;
 pub(super) mod live_mixed_versions;

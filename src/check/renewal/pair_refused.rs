@@ -1,6 +1,9 @@
 //! CD756.
 
-use super::{super::Case, support};
+use super::{
+    super::Case,
+    support::{self, certbot::has_mixed_links},
+};
 use crate::{
     edit::Applicability,
     finding::{Evidence, Finding, Intent, Remedy},
@@ -26,6 +29,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         // Without a socket for TLS the files are never loaded (`ngx_http_ssl_module` loads them for `listen … ssl` alone since 1.15; before, for all).
         let names = server.plain_names();
         let lineage = support::lineage_of(renewal, pair);
+        // Links of `live` that lead to different versions are CD714's, which tells of the server too.
+        if lineage.is_some_and(|l| renewal.certbot.conf(&l.name).is_some_and(has_mixed_links) && l.manager == "certbot") {
+            continue;
+        }
         let lineage = lineage.or_else(|| renewal.lineages.iter().find(|l| names.iter().any(|n| support::covers(&l.names(), n))));
         let mut finding = Finding::new(&CHECK, pair.certificate.path.to_string(), format!("nginx refuses it: {refused}"));
         finding.lineages = lineage.map(support::key).into_iter().collect();

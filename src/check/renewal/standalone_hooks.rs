@@ -57,7 +57,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.evidence.extend(failed.map(support::logged));
         let name = crate::base::shell(subject.name());
         let text = "let the web server answer the challenge out of a directory, and stop nothing";
-        let root = support::webroot_for(subject.renewal, &[]);
+        let root = support::webroot_for(subject.renewal, holder.as_ref(), subject.lineage).to_string();
         let command = format!(
             "certbot certonly --cert-name {name} --webroot -w {} --deploy-hook 'systemctl reload nginx'",
             crate::base::shell(&root)

@@ -1,15 +1,19 @@
 //! CD708.
 
-use super::support::certbot::{self as support, Subject};
+use super::support::{
+    Failing,
+    certbot::{self as support, Holder, Subject},
+    unserved,
+};
 use crate::{
     base::shell,
     check::Case,
-    edit::Change,
+    edit::{Applicability, Change},
     facts::renewal::{
         Event, EventKind, Value,
         certbot::{PARAMETERS, Version},
     },
-    finding::Finding,
+    finding::{Finding, Intent, Remedy},
 };
 
 rule! {
@@ -52,7 +56,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.evidence.extend(holder.evidence.clone());
         finding.evidence.extend(failed.map(support::logged));
         match holder.web_server() {
-            Some(server) => webroot(&subject, server, &mut finding),
+            Some(server) => webroot(&subject, &holder, server, port, &mut finding),
             None => {
                 let program = if holder.program.is_empty() { "what holds it" } else { &holder.program };
                 let text = format!(
@@ -75,26 +79,62 @@ fn hooks(subject: &Subject<'_>, when: &str) -> bool {
         || subject.certbot.hooks.iter().any(|h| h.when == when && h.is_executable)
 }
 
-fn webroot(subject: &Subject<'_>, server: &(&str, &str, &str), finding: &mut Finding) {
-    let mut names = subject.lineage.names();
-    let root = support::webroot_for(subject.renewal, &names);
+/// The remedies for a web server on the port: it answers out of a directory, certbot puts the files there.
+fn webroot(subject: &Subject<'_>, holder: &Holder<'_>, server: &(&str, &str, &str), port: u16, finding: &mut Finding) {
+    let names = support::validated_names(subject.lineage);
+    let webroot = support::webroot_for(subject.renewal, Some(holder), subject.lineage);
+    let root = webroot.to_string();
     let reload = support::reload(subject.renewal, server);
     let name = shell(subject.name());
-    if subject.version().is_some_and(|v| v >= RECONFIGURE) {
-        let command =
-            format!("certbot reconfigure --cert-name {name} -a webroot -w {} --deploy-hook {}", shell(&root), shell(&reload));
-        let text = format!("have {} answer out of {root}; certbot tries it before it saves", server.0);
-        finding.remedies.push(support::by_hand(text, command));
+    let challenges = support::challenges_in(subject.lineage, port, &webroot);
+    let failing = holder.instance.filter(|i| !i.addresses(port).is_empty()).map(|i| unserved(i, &challenges));
+    let served = failing.as_ref().is_some_and(Vec::is_empty);
+    for failing in failing.iter().flatten() {
+        finding.evidence.extend(failing.places());
+        finding.facts.push(("a challenge gets", failing.steps()));
     }
+
+    // The server's part; `None` where its configuration is not known, or only a person can tell what else it must go on doing.
+    let server_changes = failing.and_then(|failing| {
+        let mut all: Vec<Change> = Vec::new();
+        for change in failing.iter().map(Failing::patch).collect::<Option<Vec<_>>>()?.into_iter().flatten() {
+            if !all.contains(&change) {
+                all.push(change);
+            }
+        }
+        Some(all)
+    });
+    let complete = server_changes.is_some();
     let text = format!("have {} answer the challenge out of {root}, and be reloaded after each renewal", server.0);
-    // Certbot takes the names from the certificate; a map with none of them would leave a name without a directory.
-    if names.is_empty() {
-        names.push(subject.name().to_owned());
+    let patch = changes(subject, &names, &root, &reload).and_then(|changes| {
+        let all = changes.into_iter().chain(server_changes.unwrap_or_default().into_iter().map(Some)).collect();
+        subject.patch(text, all)
+    });
+    if !complete {
+        let text = format!("first have {} answer /.well-known/acme-challenge/ out of {root}", server.0);
+        finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, None));
     }
-    if let Some(changes) = changes(subject, &names, &root, &reload) {
-        finding.remedies.extend(subject.patch(text, changes));
+    // Alone, certbot's part would only fail in another way.
+    finding.remedies.extend(patch.map(|patch| match complete {
+        true => patch,
+        false => Remedy { applicability: Applicability::Manual, ..patch },
+    }));
+    // What certbot is told on the command line must be there.
+    let exists = holder.instance.is_some_and(|i| i.directories.iter().any(|d| d.path == webroot && d.exists));
+    let directory = if exists { String::new() } else { format!("install -d {} && ", shell(&root)) };
+    if subject.version().is_some_and(|v| v >= RECONFIGURE) {
+        let command = format!(
+            "{directory}certbot reconfigure --cert-name {name} -a webroot -w {} --deploy-hook {}",
+            shell(&root),
+            shell(&reload)
+        );
+        let when = if served { "" } else { "once it does that: " };
+        let text = format!("{when}certbot changes its part itself, and tries it before it saves");
+        let remedy = support::by_hand(text, command);
+        if served { finding.remedies.insert(0, remedy) } else { finding.remedies.push(remedy) }
     }
-    let command = format!("certbot certonly --cert-name {name} --webroot -w {} --deploy-hook {}", shell(&root), shell(&reload));
+    let command =
+        format!("{directory}certbot certonly --cert-name {name} --webroot -w {} --deploy-hook {}", shell(&root), shell(&reload));
     finding.remedies.push(support::by_hand("or renew once by hand in that way, which saves it", command));
     finding.facts.push(("needs", format!("{} answers /.well-known/acme-challenge/ out of {root}", server.0)));
 }
@@ -136,7 +176,6 @@ fn changes(subject: &Subject<'_>, names: &[String], root: &str, reload: &str) ->
 #[cfg(test)]
 mod tests {
     use super::{super::super::testing::*, *};
-    use crate::finding::Intent;
 
     #[test]
     fn catches_nginx_on_the_port_and_changes_the_configuration() {
@@ -157,6 +196,37 @@ mod tests {
         );
     }
 
+    /// One patch for both: certbot's files and the server's location.
+    #[test]
+    fn the_server_is_changed_with_it() {
+        let redirect = "server {\n    listen 80;\n    server_name a.test;\n    return 301 https://$host$request_uri;\n}\n";
+        let finding = World::renewing(|tree| {
+            edit(tree, CONF, |text| standalone(&text));
+            tree.file("/etc/nginx/conf.d/a.conf", redirect);
+        })
+        .one(&CHECK);
+        let Intent::Patch(changes) = &finding.remedies[0].intent else { panic!("{:?}", finding.remedies) };
+        let of = |path: &str| changes.iter().filter(|c| matches!(c, Change::Splice { path: p, .. } if *p == path.into())).count();
+        assert!(of(CONF) > 0 && of("/etc/nginx/conf.d/a.conf") > 0, "{changes:?}");
+        assert_eq!(finding.remedies[0].applicability, Applicability::Auto);
+        let location = "location ^~ /.well-known/acme-challenge/ {\n        root /var/www/letsencrypt;\n";
+        let has = |c: &Change| matches!(c, Change::Splice { with, .. } if String::from_utf8_lossy(with).contains(location));
+        assert!(changes.iter().any(has), "{changes:?}");
+    }
+
+    /// certbot's part alone would only fail in another way: it is not applied without the server's.
+    #[test]
+    fn what_a_person_must_do_to_the_server_comes_first() {
+        let script = "server {\n    listen 80;\n    server_name a.test;\n    if ($host = a.test) { break; }\n    location / { return 404; }\n}\n";
+        let finding = World::renewing(|tree| {
+            edit(tree, CONF, |text| standalone(&text));
+            tree.file("/etc/nginx/conf.d/a.conf", script);
+        })
+        .one(&CHECK);
+        assert!(finding.remedies.iter().all(|r| r.applicability == Applicability::Manual), "{:?}", finding.remedies);
+        assert!(finding.remedies[0].text.starts_with("first have nginx answer"), "{:?}", finding.remedies[0]);
+    }
+
     #[test]
     fn newer_certbots_do_it_themselves() {
         let finding = World::renewing(|tree| {
@@ -169,7 +239,7 @@ mod tests {
         assert_eq!(
             command,
             Some(
-                "certbot reconfigure --cert-name a.test -a webroot -w /srv/acme --deploy-hook 'nginx -t && systemctl reload nginx'"
+                "install -d /srv/acme && certbot reconfigure --cert-name a.test -a webroot -w /srv/acme --deploy-hook 'nginx -t && systemctl reload nginx'"
             )
         );
     }

@@ -65,6 +65,7 @@ impl World {
         tree.file("/usr/bin/certbot", "#!/usr/bin/python3\n");
         tree.file("/var/lib/dpkg/status", STATUS);
         tree.file("/usr/lib/python3/dist-packages/certbot-2.1.0.egg-info/entry_points.txt", ENTRIES);
+        tree.file("/etc/nginx/nginx.conf", "events {}\nhttp { include conf.d/*.conf; }\n");
         tree.file("/etc/nginx/conf.d/a.conf", NGINX);
         tree.file("/etc/letsencrypt/accounts/acme-v02.api.letsencrypt.org/directory/0123abcd/regr.json", "{}");
         tree.file(CONF, RENEWAL_CONF);

@@ -26,10 +26,8 @@ pub struct Certbot {
     pub installed: Vec<Installed>,
     /// Processes that hold certbot's lock, with the lock file.
     pub lock_holders: Vec<(u32, TreePath)>,
-    /// Where the configuration of a web server of this tree listens on port 80: program, file, line.
-    pub port_80: Vec<(&'static str, TreePath, u32)>,
-    /// Directories out of which that configuration answers challenges: directory, file, line.
-    pub challenge_roots: Vec<(String, TreePath, u32)>,
+    /// Where Apache's configuration listens on port 80: file, line.
+    pub apache_on_80: Vec<(TreePath, u32)>,
     /// What could not be read, and why.
     pub unread: Vec<(TreePath, String)>,
 }

@@ -72,10 +72,8 @@ pub(super) fn after_change(
         reload(exec, &instance.test_command())?;
         any = true;
     }
-    if !any {
-        return Ok(());
-    }
-    let wanted: Vec<&HttpChallenge> = renewal.challenges.iter().collect();
+    // A manager that was told another webroot needs the proof too.
+    let wanted: Vec<&HttpChallenge> = renewal.challenges.iter().filter(|c| any || changed.contains(&c.said.0)).collect();
     prove(host, tree, exec, renewal, &wanted, LOOKS).into_iter().try_for_each(|proof| proof.outcome)
 }
 
@@ -96,9 +94,7 @@ fn with_file(tree: &dyn TreeMut, webroot: &TreePath, then: impl FnOnce(&str, &[u
     let hex: String = random.iter().map(|b| format!("{b:02x}")).collect();
     let (name, body) = hex.split_at(32);
     let real = tree.resolve(webroot).map_err(|e| format!("{webroot}: {e}"))?;
-    if real.node.is_none() {
-        return Err(format!("the webroot {webroot} is not there"));
-    }
+    // Certbot makes what is missing of it too, with these permissions (plugins/webroot.py, `_create_challenge_dirs`).
     let directory = tree.resolve(&real.path.join(".well-known/acme-challenge")).map_err(|e| format!("{webroot}: {e}"))?;
     tree.make_directory(&directory.path, 0o755).map_err(|e| format!("can't make {}: {e}", directory.path))?;
     let file = directory.path.join(format!("certdoctor-{name}"));

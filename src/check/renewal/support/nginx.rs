@@ -60,25 +60,33 @@ pub(in crate::check::renewal) fn in_force(renewal: &Renewal) -> impl Iterator<It
 
 /// Every validation that fails in an nginx of this host.
 pub(in crate::check::renewal) fn failing(renewal: &Renewal) -> Vec<Failing<'_>> {
+    let is_certain = |end: &End| !matches!(end, End::Unknown(_));
+    in_force(renewal).flat_map(|instance| all_in(instance, &renewal.challenges, is_certain)).collect()
+}
+
+/// Those of these validations of which it is not certain that they would succeed in this server.
+pub(in crate::check::renewal) fn unserved<'a>(instance: &'a Instance, challenges: &'a [HttpChallenge]) -> Vec<Failing<'a>> {
+    all_in(instance, challenges, |_| true)
+}
+
+/// Those of these validations that end badly in this server and in a wanted way, joined where one reason stops several.
+fn all_in<'a>(instance: &'a Instance, challenges: &'a [HttpChallenge], is_wanted: fn(&End) -> bool) -> Vec<Failing<'a>> {
     let mut all: Vec<Failing<'_>> = Vec::new();
-    for instance in in_force(renewal) {
-        for challenge in &renewal.challenges {
-            for address in instance.addresses(challenge.port) {
-                let course = instance.challenge(challenge, address);
-                let Some(fault) = fault(instance, challenge, &course) else { continue };
-                let same = |f: &&mut Failing<'_>| {
-                    let server = |c: &Course<'_>| {
-                        c.first().and_then(|a| a.server.as_ref()).map(|s| std::ptr::from_ref(s.server.directive))
-                    };
-                    f.challenges[0].lineage == challenge.lineage
-                        && discriminant(&f.fault) == discriminant(&fault)
-                        && server(&f.course) == server(&course)
-                };
-                match all.iter_mut().find(same) {
-                    Some(known) if known.challenges.iter().any(|c| c.name == challenge.name) => {}
-                    Some(known) => known.challenges.push(challenge),
-                    None => all.push(Failing { instance, challenges: vec![challenge], course, fault }),
-                }
+    for challenge in challenges {
+        for address in instance.addresses(challenge.port) {
+            let course = instance.challenge(challenge, address);
+            let Some(fault) = fault(instance, challenge, &course).filter(|_| is_wanted(&course.end)) else { continue };
+            let same = |f: &&mut Failing<'_>| {
+                let server =
+                    |c: &Course<'_>| c.first().and_then(|a| a.server.as_ref()).map(|s| std::ptr::from_ref(s.server.directive));
+                f.challenges[0].lineage == challenge.lineage
+                    && discriminant(&f.fault) == discriminant(&fault)
+                    && server(&f.course) == server(&course)
+            };
+            match all.iter_mut().find(same) {
+                Some(known) if known.challenges.iter().any(|c| c.name == challenge.name) => {}
+                Some(known) => known.challenges.push(challenge),
+                None => all.push(Failing { instance, challenges: vec![challenge], course, fault }),
             }
         }
     }
@@ -87,9 +95,8 @@ pub(in crate::check::renewal) fn failing(renewal: &Renewal) -> Vec<Failing<'_>> 
 
 fn fault<'a>(instance: &'a Instance, challenge: &HttpChallenge, course: &Course<'a>) -> Option<Fault<'a>> {
     let (first, last) = (course.first()?, course.last()?);
-    match &course.end {
-        End::Served | End::Unknown(_) => return None,
-        End::OtherFile(_) | End::Wrong => {}
+    if course.end == End::Served {
+        return None;
     }
     let selection = first.server.as_ref()?;
     if let Some(ignored) = selection.ignored.iter().find(|s| has_location(s)) {
@@ -152,19 +159,10 @@ impl<'a> Failing<'a> {
         let challenge = self.challenges[0];
         let mut finding = Finding::new(check, &challenge.lineage.1, message);
         finding.lineages = vec![challenge.lineage.clone()];
-        let blocks = self.course.by().into_iter().chain(self.course.last().and_then(|a| a.locations.last().copied()));
-        let first = self.course.first().and_then(|a| a.by);
-        let server = self.server().map(|s| s.directive);
-        for directive in blocks.chain(first).chain(server) {
-            let evidence = place(self.instance, directive);
-            if !finding.evidence.contains(&evidence) {
-                finding.evidence.push(evidence);
-            }
-        }
+        finding.evidence = self.places();
         finding.evidence.push(Evidence::file(&challenge.said.0, challenge.said.1, "the manager's webroot"));
         finding.facts.push(("names", self.names()));
-        let steps: Vec<String> = self.course.answers.iter().map(|a| shown(&a.outcome)).collect();
-        finding.facts.push(("a challenge gets", steps.join(", then ")));
+        finding.facts.push(("a challenge gets", self.steps()));
         finding.facts.push(("the file is put in", format!("{}{DIRECTORY}", challenge.webroot)));
         match self.patch() {
             Some(changes) => {
@@ -183,9 +181,29 @@ impl<'a> Failing<'a> {
         finding
     }
 
+    /// What decides: the directive that answers, the location, the server.
+    pub(in crate::check::renewal) fn places(&self) -> Vec<Evidence> {
+        let blocks = self.course.by().into_iter().chain(self.course.last().and_then(|a| a.locations.last().copied()));
+        let first = self.course.first().and_then(|a| a.by);
+        let server = self.server().map(|s| s.directive);
+        let mut places = Vec::new();
+        for directive in blocks.chain(first).chain(server) {
+            let evidence = place(self.instance, directive);
+            if !places.contains(&evidence) {
+                places.push(evidence);
+            }
+        }
+        places
+    }
+
+    /// What a validation gets, for people.
+    pub(in crate::check::renewal) fn steps(&self) -> String {
+        self.course.answers.iter().map(|a| shown(&a.outcome)).collect::<Vec<_>>().join(", then ")
+    }
+
     /// The change of the configuration after which the challenge's file is served; `None` when only a person can tell what else the
     /// server must go on doing.
-    fn patch(&self) -> Option<Vec<Change>> {
+    pub(in crate::check::renewal) fn patch(&self) -> Option<Vec<Change>> {
         let server = match &self.fault {
             Fault::OtherServer(_) => self.course.first()?.server.as_ref()?.server,
             _ => self.server()?,
@@ -356,6 +374,14 @@ fn is_of_a_plain_challenge(directive: &Directive) -> bool {
             | "log_not_found"
             | "add_header"
     )
+}
+
+/// The directories out of which locations made for challenges answer.
+pub(in crate::check::renewal) fn challenge_roots(instance: &Instance) -> Vec<TreePath> {
+    let is_made_for_it = |d: &&Directive| d.arguments().any(|a| a.contains(DIRECTORY.trim_end_matches('/')));
+    let locations = instance.servers().into_iter().flat_map(|s| s.directive.named("location")).filter(is_made_for_it);
+    let root = |d: &Directive| d.named("root").next()?.argument(0).filter(|r| !r.contains('$')).map(str::to_owned);
+    locations.filter_map(root).filter_map(|r| instance.from_prefix(&r)).collect()
 }
 
 /// The location, from its first word to its brace.

@@ -8,13 +8,16 @@ use crate::{
     check::{Case, Check},
     edit::{Applicability, Change},
     facts::renewal::{
-        Certbot, Event, Lineage, Renewal,
-        certbot::{RenewalConf, Version},
+        Certbot, Event, HttpChallenge, Lineage, Renewal,
+        certbot::{LiveState, RenewalConf, Version},
         config::Replacement,
+        nginx::Instance,
         schedule::Job,
     },
     finding::{Evidence, Finding, Intent, Remedy, Severity},
 };
+
+use super::{challenge_roots, in_force, place, unserved};
 
 /// A lineage of certbot with everything about it.
 pub(in crate::check::renewal) struct Subject<'a> {
@@ -141,7 +144,7 @@ pub(in crate::check::renewal) const WEB_SERVERS: &[(&str, &str, &str)] = &[
 ];
 
 /// Who holds a TCP port: by its socket where this host is looked at, else by the configuration that would listen there.
-pub(in crate::check::renewal) struct Holder {
+pub(in crate::check::renewal) struct Holder<'a> {
     /// The program: `nginx`.
     pub(in crate::check::renewal) program: String,
     /// For people: `nginx (process 812, nginx.service)`.
@@ -150,9 +153,11 @@ pub(in crate::check::renewal) struct Holder {
     pub(in crate::check::renewal) unit: Option<String>,
     /// Where it says so.
     pub(in crate::check::renewal) evidence: Option<Evidence>,
+    /// The configuration of an nginx whose files are those of this tree.
+    pub(in crate::check::renewal) instance: Option<&'a Instance>,
 }
 
-impl Holder {
+impl Holder<'_> {
     /// The web server that it is.
     pub(in crate::check::renewal) fn web_server(&self) -> Option<&'static (&'static str, &'static str, &'static str)> {
         let name = if self.program == "Apache" { "apache2" } else { &self.program };
@@ -161,17 +166,15 @@ impl Holder {
 }
 
 /// Who holds this port, unless it is certbot itself.
-pub(in crate::check::renewal) fn holder(renewal: &Renewal, port: u16) -> Option<Holder> {
+pub(in crate::check::renewal) fn holder(renewal: &Renewal, port: u16) -> Option<Holder<'_>> {
     if renewal.processes.all.is_empty() {
-        let (program, path, line) = renewal.certbot.port_80.first().filter(|_| port == 80)?;
-        let evidence = Some(Evidence::file(path, Some(*line), "listens on port 80"));
-        return Some(Holder { program: (*program).to_owned(), label: (*program).to_owned(), unit: None, evidence });
+        return configured(renewal, port);
     }
     let listener = renewal.processes.on_port(port).find(|l| !l.address.is_loopback())?;
     let Some(process) = renewal.processes.holder(listener) else {
         // For want of permission the process is not known, but the port is held.
         let label = "another process (run this as root to see which)".to_owned();
-        return Some(Holder { program: String::new(), label, unit: None, evidence: None });
+        return Some(Holder { program: String::new(), label, unit: None, evidence: None, instance: None });
     };
     if process.arguments.iter().any(|a| a.contains("certbot")) {
         return None;
@@ -179,20 +182,73 @@ pub(in crate::check::renewal) fn holder(renewal: &Renewal, port: u16) -> Option<
     let unit = process.unit.clone();
     let of_unit = unit.as_ref().map(|u| format!(", {u}")).unwrap_or_default();
     let label = format!("{} (process {}{of_unit})", process.program(), process.pid);
-    Some(Holder { program: process.program().to_owned(), label, unit, evidence: None })
+    let of_it = |i: &&Instance| i.master.as_ref().is_some_and(|m| m.pid == process.pid);
+    let instance = renewal.nginx.instances.iter().find(of_it);
+    Some(Holder { program: process.program().to_owned(), label, unit, evidence: None, instance })
 }
 
-/// The directory out of which challenges are to be answered: the one that the web server's configuration names already, or that of
-/// another lineage, else the usual one.
-pub(in crate::check::renewal) fn webroot_for(renewal: &Renewal, _names: &[String]) -> String {
-    let configured = renewal.certbot.challenge_roots.first().map(|(root, ..)| root.clone());
-    configured.unwrap_or_else(|| "/var/www/letsencrypt".to_owned())
+/// Who would hold a port by its configuration.
+fn configured(renewal: &Renewal, port: u16) -> Option<Holder<'_>> {
+    for instance in in_force(renewal) {
+        for server in instance.servers().into_iter().chain(instance.other_servers()) {
+            let listen = server.listens().into_iter().find(|l| l.port == port && !l.address.is_loopback());
+            if let Some(listen) = listen {
+                let evidence = Some(place(instance, listen.directive.unwrap_or(server.directive)));
+                let program = instance.program.clone();
+                return Some(Holder { label: program.clone(), program, unit: None, evidence, instance: Some(instance) });
+            }
+        }
+    }
+    let (path, line) = renewal.certbot.apache_on_80.first().filter(|_| port == 80)?;
+    let evidence = Some(Evidence::file(path, Some(*line), "listens on port 80"));
+    Some(Holder { program: "Apache".to_owned(), label: "Apache".to_owned(), unit: None, evidence, instance: None })
+}
+
+/// The directory out of which challenges are to be answered: one out of which the web server answers some already, or that of another
+/// lineage; of these one that needs no change for the names of `lineage`, if there is one. Else the usual one.
+pub(in crate::check::renewal) fn webroot_for(renewal: &Renewal, holder: Option<&Holder<'_>>, lineage: &Lineage) -> TreePath {
+    let instance = holder.and_then(|h| h.instance);
+    let mut known = instance.map(challenge_roots).unwrap_or_default();
+    known.extend(renewal.challenges.iter().map(|c| c.webroot.clone()));
+    let serves = |root: &&TreePath| instance.is_some_and(|i| unserved(i, &challenges_in(lineage, 80, root)).is_empty());
+    let found = known.iter().find(serves).or(known.first());
+    found.cloned().unwrap_or_else(|| "/var/www/letsencrypt".into())
+}
+
+/// The validations of a lineage whose files would be put below `webroot`.
+pub(in crate::check::renewal) fn challenges_in(lineage: &Lineage, port: u16, webroot: &TreePath) -> Vec<HttpChallenge> {
+    let challenge = |name: String| HttpChallenge {
+        lineage: (lineage.manager, lineage.name.clone()),
+        name,
+        port,
+        webroot: webroot.clone(),
+        said: (lineage.path.clone(), None),
+    };
+    validated_names(lineage).into_iter().map(challenge).collect()
+}
+
+/// The names that http-01 can validate: those of the certificate; its own name where it can't be read.
+pub(in crate::check::renewal) fn validated_names(lineage: &Lineage) -> Vec<String> {
+    let mut names = lineage.names();
+    names.retain(|n| !n.contains('*') && n.parse::<std::net::IpAddr>().is_err());
+    // Certbot takes the names from the certificate; a map with none of them would leave a name without a directory.
+    if names.is_empty() {
+        names.push(lineage.name.clone());
+    }
+    names
 }
 
 /// How the web server of this host is told to read its certificates again.
 pub(in crate::check::renewal) fn reload(renewal: &Renewal, server: &(&str, &str, &str)) -> String {
     let (_, with_systemd, without) = server;
     if renewal.schedule.systemd { *with_systemd } else { *without }.to_owned()
+}
+
+/// Whether the links of `live` lead to several versions at once.
+pub(in crate::check::renewal) fn has_mixed_links(conf: &RenewalConf) -> bool {
+    let version = |state: &LiveState| if let LiveState::Linked(_, version) = state { Some(*version) } else { None };
+    let mut versions = conf.live.iter().filter_map(|l| version(&l.state));
+    versions.next().is_some_and(|first| versions.any(|other| other != first))
 }
 
 /// The link target that certbot itself writes for a file in `live`.
