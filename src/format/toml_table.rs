@@ -63,7 +63,25 @@ pub fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(pieces in proptest::collection::vec("[\\[\\]\"'=.#\n\\\\ a{},0-9]{0,8}", 0..40), cut in 0_usize..200) {
+            let text: String = pieces.concat();
+            let text: String = text.chars().take(cut).collect();
+            if let Ok(found) = parse(&text) {
+                for setting in &found.values {
+                    prop_assert!(text.get(setting.span.clone()).is_some());
+                }
+                for (_, at) in &found.headers {
+                    prop_assert!(text.is_char_boundary(*at));
+                }
+            }
+        }
+    }
 
     #[test]
     fn values_have_their_place() {

@@ -16,9 +16,11 @@ rule! {
     /// ACM (`Amazon RSA 2048 M0x`), and is not the one on this host.
     ///
     /// **What to do.** Look at ACM: it renews a certificate that is in use and whose DNS validation record (`_x.NAME CNAME _y.acm-validations.aws`)
-    /// is still there. The balancer comes to this host by plain HTTP or by HTTPS with any certificate. A server that answers every plain request with
-    /// `return 301 https://…` then sends clients round in a circle, since what the balancer forwards is always plain: see CD761, which redirects
-    /// by `X-Forwarded-Proto` instead. A redirect of the balancer's own listener on port 80 makes this host's needless.
+    /// is still there.
+    ///
+    /// Where the balancer comes to this host by plain HTTP, a server here that answers every plain request with `return 301 https://…` sends
+    /// clients round in a circle: what is forwarded is always plain. CD761 finds it in nginx and redirects by `X-Forwarded-Proto` instead; a
+    /// redirect by the balancer's own listener on port 80 makes this host's needless.
     ///
     /// **Sources.** docs.aws.amazon.com/acm: managed renewal; amazontrust.com/repository.
     "CD763" "behind-amazon" Note "clients meet a balancer of AWS, not this host's certificate"

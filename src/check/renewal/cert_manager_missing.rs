@@ -31,7 +31,7 @@ rule! {
     ///
     /// **Sources.** OpenNJet's source: `njt_http_ssl_module.c` and `njt_helper_go_copilot_module.c` ("provided file is not a valid go copliot config, exit
     /// and not respawn"). NJet is not packaged: this check was never compared with a running one.
-    "CD741" "cert-manager-missing" Warning "NJet's certificate manager is not started, or not asked"
+    "CD741" "cert-manager-missing" Warning "the certificate manager of NJet is not started, or not asked"
 }
 
 /// What is missing.
@@ -60,6 +60,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 managing.servers.iter().filter_map(|s| s.management()).take(1).map(|d| support::place(managing.instance, d)),
             );
             finding.remedies.push(fault.remedy);
+            finding.remedies.push(managing.restart());
             out.push(finding);
         }
         out.extend(managing.servers.iter().filter(|s| s.names().iter().all(|n| n.is_empty())).map(|server| {
@@ -171,10 +172,7 @@ fn not_running(renewal: &Renewal, managing: &Managing<'_>, copilot: &Copilot) ->
     Some(Fault {
         what: format!("{program} does not run"),
         evidence: vec![Evidence::file(&copilot.said.0, Some(copilot.said.1), "the helper")],
-        remedy: by_hand(
-            format!("restart NJet: a helper that ended is not started again{told}"),
-            running(managing, &program.to_string()),
-        ),
+        remedy: by_hand(format!("see why it ended: NJet starts it once{told}"), running(managing, &program.to_string())),
     })
 }
 
@@ -197,7 +195,7 @@ fn no_broker(renewal: &Renewal, managing: &Managing<'_>) -> Option<Fault> {
     let verify = Some(format!("ss -tlnp 'sport = :{port}'"));
     if managing.njet.has_broker {
         let what = format!("the broker of messages does not listen on port {port}");
-        let text = format!("have it listen there in {} and restart NJet", managing.njet.prefix.join(BROKER_CONF));
+        let text = format!("have it listen there in {}", managing.njet.prefix.join(BROKER_CONF));
         return Some(Fault { what, evidence, remedy: by_hand(text, verify) });
     }
     let text = format!("helper broker {BROKER_MODULE} {BROKER_CONF};");

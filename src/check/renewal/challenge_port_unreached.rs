@@ -107,6 +107,9 @@ impl<'a> Layout<'a> {
         let places = [Some(self.server.directive), preread, pass, map];
         finding.evidence = places.into_iter().flatten().map(|d| support::place(instance, d)).collect();
         finding.evidence.push(support::njet::said(self.copilot, self.address));
+        // Between validations nobody waits on the port of the manager.
+        let idle = "the connection ends without an alert; alert 120 is the web server's";
+        finding.facts.push(("when it is right", format!("a hello with acme-tls/1 meets nobody between validations: {idle}")));
         let verify = names.first().map(|name| probe(name));
         match changes.into_iter().collect::<Option<Vec<Change>>>().filter(|c| !c.is_empty()) {
             Some(changes) => {
@@ -116,7 +119,7 @@ impl<'a> Layout<'a> {
             }
             None => finding.remedies.push(by_hand(layout_text(self.port, https.first().copied()), verify)),
         }
-        finding.remedies.push(support::reload(instance));
+        finding.remedies.push(self.managing.restart());
         Some(finding)
     }
 
@@ -192,7 +195,6 @@ impl<'a> Layout<'a> {
 }
 
 fn probe(name: &str) -> String {
-    // Between validations nobody waits on the port of the manager: the connection ends without an alert.
     format!("openssl s_client -connect 127.0.0.1:443 -servername {} -alpn acme-tls/1", support::shell(name))
 }
 
@@ -260,6 +262,29 @@ mod tests {
         cured(&STREAM.replace("~\\bacme-tls/1\\b 10443; ", ""), TLS_TOML, "like everything else");
         cured(&STREAM.replace("50010", "50011"), TLS_TOML, "passed on to port 50011, where no server");
         cured("server { listen 443; proxy_pass 127.0.0.1:50010; }", TLS_TOML, "`ssl_preread` is off");
+    }
+
+    /// Where a hello with `acme-tls/1`, one with others and one with none go.
+    fn passed(stream: &str) -> [Option<u16>; 3] {
+        let world = njet(HTTPS, stream, TLS_TOML);
+        let instance = &world.facts.renewal.as_ref().expect("facts").nginx.instances[0];
+        let server = instance.stream_servers()[0];
+        let preread = server.prereads();
+        ["acme-tls/1", "h2,http/1.1", ""].map(|protocols| instance.passes(server, protocols, preread))
+    }
+
+    #[test]
+    fn a_connection_goes_where_its_hello_leads() {
+        assert_eq!(passed(STREAM), [Some(10443), Some(50010), Some(50010)]);
+        let without = STREAM.replace(" ssl_preread on;", "");
+        assert_eq!(passed(&without), [Some(50010); 3]);
+        assert_eq!(passed(&format!("ssl_preread on; {without}"))[0], Some(10443));
+        let named = r"map $ssl_preread_alpn_protocols $p { ~\bacme-tls/1\b acme; default web; } upstream acme { server 127.0.0.1:1; }
+            upstream web { server 127.0.0.1:2; server 127.0.0.1:3; } server { proxy_pass $p; ssl_preread on; }";
+        assert_eq!(passed(named), [Some(1), None, None]);
+        assert_eq!(passed("server { proxy_pass 127.0.0.1:50010; }"), [Some(50010); 3]);
+        assert_eq!(passed("server { proxy_pass $ssl_preread_server_name:1; ssl_preread on; }"), [None; 3]);
+        assert_eq!(passed("server { return x; }"), [None; 3]);
     }
 
     #[test]

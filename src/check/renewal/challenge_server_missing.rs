@@ -30,7 +30,7 @@ rule! {
     /// **What to do.** The patch adds a server on port 80 for the names that have none, or puts the address in the TOML file right.
     ///
     /// **Sources.** NJet's article on cert-manager (2025-07-21). cert-manager itself is not packaged: this check was never compared with it.
-    "CD740" "challenge-server-missing" Warning "NJet has no server on port 80 to which a challenge's answer could be added"
+    "CD740" "challenge-server-missing" Warning "no server of NJet on port 80 could take a challenge's answer"
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
@@ -72,7 +72,7 @@ fn no_server(case: &Case<'_>, managing: &Managing<'_>, server: Server<'_>, copil
             .remedies
             .push(by_hand(format!("add `server {{ listen 80; server_name {}; }}` to `http`", names.join(" ")), verify)),
     }
-    finding.remedies.push(support::reload(managing.instance));
+    finding.remedies.push(managing.restart());
     finding
 }
 
@@ -115,7 +115,7 @@ fn other_address(case: &Case<'_>, managing: &Managing<'_>, copilot: &Copilot, se
             verify,
         ),
     });
-    finding.remedies.push(support::reload(managing.instance));
+    finding.remedies.push(managing.restart());
     Some(finding)
 }
 

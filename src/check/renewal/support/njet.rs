@@ -12,13 +12,13 @@ use crate::{
             njet::{Copilot, Installed, Setting},
         },
     },
-    finding::{Evidence, Finding, Severity},
+    finding::{Evidence, Finding, Remedy, Severity},
     format::toml_table,
 };
 
 use super::{
     super::super::{Case, Check},
-    covers, in_force, key,
+    by_hand, covers, in_force, key, shell,
 };
 
 /// An NJet that is in force, with servers whose certificates it is to keep.
@@ -51,6 +51,13 @@ impl<'a> Managing<'a> {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Has it and its certificate manager load their files again.
+    pub(in crate::check::renewal) fn restart(&self) -> Remedy {
+        let test: Vec<String> = self.instance.test_command().iter().map(|word| shell(word)).collect();
+        let text = "afterwards restart NJet, and do not only reload it: cert-manager reads its file when it is started";
+        by_hand(text, Some(test.join(" ")))
     }
 
     /// A finding about these names: what the certificate manager keeps for them already is what it concerns, and an expired one makes

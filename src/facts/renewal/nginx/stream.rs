@@ -54,39 +54,3 @@ impl<'a> Server<'a> {
         self.management().and_then(|d| d.argument(0)).is_some_and(|word| word.starts_with("acme"))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{base::TreePath, format::nginx::parse};
-
-    fn passed(stream: &str) -> [Option<u16>; 3] {
-        let text = format!("stream {{ {stream} }}");
-        let mut instance = Instance::new("njet", TreePath::from("/n.conf"), None);
-        instance.directives = parse(text.as_bytes(), 0).directives;
-        let server = instance.stream_servers()[0];
-        let preread = server.prereads();
-        [
-            instance.passes(server, "acme-tls/1", preread),
-            instance.passes(server, "h2,http/1.1", preread),
-            instance.passes(server, "", preread),
-        ]
-    }
-
-    const MAP: &str = r"map $ssl_preread_alpn_protocols $p { ~\bacme-tls/1\b 10443; default 50010; }";
-
-    #[test]
-    fn a_connection_goes_where_its_hello_leads() {
-        let server = "server { listen 443; proxy_pass 127.0.0.1:$p; ssl_preread on; }";
-        assert_eq!(passed(&format!("{MAP} {server}")), [Some(10443), Some(50010), Some(50010)]);
-        let without = "server { listen 443; proxy_pass 127.0.0.1:$p; }";
-        assert_eq!(passed(&format!("{MAP} {without}")), [Some(50010); 3]);
-        assert_eq!(passed(&format!("ssl_preread on; {MAP} {without}"))[0], Some(10443));
-        let named = r"map $ssl_preread_alpn_protocols $p { ~\bacme-tls/1\b acme; default web; } upstream acme { server 127.0.0.1:1; }
-            upstream web { server 127.0.0.1:2; server 127.0.0.1:3; } server { proxy_pass $p; ssl_preread on; }";
-        assert_eq!(passed(named), [Some(1), None, None]);
-        assert_eq!(passed("server { proxy_pass 127.0.0.1:50010; }"), [Some(50010); 3]);
-        assert_eq!(passed("server { proxy_pass $ssl_preread_server_name:1; ssl_preread on; }"), [None; 3]);
-        assert_eq!(passed("server { return x; }"), [None; 3]);
-    }
-}
