@@ -99,7 +99,7 @@ fn no_helper(managing: &Managing<'_>) -> Fault {
     let text = format!("helper cert-manager {COPILOT_MODULE} {COPILOT_CONF};");
     let change = || {
         let is_there = at_hand(COPILOT_MODULE) && at_hand(COPILOT_CONF);
-        is_there.then(|| add_line(managing.instance, &text))?
+        is_there.then(|| add_line(managing.instance, &text, false))?
     };
     Fault {
         what: "no `helper` line starts cert-manager".to_owned(),
@@ -108,13 +108,17 @@ fn no_helper(managing: &Managing<'_>) -> Fault {
     }
 }
 
-/// A line of the main block, before the first helper, or else the first block.
-fn add_line(instance: &Instance, line: &str) -> Option<Change> {
-    let directives = &instance.directives;
+/// A line of the main block, before the first helper or behind the last; with none, before the first block. The broker comes first, as in
+/// NJet's own configurations: the others want to reach it.
+fn add_line(instance: &Instance, line: &str, first: bool) -> Option<Change> {
     let main = |d: &&Directive| d.file == 0;
-    let before =
-        named(directives, "helper").find(main).or_else(|| directives.iter().find(|d| d.file == 0 && d.block.is_some()))?;
-    support::splice(instance, 0, before.span.start..before.span.start, format!("{line}\n"))
+    let helpers: Vec<&Directive> = named(&instance.directives, "helper").filter(main).collect();
+    if let (Some(last), false) = (helpers.last(), first) {
+        return support::splice(instance, 0, last.span.end..last.span.end, format!("\n{line}"));
+    }
+    let block = || instance.directives.iter().find(|d| d.file == 0 && d.block.is_some());
+    let before = helpers.first().copied().or_else(block)?.span.start;
+    support::splice(instance, 0, before..before, format!("{line}\n"))
 }
 
 /// The TOML file, and the program that it names.
@@ -200,7 +204,7 @@ fn no_broker(renewal: &Renewal, managing: &Managing<'_>) -> Option<Fault> {
     }
     let text = format!("helper broker {BROKER_MODULE} {BROKER_CONF};");
     let at_hand = |path: &str| managing.njet.at_hand.contains(path);
-    let change = (at_hand(BROKER_MODULE) && at_hand(BROKER_CONF)).then(|| add_line(managing.instance, &text)).flatten();
+    let change = (at_hand(BROKER_MODULE) && at_hand(BROKER_CONF)).then(|| add_line(managing.instance, &text, true)).flatten();
     let what = "no `helper` line starts the broker of messages".to_owned();
     Some(Fault { what, evidence, remedy: remedy(change, format!("add `{text}`"), verify) })
 }
@@ -234,7 +238,7 @@ mod tests {
         assert_eq!(found.message, "nothing is issued for a.test: no `helper` line starts cert-manager");
         let after = njet_patched(&world, TLS_TOML, &found);
         let conf = after.facts.renewal.as_ref().expect("facts").nginx.instances[0].files[0].bytes.clone();
-        let line = "helper cert-manager modules/njt_helper_go_copilot_module.so conf/cert.toml;\nhelper";
+        let line = ";\nhelper cert-manager modules/njt_helper_go_copilot_module.so conf/cert.toml;\nevents";
         assert!(String::from_utf8_lossy(&conf).contains(line));
         let world = changed(njet(HTTPS, "", TLS_TOML), |n| n.has_broker = false);
         let found = world.one(&CHECK);
