@@ -174,6 +174,25 @@ impl Network {
     }
 }
 
+/// A Caddy in this network, with a certificate in its storage as if it were issued by a CA of the world.
+fn caddy_of_the_world(network: &Network, folder: &Path, binary: &Path, port: u16) -> Running {
+    let site = folder.join(".local/share/caddy/certificates/acme.example.test-directory").join(DOMAIN);
+    fs::create_dir_all(&site).expect("made");
+    fs::copy(folder.join("cert.pem"), site.join(format!("{DOMAIN}.crt"))).expect("copied");
+    fs::copy(folder.join("key.pem"), site.join(format!("{DOMAIN}.key"))).expect("copied");
+    fs::write(site.join(format!("{DOMAIN}.json")), format!("{{\"sans\":[\"{DOMAIN}\"]}}")).expect("written");
+    let config = format!(
+        "{{\n\tadmin off\n\tskip_install_trust\n\thttp_port 8080\n\thttps_port {port}\n\tauto_https disable_redirects\n}}\n\
+         {DOMAIN} {{\n\ttls internal\n\trespond hi\n}}\n"
+    );
+    fs::write(folder.join("Caddyfile"), config).expect("written");
+    let mut command = network.command(binary);
+    command.args(["run", "--config"]).arg(folder.join("Caddyfile")).env("HOME", folder).env_remove("XDG_DATA_HOME");
+    let caddy = start(&mut command, &folder.join("caddy.log"));
+    until("Caddy listens", || network.listens(port));
+    caddy
+}
+
 #[test]
 fn the_process_that_ends_tls_on_this_host_is_named() {
     let (Some(binary), Some(haproxy)) = (common::oracle("caddy/current/caddy"), common::oracle("servers/usr/sbin/haproxy"))
@@ -184,6 +203,7 @@ fn the_process_that_ends_tls_on_this_host_is_named() {
     let folder = folder.path();
     let Some(network) = Network::new(folder) else { return };
     identity(folder);
+<<<<<<< HEAD
     // A certificate in the storage, as if it were issued by a CA of the world.
     let site = folder.join(".local/share/caddy/certificates/acme.example.test-directory").join(DOMAIN);
     fs::create_dir_all(&site).expect("made");
@@ -200,6 +220,9 @@ fn the_process_that_ends_tls_on_this_host_is_named() {
     let _caddy = start(&mut command, &folder.join("caddy.log"));
     until("Caddy listens", || network.listens(8443));
     let mut score = Score::new("terminator");
+=======
+    let _caddy = caddy_of_the_world(&network, folder, &binary, 8443);
+>>>>>>> njet
     for (ssl, found) in [(format!("ssl crt {}", folder.join("both.pem").display()), true), (String::new(), false)] {
         let config = format!(
             "defaults\n mode tcp\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
@@ -222,4 +245,56 @@ fn the_process_that_ends_tls_on_this_host_is_named() {
         score.done("CD737", if found { &[Step::Injected, Step::Named] } else { &[Step::Silent] });
     }
     score.finish();
+}
+
+/// The host and the balancer before it, each in a network of its own, with a cable in between.
+#[test]
+fn a_balancer_that_ends_tls_is_found_by_its_public_address() {
+    let (Some(binary), Some(haproxy)) = (common::oracle("caddy/current/caddy"), common::oracle("servers/usr/sbin/haproxy"))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    identity(folder);
+    let [here, there] = ["here", "there"].map(|name| {
+        let folder = folder.join(name);
+        fs::create_dir(&folder).expect("made");
+        Network::new(&folder)
+    });
+    let (Some(here), Some(there)) = (here, there) else { return };
+    let ip = |network: &Network, words: &str| {
+        let output = network.command(Path::new("ip")).args(words.split(' ')).output().expect("run");
+        assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    ip(&here, &format!("link add cable type veth peer name cable netns {}", there.0.0.id()));
+    for (network, address) in [(&here, "198.51.100.1/24"), (&there, "198.51.100.2/24")] {
+        ip(network, &format!("addr add {address} dev cable"));
+        ip(network, "link set cable up");
+    }
+    let _caddy = caddy_of_the_world(&here, folder, &binary, 443);
+    let hosts = folder.join("hosts");
+    fs::write(&hosts, format!("127.0.0.1 localhost\n198.51.100.2 {DOMAIN}\n")).expect("written");
+    for (ssl, found) in [(format!("ssl crt {}", folder.join("both.pem").display()), true), (String::new(), false)] {
+        let config = format!(
+            "defaults\n mode tcp\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+             listen a\n bind :443 {ssl}\n server s 198.51.100.1:443\n"
+        );
+        fs::write(folder.join("haproxy.cfg"), config).expect("written");
+        let mut command = there.command(&haproxy);
+        command.args(["-db", "-f"]).arg(folder.join("haproxy.cfg"));
+        if let Some(libraries) = common::oracles().map(|dir| dir.join("servers/usr/lib/x86_64-linux-gnu")) {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        let _running = start(&mut command, &folder.join("haproxy.out"));
+        until("haproxy listens", || there.listens(443));
+        // The name leads to the balancer for this run alone.
+        let mut command = here.command(Path::new("unshare"));
+        let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(assert_cmd::cargo::cargo_bin!("certdoctor"));
+        let output = command.args(["renewal", DOMAIN, "--public", "--format", "json"]).output().expect("run");
+        let report = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(report.contains("what stands at 198.51.100.2 ends TLS on port 443"), found, "{report}");
+        assert_eq!(report.contains("CD737"), found, "{report}");
+    }
 }

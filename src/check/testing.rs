@@ -26,8 +26,10 @@ use crate::{
 };
 
 mod certbot;
+mod njet;
 
 pub(super) use certbot::*;
+pub(super) use njet::*;
 
 use super::{Case, Check, ClientVerdict, Lapse};
 

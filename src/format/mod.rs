@@ -16,6 +16,7 @@ pub mod private_key;
 pub mod section;
 pub mod sniff;
 pub mod systemd_unit;
+pub mod toml_table;
 
 use std::collections::{BTreeMap, BTreeSet};
 

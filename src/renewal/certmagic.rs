@@ -7,14 +7,12 @@ mod log;
 mod places;
 mod storage;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use super::{Host, Manager};
 use crate::{
     base::TreePath,
     facts::{
         Renewal,
-        renewal::{ACME_TLS, Ask, CertMagic, Lineage, certmagic::Storage},
+        renewal::{Ask, CertMagic, Lineage, certmagic::Storage},
     },
     host::Exec,
 };
@@ -65,21 +63,9 @@ fn lineages(storage: &Storage, known: &[Lineage]) -> Vec<Lineage> {
     found
 }
 
-/// Names that are asked for, so that a host with thousands of sites is not questioned for minutes.
-const NAMES: usize = 20;
-
-/// On loopback, port 443: who answers a validation by TLS-ALPN there. The CA comes to no other port (RFC 8737, section 3).
-fn asks(renewal: &Renewal) -> Vec<Ask> {
-    let Some(listener) = renewal.processes.on_port(443).next() else { return Vec::new() };
-    let address = match listener.address {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
-    };
-    let own = renewal.lineages.iter().filter(|l| l.manager == MANAGER.id);
-    let names = own.filter_map(|l| l.names().into_iter().find(|name| !name.contains('*') && name.parse::<IpAddr>().is_err()));
-    let ask = |name| Ask::Handshake { address, port: 443, sni: Some(name), alpn: vec![ACME_TLS.to_owned()] };
-    names.take(NAMES).map(ask).collect()
+/// Who answers a validation by TLS-ALPN is asked for every manager at once ([`super::tls_alpn`]).
+fn asks(_: &Renewal) -> Vec<Ask> {
+    Vec::new()
 }
 
 /// A storage is in order when it can be read; that no check finds anything in it is looked at anyway.

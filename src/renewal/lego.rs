@@ -178,7 +178,16 @@ fn places(tree: &dyn Tree, lines: &[LegoLine]) -> Vec<(TreePath, String)> {
     found
 }
 
+/// The certificates that a manager keeps in the form of lego's store.
+pub(super) fn lineages(tree: &dyn Tree, manager: &'static str, path: &TreePath, renewal: &mut Renewal) {
+    read(tree, manager, path.clone(), String::new(), renewal);
+}
+
 fn store(tree: &dyn Tree, path: TreePath, found_by: String, renewal: &mut Renewal) -> Option<LegoStore> {
+    read(tree, MANAGER.id, path, found_by, renewal)
+}
+
+fn read(tree: &dyn Tree, manager: &'static str, path: TreePath, found_by: String, renewal: &mut Renewal) -> Option<LegoStore> {
     let path = tree.resolve(&path).ok()?.path;
     let certificates = path.join("certificates");
     let node = tree.resolve(&certificates).ok()?.node?;
@@ -189,10 +198,10 @@ fn store(tree: &dyn Tree, path: TreePath, found_by: String, renewal: &mut Renewa
     for file in names(tree, &certificates) {
         let name = String::from_utf8_lossy(file.name()).into_owned();
         if let Some(stem) = name.strip_suffix(".crt").filter(|stem| !stem.ends_with(".issuer")) {
-            let is_known = renewal.lineages.iter().any(|l| l.manager == MANAGER.id && l.path == file);
+            let is_known = renewal.lineages.iter().any(|l| l.manager == manager && l.path == file);
             let chain = tree.read(&file, LIMIT).map(|(bytes, _)| chain(&bytes)).unwrap_or_default();
             if !is_known {
-                renewal.lineages.push(Lineage { manager: MANAGER.id, name: stem.to_owned(), path: file, chain });
+                renewal.lineages.push(Lineage { manager, name: stem.to_owned(), path: file, chain });
             }
         } else if name.ends_with(".json") {
             let value = tree.read(&file, LIMIT).ok().and_then(|(bytes, _)| serde_json::from_slice::<Value>(&bytes).ok());

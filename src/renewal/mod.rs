@@ -10,9 +10,11 @@ mod certmagic;
 mod doc;
 mod lego;
 mod nginx;
+mod njet;
 mod processes;
 mod public;
 mod schedule;
+mod tls_alpn;
 
 use std::collections::BTreeSet;
 
@@ -28,7 +30,7 @@ use crate::{
 };
 
 /// Every manager, sorted by identifier.
-pub const ALL: &[&Manager] = &[&certbot::MANAGER, &certmagic::MANAGER, &lego::MANAGER, &nginx::MANAGER];
+pub const ALL: &[&Manager] = &[&certbot::MANAGER, &certmagic::MANAGER, &lego::MANAGER, &nginx::MANAGER, &njet::MANAGER];
 
 /// One manager or server.
 pub struct Manager {
@@ -83,6 +85,7 @@ pub fn gather(host: &Host<'_>) -> Renewal {
             renewal.public = public::names(host, &renewal);
         }
         let mut asks: BTreeSet<Ask> = ALL.iter().flat_map(|manager| (manager.asks)(&renewal)).collect();
+        asks.extend(tls_alpn::asks(&renewal));
         asks.extend(public::asks(&renewal));
         let asks: Vec<Ask> = asks.into_iter().collect();
         renewal.probes = in_order(&asks, host.jobs, |ask| Probe { ask: ask.clone(), answer: answer(host, ask) });

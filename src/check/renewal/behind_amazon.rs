@@ -18,6 +18,10 @@ rule! {
     /// **What to do.** Look at ACM: it renews a certificate that is in use and whose DNS validation record (`_x.NAME CNAME _y.acm-validations.aws`)
     /// is still there.
     ///
+    /// Where the balancer comes to this host by plain HTTP, a server here that answers every plain request with `return 301 https://…` sends
+    /// clients round in a circle: what is forwarded is always plain. CD761 finds it in nginx and redirects by `X-Forwarded-Proto` instead; a
+    /// redirect by the balancer's own listener on port 80 makes this host's needless.
+    ///
     /// **Sources.** docs.aws.amazon.com/acm: managed renewal; amazontrust.com/repository.
     "CD763" "behind-amazon" Note "clients meet a balancer of AWS, not this host's certificate"
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod certbot;
 mod nginx;
+pub(super) mod njet;
 pub(super) mod public;
 mod served;
 #[cfg(test)]

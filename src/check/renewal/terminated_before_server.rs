@@ -1,6 +1,9 @@
 //! CD737.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{
     check::Case,
@@ -23,6 +26,7 @@ rule! {
     ///
     /// **How it is found.** The CA's words in the server's log, newer than the certificate; and on a live host one handshake with port 443 of
     /// loopback that offers `acme-tls/1` only: alert 80 is the server itself, a completed handshake is somebody else, whose process is named.
+    /// With `--public` the public address is asked the same: alert 80 here and a completed handshake there is a terminator in between.
     ///
     /// **What to do.** Let the balancer pass TCP on (a TCP listener, `mode tcp`), or let the server use another challenge: http-01 through the
     /// balancer (Caddyfile: `tls { issuer acme { disable_tlsalpn_challenge } }`), or dns-01.
@@ -33,9 +37,7 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = &case.facts.renewal else { return };
-    // Caddy's own CA validates nothing.
-    let sites = renewal.certmagic.storages.iter().flat_map(|s| &s.sites).filter(|site| site.ca != "local");
-    for lineage in sites.filter_map(|site| renewal.lineage_at(&site.certificate.path)) {
+    for lineage in renewal.by_tls_alpn() {
         out.extend(finding(case, renewal, &lineage.name, Some(lineage)));
     }
     // A name for which nothing was ever obtained has no lineage.
@@ -57,13 +59,21 @@ fn finding(case: &Case<'_>, renewal: &Renewal, name: &str, lineage: Option<&Line
     // Older than the certificate, it is history.
     let is_new = |line: &&LogLine| leaf.and_then(|leaf| leaf.validity().not_before).is_none_or(|begin| line.at > begin);
     let refused = renewal.certmagic.log.iter().rev().find(|line| tells(line) && is_own(line) && is_new(line));
-    let met = met(renewal, &names).filter(|(_, end)| matches!(end, AlpnEnd::Terminated | AlpnEnd::Claimed));
-    if refused.is_none() && met.is_none() {
+    let ends = |(_, end): &(IpAddr, AlpnEnd)| matches!(end, AlpnEnd::Terminated | AlpnEnd::Claimed);
+    let inside = met(renewal, &names, false).next();
+    let here = inside.filter(ends);
+    // Only with `--public`. What ends TLS on this host already is the nearer explanation.
+    let outside = met(renewal, &names, true).find(ends).filter(|_| here.is_none());
+    if refused.is_none() && here.is_none() && outside.is_none() {
         return None;
     }
     let holder = renewal.processes.on_port(443).find_map(|l| renewal.processes.holder(l));
-    let holder = met.and(holder).map(|p| format!("{} (process {})", p.program(), p.pid));
-    let who = holder.clone().unwrap_or_else(|| "something before this server".to_owned());
+    let holder = here.and(holder).map(|p| format!("{} (process {})", p.program(), p.pid));
+    let who = match (&holder, outside) {
+        (Some(holder), _) => holder.clone(),
+        (None, Some((address, _))) => format!("what stands at {address}"),
+        (None, None) => "something before this server".to_owned(),
+    };
     let message = format!("the CA can't validate {} by TLS-ALPN: {who} ends TLS on port 443", name);
     let mut finding = Finding::new(&CHECK, name, message);
     // As long as the CA has not failed, another challenge may do.
@@ -72,8 +82,11 @@ fn finding(case: &Case<'_>, renewal: &Renewal, name: &str, lineage: Option<&Line
         (Some(_), Some(leaf)) if !leaf.is_expired(case.at) => Severity::Warning,
         _ => Severity::Error,
     };
-    if let Some((_, end)) = met {
-        finding.facts.push(("port 443 answers", end.words().to_owned()));
+    if let Some((_, end)) = inside.filter(|_| here.is_some() || outside.is_some()) {
+        finding.facts.push(("port 443 of this host answers", end.words().to_owned()));
+    }
+    if let Some((address, end)) = outside {
+        finding.facts.push(("the public address answers", format!("{address}: {}", end.words())));
     }
     if let Some(line) = refused {
         finding.evidence.push(Evidence::file(&line.path, line.line, "refusal"));
@@ -83,12 +96,23 @@ fn finding(case: &Case<'_>, renewal: &Renewal, name: &str, lineage: Option<&Line
         finding.facts.push(("at", line.at.to_string()));
     }
     finding.lineages = lineage.map(|l| (l.manager, l.name.clone())).into_iter().collect();
-    let text = "pass TCP on to the server on port 443 (a TCP listener; haproxy: `mode tcp`), or use http-01 or dns-01: in the site's \
-                block of the Caddyfile `tls { issuer acme { disable_tlsalpn_challenge } }`";
+    let (other, idle) = match lineage.map(|l| l.manager) {
+        Some("njet") => (
+            "`challengeType = \"http\"` in the file of cert-manager",
+            "ends without an answer, as nobody waits between validations",
+        ),
+        _ => (
+            "in the site's block of the Caddyfile `tls { issuer acme { disable_tlsalpn_challenge } }`",
+            "is refused with alert 80",
+        ),
+    };
+    let text =
+        format!("pass TCP on to the server on port 443 (a TCP listener; haproxy: `mode tcp`), or use http-01 or dns-01: {other}");
     let name = names.iter().find(|n| !n.contains('*')).map_or(name, String::as_str);
-    let command = format!("openssl s_client -connect 127.0.0.1:443 -servername {} -alpn acme-tls/1", crate::base::shell(name));
+    let to = outside.map_or_else(|| "127.0.0.1:443".to_owned(), |(address, _)| SocketAddr::new(address, 443).to_string());
+    let command = format!("openssl s_client -connect {to} -servername {} -alpn acme-tls/1", crate::base::shell(name));
     finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, None));
-    let text = "afterwards the handshake is refused with alert 80";
+    let text = format!("afterwards the handshake {idle}");
     finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, Some(command)));
     Some(finding)
 }
@@ -99,13 +123,15 @@ fn tells(line: &LogLine) -> bool {
     words.contains("Cannot negotiate ALPN protocol") || words.contains("Incorrect validation certificate")
 }
 
-/// What port 443 answered for one of these names.
-fn met<'a>(renewal: &'a Renewal, names: &[String]) -> Option<(&'a Ask, AlpnEnd)> {
-    renewal.probes.iter().find_map(|probe| match (&probe.ask, &probe.answer) {
-        (Ask::Handshake { sni: Some(sni), alpn, .. }, Answer::Handshake(outcome))
-            if *alpn == [ACME_TLS] && names.contains(sni) =>
+/// What port 443 answered for one of these names, here or at public addresses that are not this host's.
+fn met<'a>(renewal: &'a Renewal, names: &'a [String], outside: bool) -> impl Iterator<Item = (IpAddr, AlpnEnd)> + 'a {
+    let is_public =
+        |wanted: &IpAddr| renewal.public.iter().flat_map(|p| p.addresses.iter().flatten()).any(|(a, here)| a == wanted && !here);
+    renewal.probes.iter().filter_map(move |probe| match (&probe.ask, &probe.answer) {
+        (Ask::Handshake { address, sni: Some(sni), alpn, .. }, Answer::Handshake(outcome))
+            if *alpn == [ACME_TLS] && names.contains(sni) && is_public(address) == outside =>
         {
-            Some((&probe.ask, AlpnEnd::of(outcome)))
+            Some((*address, AlpnEnd::of(outcome)))
         }
         _ => None,
     })
@@ -113,15 +139,13 @@ fn met<'a>(renewal: &'a Renewal, names: &[String]) -> Option<(&'a Ask, AlpnEnd)>
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
     use crate::{
         base::At,
         check::testing::*,
         facts::{
             ConnectFailure, Presented,
-            renewal::{Listener, Probe, Process},
+            renewal::{Listener, Probe, Process, PublicName},
         },
     };
 
@@ -166,6 +190,34 @@ mod tests {
         assert_eq!(world(Some(Ok(Presented::default())), None).one(&CHECK).severity, Severity::Note);
         let found = world(None, Some(("2026-11-20", SAID))).one(&CHECK);
         assert!(found.message.contains("something before this server"), "{}", found.message);
+    }
+
+    /// What a public address answers besides.
+    fn outside(world: World, outcome: Result<Presented, ConnectFailure>, is_here: bool) -> World {
+        world.renewal(|renewal| {
+            let address = IpAddr::from([203, 0, 113, 7]);
+            let alpn = vec![ACME_TLS.to_owned()];
+            let ask = Ask::Handshake { address, port: 443, sni: Some("a.test".into()), alpn };
+            renewal.probes.push(Probe { ask, answer: Answer::Handshake(Box::new(outcome)) });
+            renewal.public.push(PublicName { name: "a.test".into(), addresses: Ok(vec![(address, is_here)]) });
+        })
+    }
+
+    #[test]
+    fn a_balancer_before_this_host_is_told_by_its_address() {
+        let own = || Err(ConnectFailure::Alert { number: 80, name: "internal_error" });
+        let found = outside(world(Some(own()), None), Ok(Presented::default()), false).one(&CHECK);
+        let expected = "the CA can't validate a.test by TLS-ALPN: what stands at 203.0.113.7 ends TLS on port 443";
+        assert_eq!((found.message.as_str(), found.severity), (expected, Severity::Note));
+        let told = outside(world(Some(own()), Some(("2026-11-20", SAID))), Ok(Presented::default()), false).one(&CHECK);
+        assert_eq!((told.message.as_str(), told.severity), (expected, Severity::Warning));
+        // Passed through, nobody there, or this host itself: no balancer.
+        outside(world(Some(own()), None), own(), false).silent(&CHECK);
+        outside(world(Some(own()), None), Err(ConnectFailure::Reset), false).silent(&CHECK);
+        outside(world(Some(own()), None), Ok(Presented::default()), true).silent(&CHECK);
+        // What ends TLS here is named before what may stand elsewhere.
+        let both = outside(world(Some(Ok(Presented::default())), None), Ok(Presented::default()), false).one(&CHECK);
+        assert!(both.message.contains("haproxy (process 7)"), "{}", both.message);
     }
 
     #[test]

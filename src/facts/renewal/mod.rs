@@ -8,6 +8,7 @@ pub mod config;
 pub mod lego;
 mod log;
 pub mod nginx;
+pub mod njet;
 mod probe;
 mod process;
 mod public;
@@ -19,6 +20,7 @@ pub use config::{Config, Fault, Section, Setting, Value};
 pub use lego::Lego;
 pub use log::{Event, EventKind, Log};
 pub use nginx::Nginx;
+pub use njet::Njet;
 pub use probe::{ACME_TLS, AlpnEnd, Answer, Ask, HttpAnswer, Probe};
 pub use process::{BoundFile, Listener, Process, Processes};
 pub use public::PublicName;
@@ -50,6 +52,8 @@ pub struct Renewal {
     pub certmagic: CertMagic,
     /// What lego keeps, and what runs it.
     pub lego: Lego,
+    /// What NJet's certificate manager is told.
+    pub njet: Njet,
     /// What certbot keeps.
     pub certbot: Certbot,
     /// What runs the managers.
@@ -128,6 +132,22 @@ impl Renewal {
     #[must_use]
     pub fn lineage_at(&self, path: &TreePath) -> Option<&Lineage> {
         self.lineages.iter().find(|l| l.path == *path)
+    }
+
+    /// The lineages whose manager may answer the CA by TLS-ALPN on port 443: CertMagic's, but for those of Caddy's own CA, and NJet's where it
+    /// is told so.
+    pub fn by_tls_alpn(&self) -> impl Iterator<Item = &Lineage> {
+        self.lineages.iter().filter(|lineage| match lineage.manager {
+            "certmagic" => {
+                let mut sites = self.certmagic.storages.iter().flat_map(|s| &s.sites);
+                sites.any(|site| site.certificate.path == lineage.path && site.ca != "local")
+            }
+            "njet" => self.njet.installed.iter().any(|njet| {
+                let told = njet.cert_manager().and_then(|c| c.setting("acme", "challengeType"));
+                lineage.path.starts_with(&njet.prefix) && told.is_some_and(|s| s.text == "tls")
+            }),
+            _ => false,
+        })
     }
 
     /// The answer to a question; `None` when it was not asked.

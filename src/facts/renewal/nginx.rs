@@ -10,11 +10,13 @@ pub mod challenge;
 mod location;
 mod pair;
 pub mod server;
+mod stream;
 mod value;
 
 use std::ops::Range;
 
 pub use pair::{Key, KeyState, Leaves, Pair, PemFile, PemState};
+pub use stream::ALPN;
 
 use crate::base::{At, Fingerprint, TreePath};
 
