@@ -305,7 +305,10 @@ fn three_debians_in_one_play_and_one_that_must_be_left_as_it_was() {
     let before = debians.read("lost", "etc/ssl/certs/ca-certificates.crt");
     let recap = |said: &str, host: &str| {
         let line = said.lines().rfind(|line| line.starts_with(host) && line.contains("changed=")).unwrap_or_default().to_owned();
-        line.split_whitespace().filter(|word| word.starts_with("changed=") || word.starts_with("failed=")).collect::<Vec<_>>().join(" ")
+        line.split_whitespace()
+            .filter(|word| word.starts_with("changed=") || word.starts_with("failed="))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
 
     let (_, said) = debians.play(&["--check", "--diff"]);

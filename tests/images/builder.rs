@@ -200,7 +200,11 @@ impl Builder {
             let bundle = root.join("etc/ssl/certs/ca-certificates.crt");
             ask(&bundle, self.crossed.port(), &[]).succeeds(&["Verify return code: 0"]);
             let said = ask(&bundle, self.under_dead.port(), &["-attime", &self.pki.healthy.to_string()]);
-            if still { said.succeeds(&[]) } else { said.fails(&["unable to get local issuer certificate"]) };
+            if still {
+                said.succeeds(&[])
+            } else {
+                said.fails(&["unable to get local issuer certificate"])
+            };
         });
     }
 
@@ -212,7 +216,7 @@ impl Builder {
         self.files(image, |root| {
             let mut command = crate::common::certdoctor();
             command.arg("dockerfile").arg(&file).arg("--root").arg(root).arg("--write");
-            anchors.iter().for_each(|anchor| drop(command.args(["--anchor", anchor])));
+            command.args(anchors.iter().flat_map(|anchor| ["--anchor", anchor]));
             let said = Said::of(command.output().expect("the binary runs"));
             said.succeeds(&["written"]);
         });

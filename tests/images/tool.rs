@@ -58,7 +58,9 @@ fn the_tool_is_a_step_of_a_build() {
     builder.build(COPIED, "localhost/copied", &[]).succeeds(&["done: deselect Test Dead Root"]);
     builder.handshakes("localhost/copied", false);
     // What was changed in the build can be taken back in the image.
-    builder.run("localhost/copied", &[], "certdoctor undo && grep Test_Dead /etc/ca-certificates.conf").succeeds(&["\nmozilla/Test_Dead"]);
+    builder
+        .run("localhost/copied", &[], "certdoctor undo && grep Test_Dead /etc/ca-certificates.conf")
+        .succeeds(&["\nmozilla/Test_Dead"]);
 
     // A target that has no other path is lost with the root: nothing is written, and the build ends there.
     fs::write(builder.context.join("only.pem"), builder.pki.only_path()).expect("written");
