@@ -2,9 +2,9 @@
 # Install what builds images, and the roots that they are built on: scripts/oracles/images.sh DIR
 #
 #   buildah, mmdebstrap, crun, unshare   Debian's packages, by apt-get as root, and only what is missing
-#   images/bullseye.tar   Debian 11: DST Root CA X3 and ten more expired roots are in its store; without Python      130 MB
-#   images/bookworm.tar   Debian 12, with Python                                                                   180 MB
-#   images/trixie.tar     Debian 13, with Python                                                                   170 MB
+#   images/bullseye.tar   Debian 11: DST Root CA X3 and ten more expired roots are in its store; without Python       85 MB
+#   images/bookworm.tar   Debian 12, with Python                                                                   170 MB
+#   images/trixie.tar     Debian 13, with Python                                                                   120 MB
 #
 # Each is as small as Debian goes, with ca-certificates and openssl as they were released: no later update takes a root away.
 # Alpine's root is `install`'s. What is there stays as it is. A part that can't be had is one line, "missing oracle: NAME (why)", and not a
