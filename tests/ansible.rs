@@ -8,7 +8,11 @@ use std::{
     process::Output,
 };
 
-use common::{clean, command, fixture, oracle, skip, tree};
+use common::{
+    clean, command, fixture,
+    listing::{Listing, SCOPE},
+    oracle, skip, tree,
+};
 use tempfile::TempDir;
 
 /// A control node with the collection installed, and a host that is an unpacked root.
@@ -217,4 +221,105 @@ fn molecule_finds_it_idempotent() {
     assert!(output.status.success(), "{said}");
     let listing = certdoctor::format::sniff::certificates(&lab.bundle());
     assert!(listing.certificates.iter().all(|c| c.label() != "AddTrust External CA Root"));
+}
+
+/// Three Debians as hosts of one play, the oldest without Python, and a fourth whose own refresh tool fails.
+struct Debians {
+    lab: Lab,
+    hosts: TempDir,
+}
+
+impl Debians {
+    const HOSTS: [(&str, &str); 4] = [("old", "bullseye"), ("middle", "bookworm"), ("new", "trixie"), ("lost", "bullseye")];
+
+    /// `None` after a visible skip.
+    fn new() -> Option<Debians> {
+        if !rustix::process::geteuid().is_root() {
+            skip("chroot needs root");
+            return None;
+        }
+        let lab = Lab::new()?;
+        let Some(folder) = std::env::var_os("CERTDOCTOR_DIST").map(PathBuf::from) else {
+            skip("the static binary (scripts/dist makes it, CERTDOCTOR_DIST names its folder)");
+            return None;
+        };
+        let binary = folder.join(format!("certdoctor-{}", std::env::consts::ARCH));
+        let hosts = tempfile::tempdir().expect("a directory");
+        let mut inventory = String::new();
+        for (host, suite) in Debians::HOSTS {
+            let archive = oracle(&format!("images/{suite}.tar"))?;
+            let root = hosts.path().join(host);
+            fs::create_dir(&root).expect("a directory");
+            let status = command("tar").arg("-xf").arg(archive).arg("-C").arg(&root).status().expect("tar runs");
+            assert!(status.success(), "{suite}: {status}");
+            fs::copy(&binary, root.join("usr/local/bin/certdoctor")).expect("copied");
+            let kind = if root.join("usr/bin/python3").exists() { "python" } else { "bare" };
+            inventory.push_str(&format!("[{kind}]\n{host} ansible_host={}\n", root.display()));
+        }
+        inventory.push_str(
+            "[all:vars]\nansible_connection=debian_root\nansible_python_interpreter=/usr/bin/python3\nansible_remote_tmp=/tmp/ansible\n",
+        );
+        fs::write(lab.home.path().join("inventory"), inventory).expect("written");
+        fs::create_dir_all(lab.home.path().join("library")).expect("a directory");
+        fs::copy(&binary, lab.home.path().join("library/certdoctor")).expect("copied");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/ansible"), &lab.home.path().join("connection_plugins"));
+        Some(Debians { lab, hosts })
+    }
+
+    fn play(&self, more: &[&str]) -> (bool, String) {
+        let output = self.lab.run("ansible-playbook", &[&["-i", "inventory", "play.yml"], more].concat());
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), said)
+    }
+
+    fn read(&self, host: &str, path: &str) -> Vec<u8> {
+        fs::read(self.hosts.path().join(host).join(path)).expect("read")
+    }
+
+    /// Whether the host still trusts the anchor of the play, by its bundle.
+    fn trusts(&self, host: &str) -> bool {
+        let bundle = self.read(host, "etc/ssl/certs/ca-certificates.crt");
+        certdoctor::format::sniff::certificates(&bundle).certificates.iter().any(|c| c.label() == "Baltimore CyberTrust Root")
+    }
+}
+
+#[test]
+fn three_debians_in_one_play_and_one_that_must_be_rolled_back() {
+    let Some(debians) = Debians::new() else { return };
+    let lost = debians.hosts.path().join("lost");
+    let refresh = lost.join("usr/sbin/update-ca-certificates");
+    fs::write(&refresh, "#!/bin/sh\necho 'the disk is full' >&2\nexit 1\n").expect("written");
+    let play = "- hosts: python\n  gather_facts: false\n  tasks:\n    - certdoctor.trust.trust_store:\n        \
+                binary: /usr/local/bin/certdoctor\n        anchors: [Baltimore CyberTrust Root]\n\
+                - hosts: bare\n  gather_facts: false\n  tasks:\n    - certdoctor:\n        anchors: [Baltimore CyberTrust Root]\n";
+    fs::write(debians.lab.home.path().join("play.yml"), play).expect("written");
+    let healthy = ["old", "middle", "new"];
+    let before = Listing::of(&lost, &SCOPE);
+    let recap = |said: &str, host: &str| {
+        let line = said.lines().rfind(|line| line.starts_with(host) && line.contains("changed=")).unwrap_or_default().to_owned();
+        line.split_whitespace()
+            .filter(|word| word.starts_with("changed=") || word.starts_with("failed="))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+
+    let (_, said) = debians.play(&["--check", "--diff"]);
+    for host in healthy {
+        assert_eq!(recap(&said, host), "changed=1 failed=0", "{host}: {said}");
+        assert!(debians.trusts(host), "{host}: check mode wrote");
+    }
+    assert_eq!(said.matches("+!mozilla/Baltimore_CyberTrust_Root.crt").count(), 4, "{said}");
+
+    let (ok, said) = debians.play(&[]);
+    for host in healthy {
+        assert_eq!(recap(&said, host), "changed=1 failed=0", "{host}: {said}");
+        assert!(!debians.trusts(host), "{host}");
+    }
+    assert!(!ok && recap(&said, "lost") == "changed=0 failed=1" && said.contains("rolled back, nothing is changed"), "{said}");
+    assert_eq!(Listing::of(&lost, &SCOPE).difference(&before), Vec::<String>::new());
+
+    let (_, said) = debians.play(&["--limit", "!lost"]);
+    for host in healthy {
+        assert_eq!(recap(&said, host), "changed=0 failed=0", "{host}: {said}");
+    }
 }
