@@ -203,26 +203,8 @@ fn the_process_that_ends_tls_on_this_host_is_named() {
     let folder = folder.path();
     let Some(network) = Network::new(folder) else { return };
     identity(folder);
-<<<<<<< HEAD
-    // A certificate in the storage, as if it were issued by a CA of the world.
-    let site = folder.join(".local/share/caddy/certificates/acme.example.test-directory").join(DOMAIN);
-    fs::create_dir_all(&site).expect("made");
-    fs::copy(folder.join("cert.pem"), site.join(format!("{DOMAIN}.crt"))).expect("copied");
-    fs::copy(folder.join("key.pem"), site.join(format!("{DOMAIN}.key"))).expect("copied");
-    fs::write(site.join(format!("{DOMAIN}.json")), format!("{{\"sans\":[\"{DOMAIN}\"]}}")).expect("written");
-    let config = format!(
-        "{{\n\tadmin off\n\tskip_install_trust\n\thttp_port 8080\n\thttps_port 8443\n\tauto_https disable_redirects\n}}\n\
-         {DOMAIN} {{\n\ttls internal\n\trespond hi\n}}\n"
-    );
-    fs::write(folder.join("Caddyfile"), config).expect("written");
-    let mut command = network.command(&binary);
-    command.args(["run", "--config"]).arg(folder.join("Caddyfile")).env("HOME", folder).env_remove("XDG_DATA_HOME");
-    let _caddy = start(&mut command, &folder.join("caddy.log"));
-    until("Caddy listens", || network.listens(8443));
-    let mut score = Score::new("terminator");
-=======
     let _caddy = caddy_of_the_world(&network, folder, &binary, 8443);
->>>>>>> njet
+    let mut score = Score::new("terminator");
     for (ssl, found) in [(format!("ssl crt {}", folder.join("both.pem").display()), true), (String::new(), false)] {
         let config = format!(
             "defaults\n mode tcp\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
