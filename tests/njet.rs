@@ -2,6 +2,8 @@
 //! What certdoctor says of each layout is compared with what a real CA gets.
 
 mod common;
+#[path = "support/score.rs"]
+mod score;
 #[path = "caddy/world.rs"]
 mod world;
 
@@ -19,6 +21,7 @@ use certdoctor::{
     },
     host::{Dial, Hello, LiveDial},
 };
+use score::{Score, Step};
 use world::{DOMAIN, Pebble, Running, listens, port, start, until};
 
 /// A root file system with an NJet.
@@ -188,6 +191,8 @@ fn what_is_said_of_a_layout_is_what_the_ca_meets() {
         ),
         ("no map", format!("server {{ listen 443; proxy_pass 127.0.0.1:{https}; }}"), challenge, AlpnEnd::NotKnown),
     ];
+    let mut score = Score::new("njet");
+    score.done("CD739", &[Step::Silent]);
     for (what, stream, port, end) in wrong {
         let root = Root { folder: Root::new().folder, challenge, https };
         root.layout(&stream, port);
@@ -204,7 +209,9 @@ fn what_is_said_of_a_layout_is_what_the_ca_meets() {
         assert!(issued, "{what}, patched: {said}\n{}\n{}", root.read("conf/njet.conf"), root.read("conf/cert.toml"));
         let (codes, report) = root.findings(&[DOMAIN]);
         assert_eq!(codes, BTreeSet::new(), "{what}, issued: {report:#}");
+        score.done("CD739", &[Step::Injected, Step::Named, Step::Patched, Step::Healthy]);
     }
+    score.finish();
 }
 
 #[test]

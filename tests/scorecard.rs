@@ -18,6 +18,7 @@ const TESTS: &[(&str, &str)] = &[
         "tests/renewal/founding.rs: the same, on a live host in namespaces, from the first certificate to the one that is served",
     ),
     ("nginx", "tests/nginx/live.rs: nginx of Debian"),
+    ("njet", "tests/njet.rs: nginx's stream module and lego in NJet's port layout, pebble"),
     ("server", "tests/renewal/founding.rs: what goes wrong on that live host afterwards"),
     ("terminator", "tests/alpn.rs: haproxy before Caddy"),
 ];
@@ -34,6 +35,8 @@ const NOT_INJECTED: &[(&str, &str)] = &[
     ("CD734", "the namespaces of the tests have IPv4 only; unit tests"),
     ("CD735", "needs public addresses of the name; unit tests"),
     ("CD738", "needs two hosts behind one balancer; a recorded log of Caddy"),
+    ("CD740", "NJet and its certificate manager are in no package; a recorded tree with parts taken out"),
+    ("CD741", "NJet and its certificate manager are in no package; a recorded tree with parts taken out"),
     ("CD742", "pebble checks no CAA record; unit tests on the CA's text"),
     ("CD743", "pebble has no rate limits; unit tests on the CA's texts"),
     ("CD744", "needs days of tries; unit tests on logs"),

@@ -64,4 +64,5 @@ pub const DONE: &[(&str, &str, &[Step])] = &[
     ("server", "CD757", BY_PATCH),
     ("server", "CD765", NAMED),
     ("terminator", "CD737", NAMED),
+    ("njet", "CD739", BY_PATCH),
 ];
