@@ -23,6 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         given: None,
         endpoints: Vec::new(),
         environment: Environment::default(),
+        renewal: None,
         clock,
         not_checked: Vec::new(),
     };

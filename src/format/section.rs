@@ -45,6 +45,10 @@ pub fn cut(bytes: &[u8], unwanted: impl Fn(&Certificate) -> bool) -> Option<Vec<
 #[must_use]
 pub fn comment_out(bytes: &[u8], unwanted: impl Fn(&Certificate) -> bool) -> Option<Vec<u8>> {
     rewrite(bytes, unwanted, |section, out| {
+        // Where its BEGIN shares a line with the END before, that END must not end up before something else.
+        if !out.is_empty() && !out.ends_with(b"\n") {
+            out.push(b'\n');
+        }
         for line in section.split_inclusive(|b| *b == b'\n') {
             if line.trim_ascii().is_empty() {
                 out.extend_from_slice(line);
