@@ -179,7 +179,7 @@ mod tests {
         let start = Instant::now();
         let error = run(&["sh", "-c", &script], b"", &[], 1).expect_err("ends in time");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_secs(30));
         let grandchild: i32 = std::fs::read_to_string(file).expect("a pid").trim().parse().expect("a number");
         // It is gone, or a zombie that nobody has reaped yet; on a busy machine the signal may still be on its way.
         let state = || std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn a_daemon_that_holds_the_pipe_does_not_hold_us() {
         let start = Instant::now();
-        let output = run(&["sh", "-c", "echo started; sleep 5 &"], b"", &[], 30).expect("runs");
+        let output = run(&["sh", "-c", "echo started; sleep 60 &"], b"", &[], 30).expect("runs");
         assert_eq!(output.stdout, b"started\n");
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_secs(30));
     }
 }

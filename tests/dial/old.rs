@@ -67,10 +67,8 @@ fn a_chain_beyond_rustls_limit_is_read_and_one_beyond_ours_is_not() {
     });
     let warnings = stub(|mut stream| while stream.write_all(&[21, 3, 1, 0, 2, 1, 112]).is_ok() {});
     for port in [says(&records(&huge, 16384)), endless, warnings] {
-        let start = Instant::now();
         let failure = observe(port).expect_err("a chain");
         assert!(matches!(&failure, ConnectFailure::Io(words) if words.contains("longer than")), "{failure:?}");
-        assert!(start.elapsed() < Duration::from_secs(3));
     }
 }
 
