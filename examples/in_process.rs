@@ -14,7 +14,7 @@ use std::{error::Error, ffi::OsString, hint::black_box, time::Instant};
 use certdoctor::{
     base::At,
     client::{self, Client},
-    facts::{Clock, Environment, Facts},
+    facts::{Clock, Facts},
     format::{Interner, sniff},
     host::memory::MemoryTree,
     judge::{Inquiry, judge},
@@ -50,15 +50,7 @@ fn scan(bundle: &[u8]) -> Result<(), Box<dyn Error>> {
         Inquiry { at: AT, within: 90, horizon: None, purpose: Purpose::ServerAuth, clients: Vec::new(), regrade: Vec::new() };
     let scan = || {
         let clock = Clock { at: AT, injected: true, built: None, newest_file: None, server_dates: Vec::new() };
-        let facts = Facts {
-            stores: store::load_all(&tree),
-            given: None,
-            endpoints: Vec::new(),
-            environment: Environment::default(),
-            renewal: None,
-            clock,
-            not_checked: Vec::new(),
-        };
+        let facts = Facts { stores: store::load_all(&tree), ..Facts::new(clock) };
         judge(&facts, &inquiry).findings.len()
     };
 

@@ -108,15 +108,7 @@ pub fn renewal(host: &renewal::Host<'_>, clock: Clock) -> Facts {
     let unread = renewal.certbot.unread.iter().chain(&renewal.log.unread).chain(&renewal.schedule.unread);
     let mut not_checked: Vec<(String, String)> = unread.map(|(path, why)| (path.to_string(), why.clone())).collect();
     not_checked.dedup();
-    Facts {
-        stores: Vec::new(),
-        given: None,
-        endpoints: Vec::new(),
-        environment: Environment::default(),
-        renewal: Some(renewal),
-        clock,
-        not_checked,
-    }
+    Facts { renewal: Some(renewal), not_checked, ..Facts::new(clock) }
 }
 
 fn environment(sources: &Sources<'_>) -> Environment {

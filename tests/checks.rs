@@ -9,7 +9,7 @@ use certdoctor::{
     base::{At, Fingerprint, TreePath},
     check::{self, Case, ClientVerdict},
     client,
-    facts::{Clock, Endpoint, Environment, Facts, Presented, Selection, SourceOwner, Target, TargetSource},
+    facts::{Clock, Endpoint, Facts, Presented, Selection, SourceOwner, Target, TargetSource},
     finding::{Finding, Harm, Intent, Severity},
     host::{NodeKind, Tree, TreeMut, memory::MemoryTree},
     judge::{Inquiry, judge},
@@ -27,12 +27,7 @@ fn at(time: &str) -> At {
 fn facts(tree: &dyn Tree, at: At) -> Facts {
     Facts {
         stores: store::ALL.iter().filter_map(|kind| (kind.load)(tree)).collect(),
-        given: None,
-        endpoints: Vec::new(),
-        environment: Environment::default(),
-        renewal: None,
-        clock: Clock { at, injected: true, built: None, newest_file: None, server_dates: Vec::new() },
-        not_checked: Vec::new(),
+        ..Facts::new(Clock { at, injected: true, built: None, newest_file: None, server_dates: Vec::new() })
     }
 }
 

@@ -6,7 +6,7 @@ use certdoctor::{
     base::At,
     check::{ClientVerdict, RemedyKind},
     client,
-    facts::{CertFile, Clock, Endpoint, Environment, Facts, Override, Presented, Redirect, Target, TargetSource},
+    facts::{CertFile, Clock, Endpoint, Facts, Override, Presented, Redirect, Target, TargetSource},
     format::sniff,
     host::memory::MemoryTree,
     judge::{Inquiry, judge},
@@ -38,12 +38,8 @@ impl World {
         };
         let facts = Facts {
             stores: store::load_all(&tree),
-            given: None,
             endpoints: vec![endpoint],
-            environment: Environment::default(),
-            renewal: None,
-            clock: Clock { at, injected: true, built: None, newest_file: None, server_dates: Vec::new() },
-            not_checked: Vec::new(),
+            ..Facts::new(Clock { at, injected: true, built: None, newest_file: None, server_dates: Vec::new() })
         };
         World { facts, at }
     }

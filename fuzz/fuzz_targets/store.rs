@@ -4,7 +4,7 @@
 use certdoctor::{
     base::At,
     client,
-    facts::{Clock, Environment, Facts},
+    facts::{Clock, Facts},
     host::memory::MemoryTree,
     judge::{Inquiry, judge},
     store,
@@ -18,15 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let tree = MemoryTree::new();
     tree.file("/etc/ssl/certs/ca-certificates.crt", bytes);
     let clock = Clock { at: AT, injected: true, built: None, newest_file: None, server_dates: Vec::new() };
-    let facts = Facts {
-        stores: store::load_all(&tree),
-        given: None,
-        endpoints: Vec::new(),
-        environment: Environment::default(),
-        renewal: None,
-        clock,
-        not_checked: Vec::new(),
-    };
+    let facts = Facts { stores: store::load_all(&tree), ..Facts::new(clock) };
     let openssl = client::resolve("openssl-3.0").expect("is known").reads(&facts);
     let lenient = client::resolve("gnutls").expect("is known").reads(&facts);
     // Whoever takes a file block by block takes at least what OpenSSL does.

@@ -11,9 +11,8 @@ use crate::{
     client::Profile,
     edit::Change,
     facts::{
-        CertFile, Clock, ConfLine, ConfLineKind, Configuration, ConnectFailure, Content, DirectoryEntry, Endpoint, Entry,
-        Environment, Facts, FileState, HashDirectory, Presented, Renewal, Selection, Source, SourceOwner, Store, Target,
-        TargetSource, Upkeep,
+        CertFile, Clock, ConfLine, ConfLineKind, Configuration, ConnectFailure, Content, DirectoryEntry, Endpoint, Entry, Facts,
+        FileState, HashDirectory, Presented, Renewal, Selection, Source, SourceOwner, Store, Target, TargetSource, Upkeep,
         renewal::{
             HttpChallenge, Lineage,
             certmagic::{File, Metadata, Site, Storage},
@@ -81,15 +80,7 @@ impl World {
     /// An empty host at this instant.
     pub(super) fn at(time: &str) -> World {
         let at = At::parse(time).expect("a time");
-        let facts = Facts {
-            stores: Vec::new(),
-            given: None,
-            endpoints: Vec::new(),
-            environment: Environment::default(),
-            renewal: None,
-            clock: Clock { at, injected: false, built: None, newest_file: None, server_dates: Vec::new() },
-            not_checked: Vec::new(),
-        };
+        let facts = Facts::new(Clock { at, injected: false, built: None, newest_file: None, server_dates: Vec::new() });
         World { facts, at, verdicts: Vec::new(), paths: Vec::new(), lapses: Vec::new() }
     }
 
@@ -101,19 +92,7 @@ impl World {
 
     /// A storage of CertMagic at `/s`, and a lineage for each of its sites.
     pub(super) fn storage(self, fill: impl FnOnce(&mut Storage)) -> World {
-        let mut storage = Storage {
-            path: "/s".into(),
-            found_by: "the home of caddy".into(),
-            user: None,
-            instance: None,
-            sites: Vec::new(),
-            accounts: Vec::new(),
-            locks: Vec::new(),
-            tokens: Vec::new(),
-            unlisted: Vec::new(),
-            strangers: Vec::new(),
-            strangers_in_all: 0,
-        };
+        let mut storage = Storage::new("/s".into(), "the home of caddy".into(), None);
         fill(&mut storage);
         self.renewal(|renewal| {
             for site in &storage.sites {

@@ -372,13 +372,9 @@ mod tests {
     fn facts(given: Option<CertFile>, overrides: Vec<Override>) -> Facts {
         let clock = Clock { at: At(0), injected: true, built: None, newest_file: None, server_dates: Vec::new() };
         Facts {
-            stores: Vec::new(),
             given: given.map(|file| Redirect { file: Some(file), directories: Vec::new() }),
-            endpoints: Vec::new(),
             environment: Environment { overrides },
-            renewal: None,
-            clock,
-            not_checked: Vec::new(),
+            ..Facts::new(clock)
         }
     }
 

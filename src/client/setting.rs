@@ -142,15 +142,7 @@ impl Client {
 fn with(facts: &Facts, variable: &'static str, redirect: Option<Redirect>) -> Facts {
     let mut overrides: Vec<Override> = facts.environment.overrides.iter().filter(|o| o.variable != variable).cloned().collect();
     overrides.extend(redirect.map(|redirect| Override { variable, value: String::new(), redirect }));
-    Facts {
-        stores: facts.stores.clone(),
-        given: None,
-        endpoints: Vec::new(),
-        environment: Environment { overrides },
-        renewal: None,
-        clock: facts.clock.clone(),
-        not_checked: Vec::new(),
-    }
+    Facts { stores: facts.stores.clone(), environment: Environment { overrides }, ..Facts::new(facts.clock.clone()) }
 }
 
 /// The bundles of this host, each place once.

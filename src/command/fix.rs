@@ -13,7 +13,6 @@ use crate::{
     judge::{self, Judgement},
     path::Verdict,
     plan::{self, ApplyOptions, Backup, Plan, Wanted},
-    render::words,
     report::{AppliedReport, Holder, PlanReport, Report, Verification},
     store,
 };
@@ -26,7 +25,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     let facts = session.gather(&asked.all)?;
     for endpoint in &facts.endpoints {
         if let Err(failure) = &endpoint.outcome {
-            let why = words::failure(failure);
+            let why = failure.to_string();
             let guard = match asked.named.contains(&endpoint.target) {
                 true => "",
                 false => "; the policy guards it, and --policy none goes on without",

@@ -53,7 +53,7 @@ fn self_test(session: &Session<'_>, names: &[String]) -> Result<Outcome, Failure
     if renewal.challenges.is_empty() {
         return Err(Failure("no certificate here is validated by a file in a webroot; nothing to test".to_owned()));
     }
-    let proofs = renewal::self_test(&host, &*session.tree, session.machine.exec, &renewal);
+    let proofs = renewal::self_test(&host, &*session.tree, &renewal);
     let line = |proof: &crate::facts::renewal::Proof| {
         let challenge = &proof.challenge;
         match &proof.outcome {

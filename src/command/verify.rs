@@ -12,7 +12,6 @@ use crate::{
     host::{VerifyFailure, in_order, native::native},
     path::Verdict,
     program::{self, Ask, StoreChoice},
-    render::words,
     report::{Verification, Verifier},
 };
 
@@ -89,7 +88,7 @@ fn handshakes(
         let (trusted, text) = match session.machine.dial.verify(target, &hello, anchors, session.at) {
             Ok(()) => (Some(true), format!("verified with {} roots from {from}", anchors.len())),
             Err(VerifyFailure::Refused(words)) => (Some(false), words),
-            Err(VerifyFailure::Connect(failure)) => (unreached(&failure), words::failure(&failure)),
+            Err(VerifyFailure::Connect(failure)) => (unreached(&failure), failure.to_string()),
         };
         Verification {
             target: target.text.clone(),

@@ -208,6 +208,28 @@ impl Protocol {
     }
 }
 
+/// In words: what a report says.
+impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectFailure::Alert { number, name } => write!(f, "the server answered with alert {number} ({name})"),
+            ConnectFailure::EofAfterHello => f.write_str("the connection was closed after the ClientHello"),
+            ConnectFailure::Interrupted => f.write_str("not looked at: interrupted"),
+            ConnectFailure::Io(what) => f.write_str(what),
+            ConnectFailure::NameDoesNotResolve(why) => write!(f, "the name does not resolve: {why}"),
+            ConnectFailure::NoRoute(why) => write!(f, "no route: {why}"),
+            ConnectFailure::NotTls { looks_like: Some(what), .. } => write!(f, "the answer is not TLS, it looks like {what}"),
+            ConnectFailure::NotTls { .. } => f.write_str("the answer is not TLS"),
+            ConnectFailure::Proxy(said) => write!(f, "the proxy refused: {said}"),
+            ConnectFailure::Refused(peer) => write!(f, "connection refused by {peer}"),
+            ConnectFailure::Reset => f.write_str("the connection was reset"),
+            ConnectFailure::StartTls { protocol, said } => write!(f, "STARTTLS for {} failed: {said}", protocol.name()),
+            ConnectFailure::TimedOut(step) => write!(f, "timed out while {step}"),
+            ConnectFailure::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -34,3 +34,19 @@ pub struct Facts {
     /// Places that could not be looked at, and why: shown at the end of every report.
     pub not_checked: Vec<(String, String)>,
 }
+
+impl Facts {
+    /// Nothing seen yet, at this time.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Facts {
+            stores: Vec::new(),
+            given: None,
+            endpoints: Vec::new(),
+            environment: Environment::default(),
+            renewal: None,
+            clock,
+            not_checked: Vec::new(),
+        }
+    }
+}

@@ -1,14 +1,14 @@
 //! The one place that reads the clock; everything else is handed an instant.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one reading of the clock")]
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::At;
 
 /// The instant now, to the second, as this host's clock tells it.
 #[must_use]
 pub fn now() -> At {
-    let seconds = |d: std::time::Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => At(seconds(since)),
         // A clock that lost its battery may stand before 1970.
@@ -16,9 +16,9 @@ pub fn now() -> At {
     }
 }
 
-/// Waits for so many seconds.
-pub fn pause(seconds: u64) {
-    std::thread::sleep(std::time::Duration::from_secs(seconds));
+/// Waits.
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// When this program was built, if the build said so by `SOURCE_DATE_EPOCH` (reproducible-builds.org): no honest clock shows less.

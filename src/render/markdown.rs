@@ -3,7 +3,7 @@
 use crate::{
     finding::{Finding, Severity},
     path::Verdict,
-    render::{conclusion::Conclusion, words},
+    render::conclusion::Conclusion,
     report::Report,
 };
 
@@ -58,7 +58,7 @@ fn targets(out: &mut String, report: &Report) {
             verdicts().filter(|v| matches!(v.verdict, Verdict::Untrusted { .. })).map(|v| v.client.as_str()).collect();
         let accepting = verdicts().filter(|v| v.verdict.is_trusted()).count();
         let refusing = match &endpoint.outcome {
-            Err(failure) => inline(&words::failure(failure)),
+            Err(failure) => inline(&failure.to_string()),
             Ok(_) if refusing.is_empty() => "–".to_owned(),
             Ok(_) => refusing.join(", "),
         };

@@ -49,7 +49,7 @@ pub fn report(report: &Report, showcerts: bool) -> String {
         let presented = match &endpoint.outcome {
             Ok(presented) => presented,
             Err(failure) => {
-                out.push_str(&format!("{}: {}\n", endpoint.target, super::words::failure(failure)));
+                out.push_str(&format!("{}: {}\n", endpoint.target, failure));
                 continue;
             }
         };

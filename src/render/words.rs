@@ -47,24 +47,3 @@ pub(crate) fn class(failure: &ConnectFailure) -> &'static str {
         ConnectFailure::Unreadable(_) => "could not be read",
     }
 }
-
-/// A failed connection in words.
-#[must_use]
-pub(crate) fn failure(failure: &ConnectFailure) -> String {
-    match failure {
-        ConnectFailure::Alert { number, name } => format!("the server answered with alert {number} ({name})"),
-        ConnectFailure::EofAfterHello => "the connection was closed after the ClientHello".into(),
-        ConnectFailure::Interrupted => "not looked at: interrupted".into(),
-        ConnectFailure::Io(what) => what.clone(),
-        ConnectFailure::NameDoesNotResolve(why) => format!("the name does not resolve: {why}"),
-        ConnectFailure::NoRoute(why) => format!("no route: {why}"),
-        ConnectFailure::NotTls { looks_like: Some(what), .. } => format!("the answer is not TLS, it looks like {what}"),
-        ConnectFailure::NotTls { .. } => "the answer is not TLS".into(),
-        ConnectFailure::Proxy(said) => format!("the proxy refused: {said}"),
-        ConnectFailure::Refused(peer) => format!("connection refused by {peer}"),
-        ConnectFailure::Reset => "the connection was reset".into(),
-        ConnectFailure::StartTls { protocol, said } => format!("STARTTLS for {} failed: {said}", protocol.name()),
-        ConnectFailure::TimedOut(step) => format!("timed out while {step}"),
-        ConnectFailure::Unreadable(why) => why.clone(),
-    }
-}

@@ -28,6 +28,7 @@ pub(super) static MANAGER: Manager = Manager {
     gather,
     asks: |_| Vec::new(),
     accepts: |_, _, _| Ok(()),
+    reload: |_, _, _| Ok(false),
 };
 
 /// Where certbot keeps everything.

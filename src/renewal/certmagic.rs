@@ -28,6 +28,7 @@ pub(super) static MANAGER: Manager = Manager {
     gather,
     asks,
     accepts,
+    reload: |_, _, _| Ok(false),
 };
 
 fn gather(host: &Host<'_>, renewal: &mut Renewal) {

@@ -26,6 +26,7 @@ pub(super) static MANAGER: Manager = Manager {
     gather,
     asks,
     accepts,
+    reload: |_, _, _| Ok(false),
 };
 
 /// Bytes read of one file of a store, table or unit.

@@ -12,6 +12,7 @@ mod lego;
 mod nginx;
 mod njet;
 mod processes;
+mod proof;
 mod public;
 mod schedule;
 mod tls_alpn;
@@ -24,7 +25,7 @@ use crate::{
     base::{At, TreePath},
     facts::{
         Renewal, Target, TargetSource,
-        renewal::{Answer, Ask, Probe, Proof},
+        renewal::{Answer, Ask, HttpChallenge, Probe, Proof},
     },
     host::{Dial, Exec, Hello, Tree, TreeMut, in_order},
 };
@@ -46,6 +47,8 @@ pub struct Manager {
     pub asks: fn(&Renewal) -> Vec<Ask>,
     /// After files were changed: whether what it reads is still in order (`nginx -t`), in its own words if not.
     pub accepts: fn(&Host<'_>, &dyn Exec, &[TreePath]) -> Result<(), String>,
+    /// After files were changed or put back: has what runs load them, and says whether anything had to.
+    pub reload: fn(&dyn Exec, &Renewal, &[TreePath]) -> Result<bool, String>,
 }
 
 /// What a manager's reader is lent.
@@ -95,8 +98,9 @@ pub fn gather(host: &Host<'_>) -> Renewal {
 
 /// Proves that the challenges' files are served by what runs now: each is written, fetched, compared and removed.
 #[must_use]
-pub fn self_test(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal) -> Vec<Proof> {
-    nginx::self_test(host, tree, exec, renewal)
+pub fn self_test(host: &Host<'_>, tree: &dyn TreeMut, renewal: &Renewal) -> Vec<Proof> {
+    let wanted: Vec<&HttpChallenge> = renewal.challenges.iter().collect();
+    proof::prove(host, tree, renewal, &wanted, 1)
 }
 
 /// After files were changed and accepted: has the servers that run load them, and proves what they were changed for.
@@ -110,15 +114,18 @@ pub fn prove(
     renewal: &Renewal,
     changed: &[TreePath],
 ) -> Result<(), String> {
-    nginx::prove(host, tree, exec, renewal, changed)
+    let reloaded = reload(exec, renewal, changed)?;
+    // A manager that was told another webroot needs the proof too.
+    let wanted: Vec<&HttpChallenge> = renewal.challenges.iter().filter(|c| reloaded || changed.contains(&c.said.0)).collect();
+    proof::prove(host, tree, renewal, &wanted, proof::LOOKS).into_iter().try_for_each(|proof| proof.outcome)
 }
 
-/// After the changes were taken back: has the servers load the former files again.
+/// Has the servers load the files that were changed, or put back; says whether one had to.
 ///
 /// # Errors
 /// What a server says.
-pub fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
-    nginx::reload(exec, renewal, changed)
+pub fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<bool, String> {
+    ALL.iter().try_fold(false, |any, manager| Ok((manager.reload)(exec, renewal, changed)? || any))
 }
 
 fn answer(host: &Host<'_>, ask: &Ask) -> Answer {

@@ -4,19 +4,15 @@ mod ask;
 mod find;
 mod include;
 mod pair;
-mod prove;
 
 use super::{Host, Manager};
 use crate::{
     base::{Limits, TreePath},
     facts::{
         Renewal,
-        renewal::{
-            Proof,
-            nginx::{Directive, Directory, Instance, LogLine},
-        },
+        renewal::nginx::{Directive, Directory, Instance, LogLine},
     },
-    host::{Exec, NodeKind, Tree, TreeMut},
+    host::{Exec, NodeKind, Tree},
 };
 
 /// The manager.
@@ -29,6 +25,7 @@ pub(super) static MANAGER: Manager = Manager {
     gather,
     asks: ask::asks,
     accepts,
+    reload,
 };
 
 /// Bytes of the error log that are looked at, from its end.
@@ -56,35 +53,28 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
     }
 }
 
-/// Fetches a file of each challenge's webroot from the servers as they run.
-pub(super) fn self_test(host: &Host<'_>, tree: &dyn TreeMut, exec: &dyn Exec, renewal: &Renewal) -> Vec<Proof> {
-    let wanted: Vec<_> = renewal.challenges.iter().collect();
-    prove::prove(host, tree, exec, renewal, &wanted, 1)
-}
-
-/// Has running servers load what was changed, and proves that challenges are served then.
-pub(super) fn prove(
-    host: &Host<'_>,
-    tree: &dyn TreeMut,
-    exec: &dyn Exec,
-    renewal: &Renewal,
-    changed: &[TreePath],
-) -> Result<(), String> {
-    prove::after_change(host, tree, exec, renewal, changed)
-}
-
-/// Has running servers load their configuration again after changes were taken back.
-pub(super) fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<(), String> {
-    let instances = renewal.nginx.instances.iter().filter(|i| i.master.is_some());
-    let mut touched = instances.filter(|i| i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real)));
-    touched.try_for_each(|i| prove::reload(exec, &i.test_command()))
+/// Has running servers load what was changed.
+fn reload(exec: &dyn Exec, renewal: &Renewal, changed: &[TreePath]) -> Result<bool, String> {
+    let running = renewal.nginx.instances.iter().filter(|i| i.master.is_some());
+    let mut any = false;
+    for instance in running.filter(|i| i.reads(changed)) {
+        // The command that tests it, with another word.
+        let argv: Vec<String> = instance.test_command();
+        let argv: Vec<&str> = argv.iter().flat_map(|w| if w == "-t" { vec!["-s", "reload"] } else { vec![w.as_str()] }).collect();
+        let output = exec.run(&argv, b"", &[("LC_ALL", Some("C"))], TEST).map_err(|e| format!("`{}`: {e}", argv.join(" ")))?;
+        if output.status != Some(0) {
+            return Err(format!("`{}` failed: {}", argv.join(" "), String::from_utf8_lossy(&output.stderr).trim()));
+        }
+        any = true;
+    }
+    Ok(any)
 }
 
 fn accepts(host: &Host<'_>, exec: &dyn Exec, changed: &[TreePath]) -> Result<(), String> {
     let mut renewal = Renewal { processes: super::processes::read(host.tree), ..Renewal::default() };
     gather(host, &mut renewal);
     for instance in &renewal.nginx.instances {
-        if !instance.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real)) {
+        if !instance.reads(changed) {
             continue;
         }
         let argv = instance.test_command();

@@ -24,6 +24,7 @@ pub(super) static MANAGER: Manager = Manager {
     gather,
     asks,
     accepts,
+    reload: |_, _, _| Ok(false),
 };
 
 /// Helper lines of one configuration.

@@ -1,6 +1,6 @@
 //! Who would answer a validation by TLS-ALPN on this host: one handshake a lineage (see [`crate::facts::renewal::AlpnEnd`]).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::facts::{
     Renewal,
@@ -13,11 +13,7 @@ const NAMES: usize = 20;
 /// On loopback, port 443: who answers a validation by TLS-ALPN there. The CA comes to no other port (RFC 8737, section 3).
 pub(super) fn asks(renewal: &Renewal) -> Vec<Ask> {
     let Some(listener) = renewal.processes.on_port(443).next() else { return Vec::new() };
-    let address = match listener.address {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
-    };
+    let address = listener.reachable();
     let names = renewal
         .by_tls_alpn()
         .filter_map(|l| l.names().into_iter().find(|name| !name.contains('*') && name.parse::<IpAddr>().is_err()));

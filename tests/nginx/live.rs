@@ -100,7 +100,7 @@ fn a_patch_is_loaded_and_proved() {
         let host = renewal::Host { tree: &tree, dial: &dial, live: true, public: false, at: AT, now: AT, timeout: 10, jobs: 2 };
 
         let before = look(&host, &site, port);
-        let proofs = renewal::self_test(&host, &tree, &exec, before.renewal.as_ref().expect("the server side"));
+        let proofs = renewal::self_test(&host, &tree, before.renewal.as_ref().expect("the server side"));
         assert!(proofs.len() == 1 && proofs[0].outcome.is_err(), "{code}: {proofs:?}");
         let found = findings(&before);
         let finding = found.iter().find(|f| f.code == code).unwrap_or_else(|| panic!("{code} is not among {found:#?}"));

@@ -209,6 +209,24 @@ impl Lock {
 }
 
 impl Storage {
+    /// One of which nothing has been read yet.
+    #[must_use]
+    pub fn new(path: TreePath, found_by: String, user: Option<User>) -> Self {
+        Storage {
+            path,
+            found_by,
+            user,
+            instance: None,
+            sites: Vec::new(),
+            accounts: Vec::new(),
+            locks: Vec::new(),
+            tokens: Vec::new(),
+            unlisted: Vec::new(),
+            strangers: Vec::new(),
+            strangers_in_all: 0,
+        }
+    }
+
     /// The most strangers that are kept.
     pub const STRANGERS: usize = 20;
 }

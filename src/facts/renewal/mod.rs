@@ -22,7 +22,7 @@ pub use log::{Event, EventKind, Log};
 pub use nginx::Nginx;
 pub use njet::Njet;
 pub use probe::{ACME_TLS, AlpnEnd, Answer, Ask, HttpAnswer, Probe};
-pub use process::{BoundFile, Listener, Process, Processes};
+pub use process::{BoundFile, Listener, Process, Processes, reachable};
 pub use public::PublicName;
 pub use schedule::Schedule;
 

@@ -186,6 +186,12 @@ pub fn named<'a>(directives: &'a [Directive], name: &'a str) -> impl Iterator<It
 }
 
 impl Instance {
+    /// Whether one of its files is among these.
+    #[must_use]
+    pub fn reads(&self, paths: &[TreePath]) -> bool {
+        self.files.iter().any(|f| paths.contains(&f.path) || paths.contains(&f.real))
+    }
+
     /// One of which nothing was read yet.
     #[must_use]
     pub fn new(program: &str, conf: TreePath, prefix: Option<TreePath>) -> Self {

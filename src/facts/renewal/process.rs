@@ -1,6 +1,9 @@
 //! What runs and listens on this host, from `/proc`.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use crate::base::{At, TreePath};
 
@@ -61,6 +64,24 @@ pub struct BoundFile {
     pub point: TreePath,
     /// The newest version beside it, if that is another one (`fullchain4.pem` beside `fullchain3.pem`).
     pub newer: Option<TreePath>,
+}
+
+impl Listener {
+    /// Where it is reached from here: loopback, where it listens on all addresses.
+    #[must_use]
+    pub fn reachable(&self) -> IpAddr {
+        reachable(self.address)
+    }
+}
+
+/// Where a socket that listens on this address is reached from here.
+#[must_use]
+pub fn reachable(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(a) if a.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(a) if a.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    }
 }
 
 impl Processes {

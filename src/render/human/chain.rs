@@ -8,7 +8,7 @@ pub(super) fn endpoints(out: &mut String, report: &Report, style: Style) {
     for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
         out.push_str(&format!("{}\n", style.bold(&endpoint.target.text)));
         match &endpoint.outcome {
-            Err(failure) => out.push_str(&format!("  {}\n", style.bad(&words::failure(failure)))),
+            Err(failure) => out.push_str(&format!("  {}\n", style.bad(&failure.to_string()))),
             Ok(presented) => {
                 connection(out, presented);
                 certificates(out, presented, report.at, style);

@@ -1,5 +1,7 @@
 //! One storage read (`storage.go`, `filestorage.go`, `crypto.go` of CertMagic name the files and what is done when one is bad).
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -41,19 +43,7 @@ pub(super) fn read(host: &Host<'_>, place: Place) -> Option<Storage> {
     if !is_storage {
         return None;
     }
-    let mut storage = Storage {
-        path: place.path,
-        found_by: place.found_by,
-        user: place.user,
-        instance: None,
-        sites: Vec::new(),
-        accounts: Vec::new(),
-        locks: Vec::new(),
-        tokens: Vec::new(),
-        unlisted: Vec::new(),
-        strangers: Vec::new(),
-        strangers_in_all: 0,
-    };
+    let mut storage = Storage::new(place.path, place.found_by, place.user);
     let mut reader = Reader { tree, unlisted: Vec::new() };
     storage.instance = reader.instance(&storage.path);
     for ca in reader.folders(&storage.path.join("certificates")) {
@@ -198,7 +188,7 @@ pub(super) fn look_again(host: &Host<'_>, storages: &mut [Storage]) {
     if doubtful.is_empty() {
         return;
     }
-    clock::pause(SECOND_LOOK);
+    clock::pause(Duration::from_secs(SECOND_LOOK));
     for lock in &mut doubtful {
         let (content, read, modified) = look_at_lock(host.tree, &lock.path);
         lock.is_left = Some(read.is_some() && read == lock.read && modified == lock.modified);

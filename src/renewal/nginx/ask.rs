@@ -1,9 +1,12 @@
 //! What is asked of the servers of this host: the certificate of each name on each TLS socket, without a name too; and on port 80 what a
 //! challenge would get.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use crate::facts::{Renewal, renewal::Ask};
+use crate::facts::{
+    Renewal,
+    renewal::{Ask, reachable},
+};
 
 /// Ports on which TLS begins at once, where a lineage's certificate may be served by anybody.
 const TLS_PORTS: &[u16] = &[443, 465, 636, 853, 993, 995, 5061, 5671, 8443];
@@ -29,12 +32,12 @@ pub(super) fn asks(renewal: &Renewal) -> Vec<Ask> {
     for lineage in &renewal.lineages {
         for listener in renewal.processes.listeners.iter().filter(|l| TLS_PORTS.contains(&l.port)) {
             let names = lineage.names().into_iter().filter(|n| !n.contains('*') && n.parse::<IpAddr>().is_err());
-            asks.extend(names.map(|name| handshake(reachable(listener.address), listener.port, Some(name))));
+            asks.extend(names.map(|name| handshake(listener.reachable(), listener.port, Some(name))));
         }
     }
     for challenge in &renewal.challenges {
         for listener in renewal.processes.on_port(80) {
-            let address = reachable(listener.address);
+            let address = listener.reachable();
             asks.push(Ask::Fetch { address, port: 80, host: challenge.name.clone(), path: PATH.to_owned() });
         }
     }
@@ -42,13 +45,4 @@ pub(super) fn asks(renewal: &Renewal) -> Vec<Ask> {
     asks.dedup();
     asks.truncate(MOST);
     asks
-}
-
-/// Where a socket that listens on all addresses is reached from here.
-pub(super) fn reachable(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(a) if a.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(a) if a.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    }
 }

@@ -1,34 +1,37 @@
-//! The proof that challenges are served: a random file in the webroot, fetched over loopback with the name's `Host` header, compared, and
-//! removed.
+//! The proof that challenges are served, whatever serves them: a random file in the webroot, fetched over loopback with the name's `Host`
+//! header, compared, and removed.
+
+use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::ask::reachable;
+use super::Host;
 use crate::{
     base::TreePath,
     facts::{
         Renewal,
-        renewal::{HttpAnswer, HttpChallenge, Proof},
+        renewal::{HttpAnswer, HttpChallenge, Listener, Proof},
     },
-    host::{Exec, TreeMut},
-    renewal::Host,
+    host::{TreeMut, clock},
 };
 
-/// Looks after a reload, 0.2 s apart: old workers may take a connection or two until they are told to end.
-const LOOKS: usize = 25;
+/// Looks after a reload: old workers may take a connection or two until they are told to end.
+pub(super) const LOOKS: usize = 25;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Proves each of these challenges, once for each socket that it may come to.
 pub(super) fn prove(
     host: &Host<'_>,
     tree: &dyn TreeMut,
-    exec: &dyn Exec,
     renewal: &Renewal,
     wanted: &[&HttpChallenge],
     looks: usize,
 ) -> Vec<Proof> {
     let mut proofs = Vec::new();
     for challenge in wanted {
-        let mut listeners: Vec<_> = renewal.processes.on_port(challenge.port).map(|l| reachable(l.address)).collect();
+        let mut listeners: Vec<_> = renewal.processes.on_port(challenge.port).map(Listener::reachable).collect();
         listeners.sort();
         listeners.dedup();
         let outcome = match listeners.is_empty() {
@@ -38,13 +41,12 @@ pub(super) fn prove(
                     let mut last = String::new();
                     for look in 0..looks.max(1) {
                         if look > 0 {
-                            // It only waits.
-                            let _ = exec.run(&["sleep", "0.2"], b"", &[], 5);
+                            clock::pause(PAUSE);
                         }
                         match host.dial.fetch((*address, challenge.port), &challenge.name, path, host.timeout) {
                             Ok(answer) if answer.status == 200 && answer.body == body => return Ok(()),
                             Ok(answer) => last = shown(&answer),
-                            Err(e) => last = format!("no answer: {e:?}"),
+                            Err(e) => last = format!("no answer: {e}"),
                         }
                     }
                     Err(format!("http://{}{path} on {address}, port {}, gives {last}", challenge.name, challenge.port))
@@ -54,37 +56,6 @@ pub(super) fn prove(
         proofs.push(Proof { challenge: (*challenge).clone(), outcome });
     }
     proofs
-}
-
-/// All challenges of files that were changed, after the servers that run have loaded them.
-pub(super) fn after_change(
-    host: &Host<'_>,
-    tree: &dyn TreeMut,
-    exec: &dyn Exec,
-    renewal: &Renewal,
-    changed: &[TreePath],
-) -> Result<(), String> {
-    let touched = |i: &&crate::facts::renewal::nginx::Instance| {
-        i.files.iter().any(|f| changed.contains(&f.path) || changed.contains(&f.real))
-    };
-    let mut any = false;
-    for instance in renewal.nginx.instances.iter().filter(touched).filter(|i| i.master.is_some()) {
-        reload(exec, &instance.test_command())?;
-        any = true;
-    }
-    // A manager that was told another webroot needs the proof too.
-    let wanted: Vec<&HttpChallenge> = renewal.challenges.iter().filter(|c| any || changed.contains(&c.said.0)).collect();
-    prove(host, tree, exec, renewal, &wanted, LOOKS).into_iter().try_for_each(|proof| proof.outcome)
-}
-
-/// Has a server load its configuration again, by the command that tests it with another word.
-pub(super) fn reload(exec: &dyn Exec, test: &[String]) -> Result<(), String> {
-    let argv: Vec<&str> = test.iter().flat_map(|w| if w == "-t" { vec!["-s", "reload"] } else { vec![w.as_str()] }).collect();
-    let output = exec.run(&argv, b"", &[("LC_ALL", Some("C"))], super::TEST).map_err(|e| format!("`{}`: {e}", argv.join(" ")))?;
-    match output.status {
-        Some(0) => Ok(()),
-        _ => Err(format!("`{}` failed: {}", argv.join(" "), String::from_utf8_lossy(&output.stderr).trim())),
-    }
 }
 
 /// Lends the path and the content of a file that lies in the webroot meanwhile.
