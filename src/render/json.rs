@@ -1,5 +1,5 @@
 //! One JSON document. Its keys are an interface: they are spelled here, in types of their own, so that a change inside can't
-//! change them unseen. `generate schema` publishes the schema of [`Document`].
+//! change them unseen. `generate schema` publishes their schema.
 
 mod document;
 
