@@ -154,6 +154,22 @@ fn directory(tree: &dyn Tree, path: &TreePath) -> HashDirectory {
 }
 
 fn look(sources: &Sources<'_>, hello: &Hello, target: &Target) -> Result<Presented, ConnectFailure> {
+    let presented = read(sources, hello, target)?;
+    let (count, limit) = (presented.certificates.len() + presented.opaque.len(), Limits::DEFAULT.presented);
+    if count <= limit {
+        return Ok(presented);
+    }
+    Err(match &target.source {
+        TargetSource::Server { .. } => {
+            ConnectFailure::Io(format!("the server sends {count} certificates; at most {limit} are read"))
+        }
+        _ => {
+            ConnectFailure::Unreadable(format!("it holds {count} certificates, which no server sends; at most {limit} are read"))
+        }
+    })
+}
+
+fn read(sources: &Sources<'_>, hello: &Hello, target: &Target) -> Result<Presented, ConnectFailure> {
     let bytes = match &target.source {
         TargetSource::Server { .. } => return sources.dial.observe(target, hello),
         TargetSource::Stdin => (sources.stdin)().map_err(|e| ConnectFailure::Unreadable(format!("standard input: {e}")))?,

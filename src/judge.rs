@@ -257,9 +257,12 @@ impl<'a> Court<'a> {
                 | Intent::Trust(None)
                 | Intent::UpgradePackage(_) => continue,
             };
-            // What is wrong with the host concerns every target.
+            // A wrong clock or variable of the host concerns every target; an anchor of its stores only those that a finding names, or a
+            // store with forty dead roots would be judged forty times for each of a thousand targets.
+            let of_the_host = finding.targets.is_empty() && matches!(change, Change::Clock(_) | Change::Unset(_));
             let of_targets = |v: &&ClientVerdict| {
-                finding.targets.is_empty() || finding.targets.contains(&self.facts.endpoints[v.endpoint].target.text)
+                !self.is_maze(v.endpoint)
+                    && (of_the_host || finding.targets.contains(&self.facts.endpoints[v.endpoint].target.text))
             };
             let family = if let Intent::UpgradeClient(family, _) = &remedy.intent { Some(*family) } else { None };
             for verdict in verdicts.iter().filter(of_targets).filter(|v| family.is_none_or(|f| f == v.profile.family)) {

@@ -199,6 +199,17 @@ fn usage_and_missing_things_are_2_and_say_what_to_do() {
     }
 }
 
+/// Checks compare what is sent in pairs, so that it has a bound.
+#[test]
+fn a_chain_of_thousands_is_refused_in_words() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("many.pem");
+    fs::write(&path, fs::read_to_string(chain("self-signed")).expect("a fixture").repeat(1_001)).expect("a file");
+    let ran = run(&["inspect", path.to_str().expect("UTF-8")]);
+    assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("it holds 1001 certificates, which no server sends; at most 1000 are read"), "{}", ran.out);
+}
+
 #[test]
 fn a_server_that_does_not_answer_can_not_be_verified() {
     // Nobody listens on port 1 (tcpmux), and the programs of this host are asked too.

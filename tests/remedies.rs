@@ -1,5 +1,7 @@
 //! What would help each client that refuses, and whom it would hurt: found by judging again.
 
+#[path = "hostile/mod.rs"]
+mod hostile;
 mod support;
 
 use certdoctor::{
@@ -12,7 +14,7 @@ use certdoctor::{
     judge::{Inquiry, judge},
     path::Verdict,
     store::{self, read::Reader},
-    x509::Purpose,
+    x509::{Certificate, Purpose},
 };
 use support::read_fixture;
 
@@ -62,6 +64,36 @@ impl World {
         let purpose = Purpose::ServerAuth;
         let inquiry = Inquiry { at: self.at, within: 90, horizon: None, purpose, clients, regrade: Vec::new() };
         judge(&self.facts, &inquiry).verdicts
+    }
+}
+
+impl World {
+    /// A server that presents these, on a host that trusts those.
+    fn presenting(presented: Vec<Certificate>, anchors: &[Certificate]) -> World {
+        let mut world = World::new("addtrust", "A");
+        let tree = MemoryTree::new();
+        tree.file("/etc/ssl/cert.pem", anchors.iter().map(certdoctor::render::pem).collect::<String>());
+        world.facts.stores = store::load_all(&tree);
+        world.facts.endpoints[0].outcome =
+            Ok(Presented { certificates: presented, handshake_completed: true, ..Presented::default() });
+        world
+    }
+}
+
+/// One hostile server must not hold up a run: remedies cost a verdict each, so that their number has a bound.
+#[test]
+fn a_maze_is_not_searched_for_remedies() {
+    let clients = ["openssl-3", "gnutls", "go", "rustls-webpki", "java-17"];
+    for mut shape in hostile::shapes().into_iter().filter(|s| s.presented.len() > 24) {
+        shape.presented.truncate(certdoctor::base::Limits::DEFAULT.presented);
+        let verdicts = World::presenting(shape.presented, &shape.anchors).ask(&clients);
+        assert_eq!(verdicts.len(), clients.len());
+        assert!(verdicts.iter().all(|v| v.would_help.is_empty()), "{}", shape.name);
+    }
+    let mut many = hostile::shapes().into_iter().find(|s| s.name == "twins").expect("a shape").presented;
+    many.truncate(24);
+    for verdict in World::presenting(many, &[]).ask(&clients) {
+        assert!(verdict.would_help.iter().filter(|t| t.kind == RemedyKind::StopServing).count() <= 5, "{:?}", verdict.would_help);
     }
 }
 

@@ -11,9 +11,11 @@ pub struct Limits {
     pub links: usize,
     /// Bytes of one TLS handshake's certificate message. OpenSSL's default `max_cert_list` is 100 KiB.
     pub handshake: usize,
+    /// Certificates of one endpoint. The longest chain of an honest server that is known has ten; checks compare them in pairs.
+    pub presented: usize,
 }
 
 impl Limits {
     /// The limits in force.
-    pub const DEFAULT: Limits = Limits { file: 16 << 20, names: 100_000, links: 40, handshake: 1 << 20 };
+    pub const DEFAULT: Limits = Limits { file: 16 << 20, names: 100_000, links: 40, handshake: 1 << 20, presented: 1_000 };
 }

@@ -8,7 +8,7 @@ use crate::{
     x509::Certificate,
 };
 
-use super::{Case, ClientVerdict, expired_cross_sign_presented::dead_cross_sign, support};
+use super::{Case, ClientVerdict, expired_cross_sign_presented::CrossSigns, support};
 
 rule! {
     /// **What it means.** The cause of the night of 30 May 2020: a client refuses the target because the path that it built ends
@@ -43,9 +43,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
         let mut groups: Vec<Dead<'_>> = Vec::new();
+        let cross_signs = CrossSigns::new(case.at, &presented.certificates, trusted);
         for verdict in support::verdicts(case, index) {
             let Some((certificate, anchor)) = support::dead(case, verdict, trusted) else { continue };
-            let cross = dead_cross_sign(case, certificate, &presented.certificates, trusted).is_some();
+            let cross = cross_signs.dead(certificate).is_some();
             let is_anchor = anchor.is_some();
             if !is_anchor && !cross {
                 continue;

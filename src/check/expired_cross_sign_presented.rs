@@ -1,6 +1,9 @@
 //! CD208.
 
+use std::collections::HashMap;
+
 use crate::{
+    base::At,
     edit::Applicability,
     finding::{Finding, Intent, Remedy},
     x509::Certificate,
@@ -36,8 +39,9 @@ const DEAD_SIGNERS: [(&str, i64); 2] = [
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
+        let cross_signs = CrossSigns::new(case.at, &presented.certificates, trusted);
         for (at, cross) in presented.certificates.iter().enumerate().skip(1) {
-            let Some((why, heir)) = dead_cross_sign(case, cross, &presented.certificates, trusted) else { continue };
+            let Some((why, heir)) = cross_signs.dead(cross) else { continue };
             let target = &endpoint.target;
             let label = cross.label();
             let message =
@@ -58,29 +62,43 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-/// Why a presented certificate is a dead cross-certificate, and the certificate by which the same key stands by itself.
-pub(super) fn dead_cross_sign<'c>(
-    case: &Case<'_>,
-    cross: &Certificate,
-    presented: &'c [Certificate],
-    trusted: &'c [Certificate],
-) -> Option<(String, Option<&'c Certificate>)> {
-    if support::is_self_signed(cross) || !cross.is_ca() {
-        return None;
+/// What tells dead cross-certificates: looked up, since a hostile server sends thousands of them.
+pub(super) struct CrossSigns<'c> {
+    at: At,
+    /// The self-signed certificates that are trusted or presented, by subject and key.
+    roots: HashMap<(&'c [u8], &'c [u8]), Vec<&'c Certificate>>,
+    expired: Vec<&'c Certificate>,
+}
+
+impl<'c> CrossSigns<'c> {
+    /// What an endpoint presents, beside what is trusted.
+    pub(super) fn new(at: At, presented: &'c [Certificate], trusted: &'c [Certificate]) -> Self {
+        let mut roots: HashMap<(&[u8], &[u8]), Vec<&Certificate>> = HashMap::new();
+        for root in trusted.iter().chain(presented).filter(|c| support::is_self_signed(c)) {
+            roots.entry((root.subject().raw(), root.spki())).or_default().push(root);
+        }
+        CrossSigns { at, roots, expired: trusted.iter().chain(presented).filter(|c| c.is_expired(at)).collect() }
     }
-    let heir = trusted.iter().chain(presented).find(|c| c.is_same_entity(cross) && support::is_self_signed(c));
-    let issuer = cross.issuer().to_string();
-    let historic = DEAD_SIGNERS.iter().find(|(name, end)| *name == issuer && case.at.0 > *end);
-    // Without the other certificate, an expired intermediate is just that.
-    if heir.is_none() && historic.is_none() {
-        return None;
+
+    /// Why a presented certificate is a dead cross-certificate, and the certificate by which the same key stands by itself.
+    pub(super) fn dead(&self, cross: &Certificate) -> Option<(String, Option<&'c Certificate>)> {
+        if support::is_self_signed(cross) || !cross.is_ca() {
+            return None;
+        }
+        let heir = self.roots.get(&(cross.subject().raw(), cross.spki())).and_then(|same| same.first().copied());
+        let issuer = cross.issuer().to_string();
+        let historic = DEAD_SIGNERS.iter().find(|(name, end)| *name == issuer && self.at.0 > *end);
+        // Without the other certificate, an expired intermediate is just that.
+        if heir.is_none() && historic.is_none() {
+            return None;
+        }
+        if let Some(end) = cross.validity().not_after.filter(|_| cross.is_expired(self.at)) {
+            return Some((format!("which expired {}", self.at.relative(end)), heir));
+        }
+        let signer = self.expired.iter().find(|c| support::issued(c, cross));
+        let end = signer.and_then(|s| s.validity().not_after).or(historic.map(|(_, end)| At(*end)))?;
+        Some((format!("which itself expired {}", self.at.relative(end)), heir))
     }
-    if let Some(end) = cross.validity().not_after.filter(|_| cross.is_expired(case.at)) {
-        return Some((format!("which expired {}", case.at.relative(end)), heir));
-    }
-    let signer = trusted.iter().chain(presented).find(|c| c.is_expired(case.at) && support::issued(c, cross));
-    let end = signer.and_then(|s| s.validity().not_after).or(historic.map(|(_, end)| crate::base::At(*end)))?;
-    Some((format!("which itself expired {}", case.at.relative(end)), heir))
 }
 
 #[cfg(test)]
@@ -112,6 +130,4 @@ mod tests {
         let chain = include_str!("../../fixtures/clients/chains/expired-int.pem");
         World::at(LAB).store(cert_pem(STORE_U)).presenting("localhost", chain).silent(&CHECK);
     }
-
-    use crate::base::At;
 }

@@ -5,7 +5,7 @@ use crate::{
     finding::{Finding, Intent, Remedy, Severity},
 };
 
-use super::{Case, expired_cross_sign_presented::dead_cross_sign, support};
+use super::{Case, expired_cross_sign_presented::CrossSigns, support};
 
 rule! {
     /// **What it means.** An intermediate that the server sends has expired. If no other certificate of the same name and key is
@@ -24,9 +24,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
     for (index, endpoint, presented) in support::presented(case) {
         let certificates = &presented.certificates;
+        let cross_signs = CrossSigns::new(case.at, certificates, trusted);
         for (at, dead) in certificates.iter().enumerate().skip(1) {
             let is_root = support::is_self_signed(dead);
-            if is_root || !dead.is_expired(case.at) || dead_cross_sign(case, dead, certificates, trusted).is_some() {
+            if is_root || !dead.is_expired(case.at) || cross_signs.dead(dead).is_some() {
                 continue;
             }
             let Some(end) = dead.validity().not_after else { continue };
@@ -34,7 +35,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let label = dead.label();
             let message = format!("{target} sends the intermediate {label}, which expired {}", case.at.relative(end));
             let mut finding = support::about(&CHECK, target, message);
-            let other = certificates.iter().chain(trusted).find(|c| c.is_same_entity(dead) && !c.is_expired(case.at));
+            let other = certificates.iter().chain(trusted).find(|c| !c.is_expired(case.at) && c.is_same_entity(dead));
             let unused = !certificates.iter().any(|c| c != dead && support::issued(dead, c));
             if unused
                 || other.is_some() && !support::refusing_and_accepting(case, index).1.is_empty()

@@ -10,12 +10,15 @@ use crate::{
     check::{self, ClientVerdict, RemedyKind, Trial},
     client::{self, Client, Variant},
     facts::Clock,
-    path::{Attempt, Verdict},
+    path::{Attempt, Rejection, Verdict},
     x509::Certificate,
 };
 
 /// Anchors and intermediates of the host that are tried; more than a handful that fit one chain is a maze, not a remedy.
 const CANDIDATES: usize = 4;
+/// Certificates beyond which nothing is tried: each trial costs as much as a verdict, and one server must not hold up a whole run. The
+/// longest chain of an honest server that is known has ten.
+const MAZE: usize = 24;
 /// Seconds by which a server's clock may differ before it speaks against ours.
 const TOLERATED: u64 = 300;
 
@@ -94,7 +97,7 @@ impl Court<'_> {
                 continue;
             }
             let here = check::of_endpoint(verdicts, endpoint);
-            if !here.iter().any(|v| matches!(v.verdict, Verdict::Untrusted { .. })) {
+            if self.is_maze(endpoint) || !here.iter().any(|v| matches!(v.verdict, Verdict::Untrusted { .. })) {
                 continue;
             }
             let tried = self.try_all(here, paths.get(endpoint).map(Vec::as_slice).unwrap_or_default());
@@ -108,7 +111,10 @@ impl Court<'_> {
 
     /// For each refusal among the verdicts about one endpoint (by its place among them) what was tried.
     fn try_all(&self, here: &[ClientVerdict], paths: &[Attempt]) -> Vec<(usize, Vec<Trial>)> {
-        let refusing: Vec<usize> = (0..here.len()).filter(|i| trusted(&here[*i].verdict) == Some(false)).collect();
+        // Who gave up at a budget would do so again.
+        let gave_up = |v: &ClientVerdict| v.verdict.errors().iter().any(|e| matches!(e.rejection, Rejection::BudgetExceeded(..)));
+        let refusing: Vec<usize> =
+            (0..here.len()).filter(|i| trusted(&here[*i].verdict) == Some(false) && !gave_up(&here[*i])).collect();
         let mut tried: Vec<(usize, Vec<Trial>)> = refusing.iter().map(|i| (*i, Vec::new())).collect();
         for remedy in self.remedies(here, paths) {
             let answers: Vec<(usize, bool)> = refusing
@@ -186,7 +192,11 @@ impl Court<'_> {
         if !right.is_empty() && ordered != sent {
             offer(RemedyKind::Reorder, format!("the server sends in the order {}", labels(&ordered)), Owned::Sending(ordered));
         }
-        for certificate in sent.iter().skip(1) {
+        // Those on a path that was refused first.
+        let on_a_path =
+            |c: &&Certificate| here.iter().any(|v| matches!(&v.verdict, Verdict::Untrusted { path, .. } if path.contains(c)));
+        let (first, rest): (Vec<&Certificate>, Vec<&Certificate>) = sent.iter().skip(1).partition(on_a_path);
+        for certificate in first.into_iter().chain(rest).take(CANDIDATES) {
             let words = format!("the server stops sending {} issued by {}", certificate.label(), certificate.issuer().label());
             offer(RemedyKind::StopServing, words, Owned::WithoutSent(certificate.clone()));
         }
@@ -210,6 +220,11 @@ impl Court<'_> {
             offer(RemedyKind::AddAnchor, format!("add the anchor {}", root.label()), Owned::WithAnchor(root.clone()));
         }
         remedies
+    }
+
+    /// Whether this endpoint sends so much that no remedy is tried.
+    pub(super) fn is_maze(&self, endpoint: usize) -> bool {
+        self.presented(endpoint).len() > MAZE
     }
 
     fn is_anchor(&self, certificate: &Certificate) -> bool {

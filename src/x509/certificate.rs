@@ -374,7 +374,7 @@ impl Certificate {
     /// Whether `other` has the same subject and key under another certificate: a cross-sign or a renewal (RFC 5280, section 3.2).
     #[must_use]
     pub fn is_same_entity(&self, other: &Certificate) -> bool {
-        self != other && self.subject().raw() == other.subject().raw() && self.spki() == other.spki()
+        self.subject().raw() == other.subject().raw() && self.spki() == other.spki() && self != other
     }
 
     /// Whether the certificate has expired at `at`, counting the second of notAfter as still valid.
