@@ -87,6 +87,19 @@ pub struct AppliedReport {
     pub refreshed: bool,
     /// Options that `undo` needs to find the backup, with a blank before each.
     pub undo: String,
+    /// Whether something that this run was asked to cure is still there.
+    pub unwell: bool,
+}
+
+/// Something that went wrong in a run and is no finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// `not done`, `not verified`, `rolled back`.
+    pub what: &'static str,
+    /// A target, an anchor, the command.
+    pub subject: String,
+    /// Why, and what to do where something can be done.
+    pub why: String,
 }
 
 /// Who made a verifying handshake.
@@ -115,6 +128,20 @@ pub struct Verification {
     pub text: String,
     /// Whether the answer counts for the exit status: a client that reads none of the stores looked at says nothing about them.
     pub decides: bool,
+}
+
+impl Verification {
+    /// Whether a client whose answer counts refused.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.decides && self.trusted == Some(false)
+    }
+
+    /// Whether a handshake was made and verified; a model makes none.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.trusted == Some(true) && self.verifier != Verifier::Model
+    }
 }
 
 /// A process that read the store before it changed.
@@ -154,6 +181,50 @@ impl Report {
         let mut causes = self.causes.iter().flatten().filter_map(|i| self.findings.get(*i));
         finding.harm.is_some()
             && causes.any(|cause| cause.targets == finding.targets && certificates(finding).is_subset(&certificates(cause)))
+    }
+
+    /// What went wrong beside the findings: a change that was taken back or could not be made, a fresh handshake that failed.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let mut out = Vec::new();
+        if let Some(why) = self.applied.as_ref().and_then(|a| a.rolled_back.clone()) {
+            out.push(Trouble { what: "rolled back", subject: self.command.to_owned(), why });
+        }
+        if let Some(plan) = &self.plan {
+            out.extend(plan.refusals.iter().map(|(subject, why, instead)| Trouble {
+                what: "not done",
+                subject: subject.clone(),
+                why: format!("{why}; {instead}"),
+            }));
+            out.extend(plan.needs_yes.iter().map(|name| Trouble {
+                what: "not done",
+                subject: name.clone(),
+                why: format!("it is a local anchor and may be your organisation's: add --yes '{name}'"),
+            }));
+        }
+        let failed = self.verified.iter().filter(|v| v.is_refused());
+        out.extend(failed.map(|v| Trouble {
+            what: "not verified",
+            subject: v.target.clone(),
+            why: format!("{}: {}", v.client, v.text),
+        }));
+        if self.command == "verify" {
+            for endpoint in self.facts.endpoints.iter().filter(|e| e.outcome.is_ok()) {
+                let target = &endpoint.target.text;
+                let of_target = || self.verified.iter().filter(|v| v.target == *target);
+                if !of_target().any(|v| v.is_refused() || v.is_accepted()) {
+                    let why = "no client that could be asked shook hands with it".to_owned();
+                    out.push(Trouble { what: "not verified", subject: target.clone(), why });
+                }
+            }
+        }
+        out
+    }
+
+    /// Whether the run went wrong, whatever was found: a target is refused or does not answer, or there is trouble.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.is_refused() || !self.troubles().is_empty()
     }
 
     /// Whether something stands at or above `--fail-on`.

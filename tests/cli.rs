@@ -92,6 +92,12 @@ fn a_fix_is_shown_then_made_then_nothing_is_left_to_do_then_undone() {
 
     assert_eq!(run(&["undo", "--root", root]).status, 0);
     assert_eq!(bundle(), before);
+
+    // Other anchors that have expired, which nobody asked about, make a fix that holds no failure.
+    assert_eq!(run(&["scan", "--root", root, "--fail-on", "warning"]).status, 1);
+    let held = fix(&["--apply", "--fail-on", "warning"]);
+    assert!(held.status == 0 && held.out.contains("fixed: "), "{}", held.out);
+    assert_eq!(run(&["scan", "--root", root, "--fail-on", "warning"]).status, 1);
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn run(arguments: &[&str], format: &str) -> Ran {
 
 /// Runs that differ in what a report holds: clutter, a store that breaks, refusals, acceptance, a plan, hostile words, nothing.
 fn runs(root: &Path, hostile: &Path) -> Vec<Vec<String>> {
+    let policy = hostile.join("certdoctor.toml").display().to_string();
     let lab = |name: &str| fixture(format!("clients/{name}.pem")).display().to_string();
     let at = "2026-11-22T01:00:00Z";
     let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
@@ -44,6 +45,9 @@ fn runs(root: &Path, hostile: &Path) -> Vec<Vec<String>> {
         words(&["inspect", &lab("chains/nocross"), "--CAfile", &lab("stores/U"), "--verify-hostname", "localhost", "--at", at]),
         words(&["fix", "--root", &root, "--anchor", "AddTrust External CA Root", "--at", "2020-06-01"]),
         words(&["renewal", "--root", &root, "--at", "2020-06-01"]),
+        words(&["inspect", "127.0.0.1:1", "127.0.0.1:1", &lab("chains/nocross"), "--CAfile", &lab("stores/U")]),
+        words(&["verify", "127.0.0.1:1", "--CAfile", &lab("stores/U")]),
+        words(&["fix", "--root", &root, "--policy", &policy, "--anchor", "AddTrust External CA Root", "--apply"]),
     ]
 }
 
@@ -60,6 +64,7 @@ fn hostile() -> tempfile::TempDir {
     }
     fs::write(dir.path().join("usr/share/ca-certificates/mozilla/A.crt"), &pem).expect("written");
     fs::write(dir.path().join("etc/ca-certificates.conf"), "mozilla/A.crt\n").expect("written");
+    fs::write(dir.path().join("certdoctor.toml"), "protected = [\"AddTrust External CA Root\"]\n").expect("written");
     fs::write(dir.path().join("etc/debian_version"), "10.4\n").expect("written");
     dir
 }
@@ -117,7 +122,7 @@ fn junit_is_valid() {
         let output = child.wait_with_output().expect("xmllint");
         assert!(output.status.success(), "{name}: {}\n{}", String::from_utf8_lossy(&output.stderr), ran.out);
         failures += ran.out.matches("<failure").count();
-        assert_eq!(ran.status == 1, ran.out.contains("<failure"), "{name}: exit status {}\n{}", ran.status, ran.out);
+        assert_eq!(matches!(ran.status, 1 | 2), ran.out.contains("<failure"), "{name}: exit status {}\n{}", ran.status, ran.out);
         assert!(ran.out.contains("<testcase"), "{name}: nothing was tested\n{}", ran.out);
     });
     assert!(failures > 0);
@@ -156,6 +161,28 @@ fn prometheus_reads_the_metrics() {
     {
         assert!(seen.contains(&format!("certdoctor_{name}")), "{name} is never told: {seen}");
     }
+}
+
+/// A target that is down is a metric: the service must not keep the old file because of it.
+#[test]
+fn a_target_that_is_down_is_written_as_a_metric() {
+    let ran = run(&["inspect", "127.0.0.1:1", "127.0.0.1:1"], "prometheus");
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert_eq!(ran.out.matches("certdoctor_target_up{target=\"127.0.0.1:1\"} 0\n").count(), 1, "{}", ran.out);
+}
+
+/// What could not be done is told in every form, and by the exit status of those that have one.
+#[test]
+fn what_was_not_done_is_told_in_every_form() {
+    let (root, hostile) = (tree("alpine-2019"), hostile());
+    let refused = runs(root.path(), hostile.path()).pop().expect("the last run");
+    let refused: Vec<&str> = refused.iter().map(String::as_str).collect();
+    for format in ["ansible", "github", "human", "json", "junit", "markdown", "nagios", "salt", "sarif"] {
+        let ran = run(&refused, format);
+        assert_eq!(ran.status, if format == "nagios" { 2 } else { 1 }, "{format}: {}", ran.out);
+        assert!(ran.out.contains("protects it") && ran.out.contains("policy none"), "{format}: {}", ran.out);
+    }
+    assert!(run(&refused, "prometheus").out.contains("certdoctor_troubles 1\n"));
 }
 
 /// Monitoring Plugins Development Guidelines: one line of text, `|`, and `'label'=value[UOM];[warn];[crit];[min];[max]` between blanks.
@@ -244,6 +271,20 @@ fn ansible_and_salt_are_told_what_would_change_and_what_did() {
     assert_eq!((status, &again["changed"], &again["failed"]), (0, &Value::Bool(false), &Value::Bool(false)), "{again}");
     let (status, again) = fix(&["--apply"], "salt");
     assert_eq!((status, &again["result"], &again["changes"]), (0, &Value::Bool(true), &serde_json::json!({})), "{again}");
+
+    // One of two: what can be done is done, and what not is told.
+    let dir = tree("alpine-2019");
+    let root = dir.path().to_str().expect("UTF-8");
+    let policy = dir.path().join("certdoctor.toml");
+    fs::write(&policy, "protected = [\"DST Root CA X3\"]\n").expect("written");
+    let policy = policy.to_str().expect("UTF-8");
+    let anchors = ["--anchor", "AddTrust External CA Root", "--anchor", "DST Root CA X3"];
+    let arguments = [&["fix", "--root", root, "--policy", policy, "--apply"], &anchors[..]].concat();
+    let ran = run(&arguments, "ansible");
+    let part: Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    assert!(ran.status == 1 && part["changed"] == true && part["failed"] == true, "{part}");
+    let message = part["msg"].as_str().expect("a message");
+    assert!(message.starts_with("fixed in part: ") && message.contains("not done: DST Root CA X3: "), "{message}");
 
     let wrong = run(&["fix", "--root", root, "--anchor", "No Such Root"], "ansible");
     let wrong: Value = serde_json::from_str(&wrong.out).expect("one JSON object");

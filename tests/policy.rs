@@ -46,6 +46,31 @@ fn a_protected_anchor_stays() {
     assert_ne!(bundle(dir.path()), before);
 }
 
+/// A slip of the pen must not pass for protection.
+#[test]
+fn a_protected_name_that_no_store_holds_is_told() {
+    let dir = tree("alpine-2019");
+    let root = dir.path().to_str().expect("UTF-8");
+    let fix = ["fix", "--root", root, "--anchor", "AddTrust External CA Root", "--at", "2020-06-01"];
+    let ran = run("protected = [\"AddTrust Externel CA Root\"]", &fix);
+    let words = "certdoctor.toml protects `AddTrust Externel CA Root`, and no store here holds such an anchor; did you mean `AddTrust \
+                 External CA Root`?";
+    assert!(ran.out.contains(words), "{}", ran.out);
+}
+
+#[test]
+fn a_protected_anchor_stays_in_an_image_too() {
+    let policy = "protected = [\"AddTrust_External_Root.crt\"]";
+    let named =
+        run(policy, &["dockerfile", "--base", "debian:10", "--anchor", "AddTrust External CA Root", "--at", "2021-10-01"]);
+    assert_eq!(named.status, 2, "{}", named.out);
+    assert!(named.err.contains("certdoctor.toml protects it"), "{}", named.err);
+    let all = run(policy, &["dockerfile", "--base", "debian:10", "--at", "2021-10-01"]);
+    assert_eq!(all.status, 0, "{}", all.err);
+    assert!(all.err.contains("AddTrust External CA Root stays: certdoctor.toml protects it"), "{}", all.err);
+    assert!(all.out.contains("DST_Root_CA_X3") && !all.out.contains("AddTrust"), "{}", all.out);
+}
+
 #[test]
 fn a_guarded_target_keeps_its_only_path() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -86,14 +86,17 @@ pub(super) fn run<T: AsRef<std::ffi::OsStr>>(machine: &Machine<'_>, line: &[T]) 
     let mut typed = vec![program.as_ref().to_owned()];
     typed.extend(words.into_iter().map(Into::into));
     let outcome = run_line(machine, &typed, false);
-    let out = match outcome.out.is_empty() {
+    let Ok(Value::Object(mut result)) = serde_json::from_slice(&outcome.out) else {
         // What clap refuses is told on standard error, which Ansible does not read.
-        true => configuration::ansible_failure(outcome.err.trim()).into_bytes(),
-        false if switch(&parameters, "_ansible_diff") => outcome.out,
-        false => configuration::without_diff(&outcome.out),
+        let out = configuration::ansible_failure(outcome.err.trim()).into_bytes();
+        return Some(Outcome { out, err: outcome.err, status: 1 });
     };
-    // Ansible reads the object; the status only says whether there is one.
-    let failed = serde_json::from_slice::<Value>(&out).is_ok_and(|v| v["failed"] == true);
+    if !switch(&parameters, "_ansible_diff") {
+        result.remove("diff");
+    }
+    // Ansible reads the object; the status only says whether it failed.
+    let failed = result.get("failed") == Some(&Value::Bool(true));
+    let out = format!("{:#}\n", Value::Object(result)).into_bytes();
     Some(Outcome { out, err: outcome.err, status: u8::from(failed) })
 }
 

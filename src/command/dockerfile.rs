@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{Failure, Outcome, Session};
+use super::{Failure, Outcome, Session, naming};
 use crate::{
     base::{Fingerprint, TreePath},
     cli::{DockerfileArgs, Format},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(super) fn run(session: &Session<'_>, args: &DockerfileArgs) -> Result<Outcome, Failure> {
-    let anchors = anchors(session, args)?;
+    let (anchors, notes) = anchors(session, args)?;
     let family = args
         .family
         .as_deref()
@@ -30,10 +30,12 @@ pub(super) fn run(session: &Session<'_>, args: &DockerfileArgs) -> Result<Outcom
             Family::parse(name).ok_or_else(|| Failure(format!("unknown family `{name}`; debian and alpine have a recipe")))
         })
         .transpose()?;
-    match &args.file {
+    let mut outcome = match &args.file {
         Some(file) => patch_file(session, args, file, anchors, family),
         None => print_snippet(session, args, anchors, family),
-    }
+    }?;
+    outcome.err.extend(notes.iter().map(|note| format!("note: {note}\n")));
+    Ok(outcome)
 }
 
 fn print_snippet(
@@ -149,8 +151,12 @@ fn decision(decision: Decision) -> &'static str {
     }
 }
 
-/// The anchors that are asked for; without a name, those that have expired: in the tree of `--root`, else of the known ones.
-fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, Failure> {
+/// The anchors that are asked for; without a name, those that have expired: in the tree of `--root`, else of the known ones. And notes on
+/// those that the policy keeps.
+///
+/// # Errors
+/// A name that nobody knows, or that the policy protects.
+fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<(Vec<Anchor>, Vec<String>), Failure> {
     let stores = match session.is_live() {
         false => store::load_all(&*session.tree),
         true => Vec::new(),
@@ -165,22 +171,21 @@ fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, 
         }
     }
     let known = if stores.is_empty() { Anchor::known() } else { held };
+    let protection =
+        |a: &Anchor| naming::protection(session, &|name| naming::known_as(a.fingerprint, &a.title, a.entry.as_deref(), name));
     if args.anchor.is_empty() {
-        return Ok(known.into_iter().filter(|a| a.not_after.is_some_and(|end| session.at > end)).collect());
+        let (mut dead, mut notes) = (Vec::new(), Vec::new());
+        for anchor in known.into_iter().filter(|a| a.not_after.is_some_and(|end| session.at > end)) {
+            match protection(&anchor) {
+                None => dead.push(anchor),
+                Some((why, instead)) => notes.push(format!("{} stays: {why}; {instead}", anchor.title)),
+            }
+        }
+        return Ok((dead, notes));
     }
     let mut chosen: Vec<Anchor> = Vec::new();
     for name in &args.anchor {
-        let hex = name.replace(':', "").to_ascii_lowercase();
-        let is_hex = hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        let is_meant = |a: &&Anchor| match is_hex {
-            true => a.fingerprint.to_string().starts_with(&hex),
-            false => {
-                let entry = a.entry.as_deref().unwrap_or_default();
-                a.title.eq_ignore_ascii_case(name)
-                    || entry == name
-                    || entry.trim_start_matches("mozilla/").trim_end_matches(".crt") == name
-            }
-        };
+        let is_meant = |a: &&Anchor| naming::known_as(a.fingerprint, &a.title, a.entry.as_deref(), name);
         let found: Vec<Anchor> = known.iter().filter(is_meant).cloned().collect();
         if found.is_empty() {
             let names: Vec<&str> = known.iter().map(|a| a.title.as_str()).take(5).collect();
@@ -191,12 +196,15 @@ fn anchors(session: &Session<'_>, args: &DockerfileArgs) -> Result<Vec<Anchor>, 
             )));
         }
         for anchor in found {
+            if let Some((why, instead)) = protection(&anchor) {
+                return Err(Failure(format!("{}: {why}; {instead}", anchor.title)));
+            }
             if !chosen.contains(&anchor) {
                 chosen.push(anchor);
             }
         }
     }
-    Ok(chosen)
+    Ok((chosen, Vec::new()))
 }
 
 /// The family of the tree of `--root`, by os-release, else by its store.

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Failure, Outcome, Session, verify};
+use super::{
+    Failure, Outcome, Session,
+    naming::{self, file_is_called, is_called},
+    verify,
+};
 use crate::{
     base::{Fingerprint, TreePath},
     cli::FixArgs,
     edit::Applicability,
-    facts::{Anchor, Facts, Target, TargetSource},
+    facts::{Anchor, ConnectFailure, Facts, Target, TargetSource},
     finding::{Finding, Intent},
     host::{on_this_host, processes},
     judge::{self, Judgement},
@@ -38,6 +42,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     let past = plan::list(&*session.tree, &options(session, args)?.backup_directory).unwrap_or_default();
     let (wanted, mut unknown) = wanted(&facts, &judgement, args, &past, !asked.named.is_empty())?;
     let (wanted, protected) = unprotected(session, &facts, wanted);
+    unknown.extend(naming::protects_nothing(session, &facts));
     unknown.extend(wanted.iter().filter(|w| !args.anchor.is_empty() && !w.certificate.is_expired(session.at)).map(|w| {
         let end = w.certificate.validity().not_after.map_or("ever".to_owned(), |end| end.to_string());
         format!("{} is valid until {end}: clients will refuse what chains to it alone", w.certificate.label())
@@ -93,19 +98,16 @@ impl Asked {
 
 /// What is wanted, without what the policy protects.
 fn unprotected(session: &Session<'_>, facts: &Facts, wanted: Vec<Wanted>) -> (Vec<Wanted>, Vec<plan::Refused>) {
-    let Some((file, policy)) = &session.policy else { return (wanted, Vec::new()) };
     let anchors: Vec<&Anchor> = facts.stores.iter().flat_map(|s| s.anchors()).collect();
-    let is_protected = |wanted: &Wanted| {
-        let mut known = anchors.iter().filter(|a| a.certificate == wanted.certificate);
-        known.any(|anchor| policy.protected.iter().any(|name| is_called(anchor, name)))
-    };
-    let (protected, free): (Vec<Wanted>, Vec<Wanted>) = wanted.into_iter().partition(is_protected);
-    let refuse = |wanted: Wanted| plan::Refused {
-        subject: wanted.certificate.label(),
-        why: format!("{file} protects it"),
-        instead: "take it off that list first, or say --policy none".to_owned(),
-    };
-    (free, protected.into_iter().map(refuse).collect())
+    let (mut free, mut refused) = (Vec::new(), Vec::new());
+    for one in wanted {
+        let mut known = anchors.iter().filter(|a| a.certificate == one.certificate);
+        match known.find_map(|anchor| naming::protection(session, &|name| is_called(anchor, name))) {
+            None => free.push(one),
+            Some((why, instead)) => refused.push(plan::Refused { subject: one.certificate.label(), why, instead }),
+        }
+    }
+    (free, refused)
 }
 
 fn options(session: &Session<'_>, args: &FixArgs) -> Result<ApplyOptions, Failure> {
@@ -137,9 +139,10 @@ fn apply(
     let unfinished = !plan.refusals.is_empty() || !plan.needs_yes.is_empty();
     if plan.is_empty() {
         let mut report = session.report("fix", facts, judgement);
-        let status = u8::from(unfinished || (!asked.named.is_empty() && report.is_refused()));
+        let unwell = !asked.named.is_empty() && report.is_refused();
+        let status = u8::from(unfinished || unwell);
         report.plan = Some(shown);
-        report.applied = Some(AppliedReport { refreshed: true, ..AppliedReport::default() });
+        report.applied = Some(AppliedReport { refreshed: true, unwell, ..AppliedReport::default() });
         return Ok(session.finish(&report, status));
     }
     let live = session.is_live();
@@ -168,10 +171,11 @@ fn apply(
                 _ => said,
             }
         }),
-        rolled_back: None,
         refreshed: true,
         undo: args.backup_dir.as_ref().map(|d| format!(" --backup-dir {}", d.display())).unwrap_or_default(),
+        ..AppliedReport::default()
     };
+    let before = judgement.findings;
     let (after, failed) = if after.wrong.is_empty() {
         (after, false)
     } else {
@@ -196,13 +200,25 @@ fn apply(
     let mut report: Report = session.report("fix", after.facts, after.judgement);
     report.plan = Some(shown);
     done.refreshed = !unrefreshed;
+    done.unwell = (!asked.named.is_empty() && report.is_refused()) || is_unwell(args, asked, &before, &report);
+    let status = u8::from(failed || done.unwell);
     report.applied = Some(done);
     report.verified = after.verified;
     report.restart = args.restart_list.then(|| holders(session));
-    let still_refused =
-        !asked.named.is_empty() && report.is_refused() || report.verified.iter().any(|v| v.trusted == Some(false));
-    let status = u8::from(failed || unfinished || still_refused || report.has_failures());
+    let status = status.max(u8::from(!report.troubles().is_empty()));
     Ok(session.finish(&report, status))
+}
+
+/// Whether a finding that fails a run concerns what this one was asked to cure: what stood before, and was not asked about, makes a fix
+/// that holds no failure.
+fn is_unwell(args: &FixArgs, asked: &Asked, before: &[Finding], after: &Report) -> bool {
+    let everything = args.anchor.is_empty() && asked.named.is_empty();
+    let concerns = |finding: &Finding| {
+        everything
+            || finding.targets.iter().any(|text| asked.named.iter().any(|t| t.text == *text))
+            || !before.iter().any(|b| b.code == finding.code && b.subject == finding.subject)
+    };
+    after.findings.iter().any(|f| f.severity >= after.fail_on && concerns(f))
 }
 
 /// Gathers and judges afresh, and compares with what was meant.
@@ -223,6 +239,10 @@ fn look_again(
     }
     let servers: Vec<Target> = asked.named.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
+    if facts.endpoints.iter().any(|e| matches!(e.outcome, Err(ConnectFailure::Interrupted))) {
+        wrong.push("interrupted before the outcome was proven".to_owned());
+        return Ok(After { facts, judgement, verified, wrong });
+    }
     if args.force {
         // Whoever says so has been told which target loses its path; the handshakes are reported and decide the exit status only.
         return Ok(After { facts, judgement, verified, wrong });
@@ -324,25 +344,6 @@ fn may_be_gone(facts: &Facts, past: &[Backup], name: &str) -> bool {
     print.is_some()
         || past.iter().any(is_told)
         || facts.stores.iter().any(|store| store.configuration.is_none() || store.sources.iter().any(is_source))
-}
-
-/// Whether a person who says `name` means this anchor: SHA-256 or its beginning (8 digits or more), its label, or its file's name.
-fn is_called(anchor: &Anchor, name: &str) -> bool {
-    let hex: String = name.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
-    if hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return anchor.certificate.fingerprint().to_string().starts_with(&hex);
-    }
-    if anchor.certificate.label().eq_ignore_ascii_case(name) {
-        return true;
-    }
-    anchor.origins.iter().any(|origin| file_is_called(&origin.path.to_string(), name))
-}
-
-/// Whether a person who says `name` means the file at `path`: the path's end, or the file's name with or without its ending.
-fn file_is_called(path: &str, name: &str) -> bool {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    path == name || path.ends_with(&format!("/{name}")) || stem == name || stem.strip_prefix("ca-cert-") == Some(name)
 }
 
 fn concerns(finding: &Finding, anchor: &Anchor) -> bool {

@@ -10,6 +10,7 @@ mod explain;
 mod fix;
 mod generate;
 mod list;
+mod naming;
 mod renewal;
 mod scan;
 mod session;

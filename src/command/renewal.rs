@@ -176,6 +176,7 @@ fn apply(
     let mut report: Report = session.report("renewal", facts, judgement);
     report.plan = Some(shown);
     let failed = done.rolled_back.is_some();
+    done.unwell = report.has_failures();
     report.applied = Some(done);
     let status = u8::from(failed || report.has_failures());
     Ok(session.finish(&report, status))

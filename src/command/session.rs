@@ -175,7 +175,10 @@ impl<'a> Session<'a> {
             if self.global.format == Format::SClient && self.connection.verify_hostname.is_none() {
                 target.host = None;
             }
-            targets.push(target);
+            // Named twice, it would be looked at twice.
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
         }
         Ok(targets)
     }
@@ -485,7 +488,8 @@ impl<'a> Session<'a> {
             Format::Junit => (render::junit::render(report), status),
             Format::Markdown => (render::markdown::render(report), status),
             Format::Nagios => (render::nagios::render(report), render::nagios::status(report)),
-            Format::Prometheus => (render::prometheus::render(report), status),
+            // A target that is down is a metric, and no reason to keep the old ones: 2 is for a run that has none.
+            Format::Prometheus => (render::prometheus::render(report), if status == 2 { 1 } else { status }),
             Format::Salt => (render::configuration::salt(report, status), status),
             Format::Sarif => (render::sarif::render(report), status),
             // s_client's form is inspect's alone, which renders it itself.

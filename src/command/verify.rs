@@ -43,12 +43,7 @@ pub(super) fn run(session: &Session<'_>, typed: &[String]) -> Result<Outcome, Fa
     report.findings.extend(disagreements);
     report.verified = verified;
     let unreached = report.facts.endpoints.iter().all(|e| e.outcome.is_err());
-    let every = |t: &Target| {
-        let of_target = || report.verified.iter().filter(|v| v.target == t.text);
-        of_target().all(|v| v.trusted != Some(false) || !v.decides)
-            && of_target().any(|v| v.trusted == Some(true) && v.verifier != Verifier::Model)
-    };
-    let status = if unreached { 2 } else { u8::from(!targets.iter().all(every)) };
+    let status = if unreached { 2 } else { u8::from(report.is_failed()) };
     Ok(session.finish(&report, status))
 }
 
@@ -104,7 +99,7 @@ fn handshakes(
 /// A server that rustls can't talk to says nothing about trust; one that does not answer is a failure.
 fn unreached(failure: &ConnectFailure) -> Option<bool> {
     match failure {
-        ConnectFailure::Alert { .. } => None,
+        ConnectFailure::Alert { .. } | ConnectFailure::Interrupted => None,
         _ => Some(false),
     }
 }

@@ -1,6 +1,9 @@
 //! The answer of a run in one line, for every format that has room for one.
 
-use crate::{finding::Severity, report::Report};
+use crate::{
+    finding::Severity,
+    report::{Report, Verification},
+};
 
 /// The line, in its parts.
 pub(super) struct Conclusion {
@@ -26,6 +29,7 @@ impl Conclusion {
             }
         }
         let mut counts = match (parts.is_empty(), report.is_refused()) {
+            (true, false) if !report.troubles().is_empty() => "nothing found".to_owned(),
             (true, false) => "nothing to complain about".to_owned(),
             (true, true) => "refused, for a reason that no finding explains".to_owned(),
             (false, _) => parts.join(", "),
@@ -37,7 +41,7 @@ impl Conclusion {
         if report.facts.clock.injected {
             counts.push_str(&format!(", as of {}", report.at));
         }
-        let worst = match (errors > 0 || report.is_refused(), warnings > 0, notes > 0) {
+        let worst = match (errors > 0 || report.is_failed(), warnings > 0, notes > 0) {
             (true, ..) => Some(Severity::Error),
             (_, true, _) => Some(Severity::Warning),
             (_, _, true) => Some(Severity::Note),
@@ -75,17 +79,22 @@ fn looked_at(report: &Report) -> Vec<String> {
 /// The answer in a word or two, where the command asks a question.
 fn answer(report: &Report) -> Option<&'static str> {
     match report.command {
-        "verify" if report.verified.iter().any(|v| v.decides && v.trusted == Some(false)) => Some("refused"),
-        "verify" if report.verified.iter().any(|v| v.trusted == Some(true)) => Some("verified"),
+        "verify" if report.verified.iter().any(Verification::is_refused) => Some("refused"),
+        "verify" if !report.is_failed() => Some("verified"),
         "verify" => Some("not verified"),
         "fix" | "renewal" => match (&report.applied, &report.plan) {
             (Some(applied), _) if applied.rolled_back.is_some() => Some("rolled back, nothing is changed"),
             (_, Some(plan)) if plan.steps.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) => {
                 Some("not fixed")
             }
+            (Some(applied), Some(plan))
+                if !applied.changed.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) =>
+            {
+                Some("fixed in part")
+            }
             (Some(applied), _) if applied.changed.is_empty() && !report.is_refused() => Some("nothing to do"),
             (Some(applied), _) if !applied.refreshed => Some("written, not refreshed yet"),
-            (Some(_), _) if report.is_refused() || report.has_failures() => Some("applied, but not well yet"),
+            (Some(applied), _) if report.is_failed() || applied.unwell => Some("applied, but not well yet"),
             (Some(_), _) => Some("fixed"),
             (_, Some(plan)) if plan.steps.is_empty() && report.is_refused() => Some("can't be fixed in a store"),
             (None, Some(plan)) if plan.steps.is_empty() => Some("nothing to do"),

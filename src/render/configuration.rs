@@ -16,7 +16,10 @@ struct Result<'a> {
     /// Whether it was only looked what would be changed.
     only_planned: bool,
     failed: bool,
+    /// The answer, and what went wrong.
     message: String,
+    /// What to know beside it.
+    notes: Vec<String>,
     diff: &'a [u8],
 }
 
@@ -32,10 +35,11 @@ impl<'a> Result<'a> {
         // A plan that was not carried out is no failure: it is what check mode asked for. What is planned cures what was found.
         let failed = !only_planned && !matches!(status, 0 | 3);
         let mut message = Conclusion::of(report).line();
-        if let Some(why) = report.applied.as_ref().and_then(|a| a.rolled_back.as_ref()) {
-            message = format!("{message}; rolled back: {why}");
+        for trouble in report.troubles() {
+            message.push_str(&format!("; {}: {}: {}", trouble.what, trouble.subject, trouble.why));
         }
-        Result { changed, only_planned, failed, message, diff }
+        let notes = report.plan.iter().flat_map(|plan| plan.advice.iter().chain(&plan.notes)).cloned().collect();
+        Result { changed, only_planned, failed, message, notes, diff }
     }
 }
 
@@ -48,6 +52,7 @@ pub fn ansible(report: &Report, status: u8) -> String {
         .iter()
         .filter(|f| f.severity == Severity::Warning)
         .map(|f| format!("{}: {}", f.code, f.message))
+        .chain(result.notes)
         .chain(report.facts.not_checked.iter().map(|(what, why)| format!("not checked: {what}: {why}")))
         .collect();
     let mut out = json!({
@@ -59,24 +64,13 @@ pub fn ansible(report: &Report, status: u8) -> String {
     if !result.diff.is_empty() {
         out["diff"] = json!({ "prepared": String::from_utf8_lossy(result.diff) });
     }
+    let document = document::value(report);
     for key in ["findings", "applied", "verified", "restart", "lineages"] {
-        if let Some(value) = document::value(report).get(key) {
+        if let Some(value) = document.get(key) {
             out[key] = value.clone();
         }
     }
     format!("{out:#}\n")
-}
-
-/// The same result without its diff, which Ansible wants only where it asks for it.
-#[must_use]
-pub fn without_diff(result: &[u8]) -> Vec<u8> {
-    match serde_json::from_slice::<Value>(result) {
-        Ok(Value::Object(mut object)) => {
-            object.remove("diff");
-            format!("{:#}\n", Value::Object(object)).into_bytes()
-        }
-        _ => result.to_vec(),
-    }
 }
 
 /// The result of an Ansible module that could not do what was asked.
@@ -99,7 +93,8 @@ pub fn salt(report: &Report, status: u8) -> String {
         false => json!({}),
     };
     let name = format!("certdoctor {}", report.command);
-    format!("{:#}\n", json!({ "name": name, "changes": changes, "result": outcome, "comment": result.message }))
+    let comment: Vec<String> = std::iter::once(result.message).chain(result.notes).collect();
+    format!("{:#}\n", json!({ "name": name, "changes": changes, "result": outcome, "comment": comment.join("\n") }))
 }
 
 /// The return of a Salt state that could not do what was asked.

@@ -16,8 +16,12 @@ pub fn render(report: &Report) -> String {
     for finding in &report.findings {
         out.push_str(&annotation(finding));
     }
+    for trouble in report.troubles() {
+        let title = property(&format!("{}: {}", trouble.what, trouble.subject));
+        out.push_str(&format!("::error title={title}::{}\n", data(&trouble.why)));
+    }
     let worst = report.findings.iter().map(|f| f.severity).max();
-    let command = if report.is_refused() || worst == Some(Severity::Error) { "error" } else { "notice" };
+    let command = if report.is_failed() || worst == Some(Severity::Error) { "error" } else { "notice" };
     out.push_str(&format!("::{command} title=certdoctor {}::{}\n", report.command, data(&Conclusion::of(report).line())));
     out
 }

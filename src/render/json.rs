@@ -12,7 +12,7 @@ use crate::{
     facts::{ConnectFailure, Endpoint, FileState, Presented, Role, Store, TargetSource, Upkeep, renewal::Lineage},
     finding::{Finding, Remedy},
     path::{Attempt, Rejection, Verdict},
-    report::{Report, Verifier},
+    report::{Report, Verification, Verifier},
     x509::Certificate,
 };
 
@@ -109,7 +109,7 @@ impl Document {
                 rolled_back: a.rolled_back.clone(),
             }),
             verified: (!report.verified.is_empty()).then(|| VerifiedDto {
-                ok: report.verified.iter().all(|v| v.trusted != Some(false) || !v.decides)
+                ok: !report.verified.iter().any(Verification::is_refused)
                     && report.verified.iter().any(|v| v.trusted == Some(true)),
                 handshakes: report
                     .verified

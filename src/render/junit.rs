@@ -12,8 +12,9 @@ pub fn render(report: &Report) -> String {
     let (failed, passed): (Vec<&Finding>, Vec<&Finding>) = report.findings.iter().partition(fails);
     let sound = sound(report, &failed);
     let unexplained: Vec<&str> = unexplained(report, &failed);
-    let tests = failed.len() + passed.len() + sound.len() + unexplained.len() + report.facts.not_checked.len();
-    let failures = failed.len() + unexplained.len();
+    let troubles = report.troubles();
+    let tests = failed.len() + passed.len() + sound.len() + unexplained.len() + troubles.len() + report.facts.not_checked.len();
+    let failures = failed.len() + unexplained.len() + troubles.len();
     let name = format!("certdoctor {}", report.command);
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"{}\" tests=\"{tests}\" failures=\"{failures}\" \
@@ -38,6 +39,16 @@ pub fn render(report: &Report) -> String {
             "    <testcase classname=\"certdoctor.target\" name=\"{}\">\n      <failure type=\"refused\" message=\"refused\"></failure>\n    \
              </testcase>\n",
             escaped(target)
+        ));
+    }
+    for trouble in &troubles {
+        out.push_str(&format!(
+            "    <testcase classname=\"certdoctor.{}\" name=\"{}\">\n      <failure type=\"{}\" message=\"{}\"></failure>\n    \
+             </testcase>\n",
+            trouble.what.replace(' ', "-"),
+            escaped(&trouble.subject),
+            trouble.what,
+            escaped(&trouble.why)
         ));
     }
     for finding in passed {
@@ -78,6 +89,9 @@ fn sound(report: &Report, failed: &[&Finding]) -> Vec<(&'static str, String)> {
         if !report.refuses(index) && !failed.iter().any(|f| f.targets.contains(text)) {
             out.push(("target", text.clone()));
         }
+    }
+    for verified in report.verified.iter().filter(|v| v.trusted == Some(true)) {
+        out.push(("verified", format!("{} {}", verified.target, verified.client)));
     }
     for lineage in report.facts.renewal.iter().flat_map(|r| &r.lineages) {
         if !failed.iter().any(|f| f.is_about(lineage)) {

@@ -32,6 +32,13 @@ pub fn render(report: &Report) -> String {
             out.extend(remedy.command.as_ref().map(|command| format!("  {}\n", code(command))));
         }
     }
+    let troubles = report.troubles();
+    if !troubles.is_empty() {
+        out.push('\n');
+        for trouble in troubles {
+            out.push_str(&format!("* **{}**: {}: {}\n", trouble.what, inline(&trouble.subject), inline(&trouble.why)));
+        }
+    }
     if let Some(plan) = report.plan.as_ref().filter(|plan| !plan.diff.is_empty()) {
         let diff = String::from_utf8_lossy(&plan.diff);
         let fence = fence(&diff);

@@ -13,6 +13,9 @@ pub fn render(report: &Report) -> String {
     for finding in report.findings.iter().filter(|f| f.severity > Severity::Note) {
         out.push_str(&format!("{}: {}\n", finding.code, plain(&finding.message)));
     }
+    for trouble in report.troubles() {
+        out.push_str(&format!("{}: {}: {}\n", trouble.what, plain(&trouble.subject), plain(&trouble.why)));
+    }
     out
 }
 
@@ -26,7 +29,7 @@ pub fn unknown(why: &str) -> String {
 #[must_use]
 pub fn status(report: &Report) -> u8 {
     let endpoints = &report.facts.endpoints;
-    if report.applied.as_ref().is_some_and(|a| a.rolled_back.is_some()) || report.is_refused() {
+    if report.is_failed() {
         // A target that does not answer is down, whatever the reason: that is what monitoring asks.
         return 2;
     }

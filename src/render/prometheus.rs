@@ -7,9 +7,15 @@
 //! Source: prometheus.io, "Exposition formats" (one `HELP` and `TYPE` a metric, its samples together; `\`, `"` and LF escaped in label
 //! values).
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 
-use crate::{base::At, finding::Severity, path::Verdict, report::Report, x509::Certificate};
+use crate::{
+    base::At,
+    finding::Severity,
+    path::Verdict,
+    report::{Report, Verifier},
+    x509::Certificate,
+};
 
 /// The report as metrics.
 #[must_use]
@@ -18,6 +24,7 @@ pub fn render(report: &Report) -> String {
     anchors(&mut out, report);
     targets(&mut out, report);
     clients(&mut out, report);
+    verified(&mut out, report);
     lineages(&mut out, report);
     run(&mut out, report);
     out
@@ -27,18 +34,23 @@ pub fn render(report: &Report) -> String {
 struct Metric<'a> {
     out: &'a mut String,
     name: &'static str,
+    /// The labels that have a sample: a second one would make the whole file unreadable.
+    seen: HashSet<String>,
 }
 
 impl<'a> Metric<'a> {
     fn gauge(out: &'a mut String, name: &'static str, help: &str) -> Self {
         let _ = writeln!(out, "# HELP certdoctor_{name} {help}\n# TYPE certdoctor_{name} gauge");
-        Metric { out, name }
+        Metric { out, name, seen: HashSet::new() }
     }
 
     fn sample(&mut self, labels: &[(&str, &str)], value: i64) {
         let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let _ = writeln!(self.out, "certdoctor_{}{labels} {value}", self.name);
+        if !self.seen.contains(&labels) {
+            let _ = writeln!(self.out, "certdoctor_{}{labels} {value}", self.name);
+            self.seen.insert(labels);
+        }
     }
 }
 
@@ -128,6 +140,25 @@ fn clients(out: &mut String, report: &Report) {
     }
 }
 
+fn verified(out: &mut String, report: &Report) {
+    if report.verified.is_empty() {
+        return;
+    }
+    let help = "Whether a fresh handshake verified; targets that a client can't talk to left out.";
+    let mut metric = Metric::gauge(out, "verified", help);
+    for one in &report.verified {
+        let Some(trusted) = one.trusted else { continue };
+        let by = match one.verifier {
+            Verifier::Model => "model",
+            Verifier::Program => "program",
+            Verifier::Rustls => "rustls",
+        };
+        let decides = if one.decides { "yes" } else { "no" };
+        let labels = [("target", one.target.as_str()), ("client", &one.client), ("verifier", by), ("decides", decides)];
+        metric.sample(&labels, i64::from(trusted));
+    }
+}
+
 fn lineages(out: &mut String, report: &Report) {
     let Some(renewal) = &report.facts.renewal else { return };
     let help = "End of validity of the newest certificate that a manager keeps under a name, Unix time.";
@@ -165,6 +196,8 @@ fn run(out: &mut String, report: &Report) {
             metric.sample(&[("what", what), ("why", why)], 1);
         }
     }
+    let troubles = i64::try_from(report.troubles().len()).unwrap_or(i64::MAX);
+    Metric::gauge(out, "troubles", "What could not be changed, was taken back, or did not verify.").sample(&[], troubles);
     Metric::gauge(out, "run_timestamp_seconds", "The instant of judgement, Unix time.").sample(&[], report.at.0);
     let labels = [("version", env!("CARGO_PKG_VERSION")), ("command", report.command)];
     Metric::gauge(out, "build_info", "This program.").sample(&labels, 1);

@@ -25,7 +25,9 @@ pub fn render(report: &Report) -> String {
         .facts
         .not_checked
         .iter()
-        .map(|(what, why)| json!({ "level": "warning", "message": { "text": format!("not checked: {what}: {why}") } }))
+        .map(|(what, why)| ("warning", format!("not checked: {what}: {why}")))
+        .chain(report.troubles().into_iter().map(|t| ("error", format!("{}: {}: {}", t.what, t.subject, t.why))))
+        .map(|(level, text)| json!({ "level": level, "message": { "text": text } }))
         .collect();
     // A root of its own is the base of every path: where it lies is the reader's affair.
     let base = match &report.root {

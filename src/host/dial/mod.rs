@@ -71,7 +71,15 @@ impl Dial for LiveDial {
     }
 
     fn verify(&self, target: &Target, hello: &Hello, anchors: &[&[u8]], at: At) -> Result<(), VerifyFailure> {
-        verify::verify(target, hello, anchors, at)
+        let interrupted = || Err(VerifyFailure::Connect(ConnectFailure::Interrupted));
+        if interrupt::asked() {
+            return interrupted();
+        }
+        match verify::verify(target, hello, anchors, at) {
+            // A refusal was spoken; a connection that broke off only shows that somebody pressed Ctrl-C.
+            Err(VerifyFailure::Connect(_)) if interrupt::asked() => interrupted(),
+            answer => answer,
+        }
     }
 
     fn addresses(&self, name: &str, seconds: u64) -> Result<Vec<(IpAddr, bool)>, ConnectFailure> {

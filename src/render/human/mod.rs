@@ -132,12 +132,7 @@ fn next(report: &Report) -> Option<String> {
             let target = report.facts.endpoints.first()?;
             target.outcome.is_ok().then(|| format!("certdoctor diagnose {}{}", target.target, report.options))
         }
-        "verify"
-            if report.verified.iter().any(|v| v.trusted == Some(true))
-                && report.verified.iter().all(|v| v.trusted != Some(false) || !v.decides) =>
-        {
-            None
-        }
+        "verify" if !report.is_failed() => None,
         "verify" => {
             let target = report.facts.endpoints.first()?;
             Some(format!("certdoctor diagnose {}{}", target.target, report.options))
