@@ -175,10 +175,7 @@ impl<'a> Session<'a> {
             if self.global.format == Format::SClient && self.connection.verify_hostname.is_none() {
                 target.host = None;
             }
-            // Named twice, it would be looked at twice.
-            if !targets.contains(&target) {
-                targets.push(target);
-            }
+            targets.push(target);
         }
         Ok(targets)
     }
