@@ -80,7 +80,7 @@ pub fn gather(sources: &Sources<'_>, request: &Request<'_>) -> Facts {
         newest_file: newest(&stores),
         server_dates: endpoints.iter().filter_map(|e| Some((e.target.text.clone(), e.outcome.as_ref().ok()?.date?))).collect(),
     };
-    Facts { stores, given, endpoints, environment, renewal: None, clock, not_checked }
+    Facts { stores, given, endpoints, environment, renewal: None, dockerfile: None, clock, not_checked }
 }
 
 /// The hello for one target: without the proxy when `NO_PROXY` (curl's rules: names and their subdomains, `*`, addresses) or a loopback

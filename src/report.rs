@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    base::At,
+    base::{At, TreePath},
     check::ClientVerdict,
     edit::Step,
     facts::Facts,
@@ -181,6 +181,16 @@ impl Report {
         let mut causes = self.causes.iter().flatten().filter_map(|i| self.findings.get(*i));
         finding.harm.is_some()
             && causes.any(|cause| cause.targets == finding.targets && certificates(finding).is_subset(&certificates(cause)))
+    }
+
+    /// A path of this report as a person writes it: what counts from the working directory has no leading slash.
+    #[must_use]
+    pub fn place(&self, path: &TreePath) -> String {
+        let path = path.to_string();
+        match self.root.as_deref() {
+            Some(".") => path.trim_start_matches('/').to_owned(),
+            _ => path,
+        }
     }
 
     /// What went wrong beside the findings: a change that was taken back or could not be made, a fresh handshake that failed.

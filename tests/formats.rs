@@ -22,6 +22,7 @@ fn run(arguments: &[&str], format: &str) -> Ran {
 
 /// Runs that differ in what a report holds: clutter, a store that breaks, refusals, acceptance, a plan, hostile words, nothing.
 fn runs(root: &Path, hostile: &Path) -> Vec<Vec<String>> {
+    let dockerfile = hostile.join("Dockerfile").display().to_string();
     let policy = hostile.join("certdoctor.toml").display().to_string();
     let lab = |name: &str| fixture(format!("clients/{name}.pem")).display().to_string();
     let at = "2026-11-22T01:00:00Z";
@@ -47,6 +48,7 @@ fn runs(root: &Path, hostile: &Path) -> Vec<Vec<String>> {
         words(&["renewal", "--root", &root, "--at", "2020-06-01"]),
         words(&["inspect", "127.0.0.1:1", "127.0.0.1:1", &lab("chains/nocross"), "--CAfile", &lab("stores/U")]),
         words(&["verify", "127.0.0.1:1", "--CAfile", &lab("stores/U")]),
+        words(&["dockerfile", &dockerfile, "--anchor", "AddTrust External CA Root", "--at", "2020-06-01"]),
         words(&["fix", "--root", &root, "--policy", &policy, "--anchor", "AddTrust External CA Root", "--apply"]),
     ]
 }
@@ -65,6 +67,7 @@ fn hostile() -> tempfile::TempDir {
     fs::write(dir.path().join("usr/share/ca-certificates/mozilla/A.crt"), &pem).expect("written");
     fs::write(dir.path().join("etc/ca-certificates.conf"), "mozilla/A.crt\n").expect("written");
     fs::write(dir.path().join("certdoctor.toml"), "protected = [\"AddTrust External CA Root\"]\n").expect("written");
+    fs::write(dir.path().join("Dockerfile"), "FROM debian:10\n").expect("written");
     fs::write(dir.path().join("etc/debian_version"), "10.4\n").expect("written");
     dir
 }
@@ -100,6 +103,36 @@ fn sarif_is_valid_and_points_to_files_and_lines() {
         }
     });
     assert!(lines > 0, "no result has a line");
+}
+
+/// A reviewer's tool finds the line of a Dockerfile after which the instruction is missing, by the name that it has in the repository.
+#[test]
+fn a_dockerfile_is_annotated_at_its_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "FROM golang:1.13 AS build\nRUN make\n\nFROM debian:10\nCOPY --from=build /app /app\n";
+    fs::create_dir(dir.path().join("web")).expect("a directory");
+    fs::write(dir.path().join("web/Dockerfile"), text).expect("written");
+    let run = |more: &[&str]| {
+        let arguments = [&["dockerfile", "web/Dockerfile", "--anchor", "AddTrust External CA Root"], more].concat();
+        let output = certdoctor().args(arguments).current_dir(dir.path()).output().expect("the binary runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let (status, log) = run(&["--format", "sarif", "--fail-on", "warning"]);
+    assert_eq!(status, Some(1), "{log}");
+    let log: Value = serde_json::from_str(&log).expect("JSON");
+    let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "web/Dockerfile", "{log}");
+    let line = place["region"]["startLine"].as_u64().expect("a line");
+    let (_, annotations) = run(&["--format", "github"]);
+    assert!(annotations.starts_with(&format!("::warning file=web/Dockerfile,line={line},title=CD419 ")), "{annotations}");
+    let (_, diff) = run(&[]);
+    let hunk: u64 = diff.split_once("@@ -").and_then(|(_, rest)| rest.split_once(',')?.0.parse().ok()).expect("a hunk");
+    let kept = diff.lines().skip_while(|l| !l.starts_with("@@")).skip(1).take_while(|l| l.starts_with(' ')).count();
+    assert_eq!(line, hunk + u64::try_from(kept).expect("few") - 1, "{diff}");
+
+    assert_eq!(run(&["--write"]).0, Some(0));
+    let (status, annotations) = run(&["--format", "github", "--fail-on", "warning"]);
+    assert_eq!((status, annotations.lines().count()), (Some(0), 1), "{annotations}");
 }
 
 #[test]

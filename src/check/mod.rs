@@ -50,6 +50,7 @@ mod dangling_link;
 mod dead_anchor_chosen;
 mod deleted_or_commented_line;
 mod deselect_name_mapped;
+mod dockerfile_keeps_anchor;
 mod drift;
 mod duplicate_anchor;
 mod duplicate_presented;
@@ -285,6 +286,7 @@ pub static ALL: &[&Check] = &[
     &empty_store::CHECK,
     &same_basename::CHECK,
     &missing_configuration::CHECK,
+    &dockerfile_keeps_anchor::CHECK,
     &dead_anchor_chosen::CHECK,
     &unknown_root::CHECK,
     &environment_redirect::CHECK,
@@ -368,8 +370,11 @@ pub use model_and_client_disagree::disagreement;
 pub fn run_all(case: &Case<'_>) -> (Vec<Finding>, Vec<Broken>) {
     // What `renewal` gathers is its own business: an absent store is none, and where it gathered nothing its checks have no say.
     let renewal = case.facts.renewal.is_some();
-    let wanted: Vec<&'static Check> =
-        ALL.iter().copied().filter(|c| c.is_of_renewal() == renewal || c.code.starts_with("CD6")).collect();
+    let has_a_say = |check: &&'static Check| match &case.facts.dockerfile {
+        Some(_) => check.code == dockerfile_keeps_anchor::CHECK.code,
+        None => check.is_of_renewal() == renewal || check.code.starts_with("CD6"),
+    };
+    let wanted: Vec<&'static Check> = ALL.iter().copied().filter(has_a_say).collect();
     run_these(&wanted, case)
 }
 

@@ -13,7 +13,8 @@ use crate::{
     base::{Fingerprint, TreePath},
     cli::{DockerfileArgs, Format},
     edit::{Applicability, Edit, Precondition, Step},
-    host::{DirTree, Tree as _, TreeMut as _, memory::MemoryTree},
+    facts,
+    host::{DirTree, Tree as _, TreeMut as _, memory::MemoryTree, on_this_host},
     plan::{
         self,
         dockerfile::{Anchor, Decision, Family, Patch, Snippet, patch, snippet},
@@ -119,6 +120,20 @@ fn patch_file(
         tree.write(&resolved, &patched.text, None).map_err(|e| Failure(format!("can't write {}: {e}", file.display())))?;
     }
     let status = if args.check && changes { 3 } else { 0 };
+    if !matches!(session.global.format, Format::Human | Format::Json) {
+        let facts = facts::Dockerfile {
+            path: if leads_elsewhere { on_this_host(file)? } else { TreePath::new(named.as_os_str().as_bytes()) },
+            name: file.display().to_string(),
+            anchors: request.anchors.iter().map(|a| (a.title.clone(), a.fingerprint, a.not_after)).collect(),
+            wanting: patched.line.filter(|_| !args.write),
+            warnings: patched.warnings,
+        };
+        let mut report = session.report_on(facts)?;
+        // A path that counts from here is what reviewers and their tools know the file by.
+        report.root = (!leads_elsewhere).then(|| ".".to_owned());
+        let status = if args.check && changes { 3 } else { super::session::status(&report) };
+        return Ok(session.finish(&report, status));
+    }
     if session.global.format == Format::Json {
         let document = json!({
             "decision": decision(patched.decision), "changed": changes && args.write, "would_change": changes,

@@ -89,7 +89,10 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
     if prints_text && global.format != Format::Human {
         return Outcome::error("this command prints text only: leave --format out");
     }
-    let has_no_report = matches!(cli.command, Command::Dockerfile(_) | Command::List { .. } | Command::Undo { .. });
+    let has_no_report = match &cli.command {
+        Command::Dockerfile(args) => args.file.is_none(),
+        command => matches!(command, Command::List { .. } | Command::Undo { .. }),
+    };
     if has_no_report && !matches!(global.format, Format::Human | Format::Json) {
         return Outcome::error("this command has no report: write --format human or json");
     }

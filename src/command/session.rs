@@ -283,14 +283,27 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::gather`].
     pub fn gather_renewal(&self, public: bool) -> Result<Facts, Failure> {
-        let clock = crate::facts::Clock {
+        Ok(gather::renewal(&renewal::Host { public, ..self.renewal_host() }, self.clock()))
+    }
+
+    fn clock(&self) -> crate::facts::Clock {
+        crate::facts::Clock {
             at: self.at,
             injected: self.global.at.is_some(),
             built: crate::host::clock::built(),
             newest_file: None,
             server_dates: Vec::new(),
-        };
-        Ok(gather::renewal(&renewal::Host { public, ..self.renewal_host() }, clock))
+        }
+    }
+
+    /// The report on a Dockerfile.
+    ///
+    /// # Errors
+    /// As [`Session::inquiry`].
+    pub fn report_on(&self, dockerfile: crate::facts::Dockerfile) -> Result<Report, Failure> {
+        let facts = Facts { dockerfile: Some(dockerfile), ..Facts::new(self.clock()) };
+        let judgement = self.judge(&facts, 0)?;
+        Ok(self.report("dockerfile", facts, judgement))
     }
 
     /// What the readers of the server side are lent.

@@ -3,11 +3,13 @@
 //! Absent on purpose: opinions. A dead link, a corrupt file, an endpoint that does not answer are facts here; [`crate::check`] says
 //! what they mean.
 
+mod dockerfile;
 mod endpoint;
 mod environment;
 pub mod renewal;
 mod store;
 
+pub use dockerfile::Dockerfile;
 pub use endpoint::{ConnectFailure, Endpoint, Presented, Protocol, Staple, StartTls, Target, TargetSource};
 pub use environment::{Clock, Environment, Override, Redirect};
 pub use renewal::Renewal;
@@ -29,6 +31,8 @@ pub struct Facts {
     pub environment: Environment,
     /// The server side, where `renewal` was asked for.
     pub renewal: Option<Renewal>,
+    /// The Dockerfile, where `dockerfile` was asked about one.
+    pub dockerfile: Option<Dockerfile>,
     /// What the clock says, and what speaks against it.
     pub clock: Clock,
     /// Places that could not be looked at, and why: shown at the end of every report.
@@ -45,6 +49,7 @@ impl Facts {
             endpoints: Vec::new(),
             environment: Environment::default(),
             renewal: None,
+            dockerfile: None,
             clock,
             not_checked: Vec::new(),
         }

@@ -70,6 +70,9 @@ fn looked_at(report: &Report) -> Vec<String> {
     if let Some(renewal) = &report.facts.renewal {
         looked.push(plural(renewal.lineages.len(), "certificate"));
     }
+    if report.facts.dockerfile.is_some() {
+        looked.push("1 Dockerfile".to_owned());
+    }
     if !report.facts.endpoints.is_empty() {
         looked.push(plural(report.facts.endpoints.len(), "target"));
     }

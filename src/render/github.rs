@@ -14,7 +14,7 @@ use crate::{
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
     for finding in &report.findings {
-        out.push_str(&annotation(finding));
+        out.push_str(&annotation(report, finding));
     }
     for trouble in report.troubles() {
         let title = property(&format!("{}: {}", trouble.what, trouble.subject));
@@ -26,7 +26,7 @@ pub fn render(report: &Report) -> String {
     out
 }
 
-fn annotation(finding: &Finding) -> String {
+fn annotation(report: &Report, finding: &Finding) -> String {
     let command = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -34,7 +34,7 @@ fn annotation(finding: &Finding) -> String {
     };
     let mut properties = Vec::new();
     if let Some((path, line)) = finding.evidence.iter().find_map(|e| Some((e.path.as_ref()?, e.line))) {
-        properties.push(format!("file={}", property(&path.to_string())));
+        properties.push(format!("file={}", property(&report.place(path))));
         properties.extend(line.map(|line| format!("line={line}")));
     }
     properties.push(format!("title={}", property(&format!("{} {}", finding.code, finding.slug))));

@@ -31,7 +31,7 @@ pub fn render(report: &Report) -> String {
             escaped(&finding.subject),
             escaped(&kind),
             escaped(&finding.message),
-            escaped(&details(finding)),
+            escaped(&details(report, finding)),
         ));
     }
     for target in unexplained {
@@ -56,7 +56,7 @@ pub fn render(report: &Report) -> String {
             "    <testcase classname=\"{}\" name=\"{}\">\n      <system-out>{}</system-out>\n    </testcase>\n",
             escaped(&format!("certdoctor.{}", finding.code)),
             escaped(&finding.subject),
-            escaped(&format!("{}\n{}", finding.message, details(finding))),
+            escaped(&format!("{}\n{}", finding.message, details(report, finding))),
         ));
     }
     for (class, name) in sound {
@@ -108,11 +108,11 @@ fn unexplained<'a>(report: &'a Report, failed: &[&Finding]) -> Vec<&'a str> {
     endpoints.filter(|(i, e)| report.refuses(*i) && !told(&e.target.text)).map(|(_, e)| e.target.text.as_str()).collect()
 }
 
-fn details(finding: &Finding) -> String {
+fn details(report: &Report, finding: &Finding) -> String {
     let mut out = String::new();
     for evidence in &finding.evidence {
         let line = evidence.line.map(|line| format!(":{line}")).unwrap_or_default();
-        out.extend(evidence.path.as_ref().map(|path| format!("{path}{line} {}\n", evidence.what)));
+        out.extend(evidence.path.as_ref().map(|path| format!("{}{line} {}\n", report.place(path), evidence.what)));
     }
     for (name, value) in &finding.facts {
         out.push_str(&format!("{name}: {value}\n"));

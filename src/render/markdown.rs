@@ -15,7 +15,7 @@ pub fn render(report: &Report) -> String {
     if !report.findings.is_empty() {
         out.push_str("\n| | finding | what | where |\n|---|---|---|---|\n");
         for finding in &report.findings {
-            out.push_str(&row(finding));
+            out.push_str(&row(report, finding));
         }
     }
     let causes = report.causes.iter().flatten().chain(report.headlines.iter().filter_map(|h| h.cause.as_ref()));
@@ -73,7 +73,7 @@ fn targets(out: &mut String, report: &Report) {
     }
 }
 
-fn row(finding: &Finding) -> String {
+fn row(report: &Report, finding: &Finding) -> String {
     let mark = match finding.severity {
         Severity::Error => "❌",
         Severity::Warning => "⚠️",
@@ -81,7 +81,7 @@ fn row(finding: &Finding) -> String {
     };
     let place = finding.evidence.iter().find_map(|e| {
         let line = e.line.map(|line| format!(":{line}")).unwrap_or_default();
-        Some(code(&format!("{}{line}", e.path.as_ref()?)))
+        Some(code(&format!("{}{line}", report.place(e.path.as_ref()?))))
     });
     let place = place.unwrap_or_else(|| finding.targets.iter().map(|t| code(t)).collect::<Vec<_>>().join(", "));
     format!("| {mark} | {} {} | {} | {} |\n", finding.code, finding.slug, cell(&finding.message), place.replace('|', "\\|"))

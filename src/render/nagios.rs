@@ -39,6 +39,7 @@ pub fn status(report: &Report) -> u8 {
         _ if endpoints.is_empty()
             && report.facts.stores.is_empty()
             && report.facts.renewal.is_none()
+            && report.facts.dockerfile.is_none()
             && report.facts.given.is_none() =>
         {
             3

@@ -31,7 +31,7 @@ pub fn render(report: &Report) -> String {
         .collect();
     // A root of its own is the base of every path: where it lies is the reader's affair.
     let base = match &report.root {
-        Some(root) => json!({ "description": { "text": format!("--root {root}") } }),
+        Some(root) => json!({ "description": { "text": root } }),
         None => json!({ "uri": "file:///" }),
     };
     let run = json!({

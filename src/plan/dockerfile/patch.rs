@@ -38,6 +38,9 @@ pub struct Patched {
     pub text: Vec<u8>,
     /// In short.
     pub decision: Decision,
+    /// The line of the given text, from 1, after which the instruction goes or at which an older one stands; `None` when there is
+    /// nothing to do.
+    pub line: Option<u32>,
     /// What was decided, and why, in order.
     pub notes: Vec<String>,
     /// What a person should look at.
@@ -102,7 +105,14 @@ pub fn patch(text: &[u8], request: &Patch) -> Result<Patched, DockerfileError> {
     } else {
         Decision::Replaced
     };
-    Ok(report.finish(new, decision))
+    let offset = match own.first() {
+        Some(block) => block.span.start + 1,
+        None => insertions.iter().map(|(place, _)| *place).max().unwrap_or_default(),
+    };
+    let before = text.get(..offset).unwrap_or(text);
+    let ends = before.iter().filter(|byte| **byte == b'\n').count();
+    let line = ends + usize::from(before.last().is_some_and(|last| *last != b'\n'));
+    Ok(Patched { line: u32::try_from(line).ok(), ..report.finish(new, decision) })
 }
 
 /// Whether `block` is what would be put in, at the right place or with nothing but blocks for other anchors between.
@@ -123,7 +133,7 @@ struct Report {
 
 impl Report {
     fn finish(self, text: Vec<u8>, decision: Decision) -> Patched {
-        Patched { text, decision, notes: self.notes, warnings: self.warnings }
+        Patched { text, decision, line: None, notes: self.notes, warnings: self.warnings }
     }
 
     fn defects(&mut self, file: &Dockerfile) -> Result<(), DockerfileError> {
