@@ -4,12 +4,13 @@ mod common;
 
 use std::{
     fs,
-    io::Read as _,
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
+use certdoctor::host::Loopback;
 use common::{certdoctor, clean, fixture};
 
 fn chain(name: &str) -> String {
@@ -103,4 +104,108 @@ fn ctrl_c_prints_what_is_known() {
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(130), "{out}");
     assert!(out.contains("not looked at: interrupted") && out.contains("in the order sent"), "{out}");
+}
+
+/// A server on loopback that answers each client in a thread of its own, until the test ends.
+fn stub(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    port
+}
+
+/// Silent, dripping, flooding and closed ports cost a deadline each, whoever waits for the others; what comes is in the order asked for,
+/// and nobody's memory but the server's holds 16 MiB of certificate message.
+#[test]
+fn a_thousand_targets_of_which_some_are_hostile() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (chain, key) = ([made.cert.der().to_vec()], made.signing_key.serialize_der());
+    let good: Vec<Loopback> = (0..4).map(|_| Loopback::serve(&chain, &key).expect("a server")).collect();
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("an address").port();
+    let silent = stub(|mut stream| while matches!(stream.read(&mut [0; 512]), Ok(n) if n > 0) {});
+    let drip = stub(|mut stream| {
+        // A handshake record a byte at a time.
+        for byte in [22, 3, 3, 64, 0, 2].into_iter().chain(std::iter::repeat(0)) {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    let flood = stub(|mut stream| {
+        let record = |body: &[u8]| [&[22, 3, 3, (body.len() >> 8) as u8, body.len() as u8], body].concat();
+        let hello = [&[2, 0, 0, 38, 3, 3][..], &[0; 33], &[0xc0, 0x2b, 0]].concat();
+        let begin = [11, 255, 255, 255, 255, 255, 252, 255, 255, 249];
+        let _ = stream.write_all(&[record(&hello), record(&begin)].concat());
+        let more = record(&[0; 16384]);
+        for _ in 0..1024 {
+            if stream.write_all(&more).is_err() {
+                return;
+            }
+        }
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let ports: Vec<u16> = (0..1000)
+        .map(|i| match i % 20 {
+            7 | 17 => closed,
+            8 | 18 => silent,
+            9 => drip,
+            19 => flood,
+            i => good[i % 4].port(),
+        })
+        .collect();
+    let list = dir.path().join("targets");
+    fs::write(&list, ports.iter().map(|port| format!("127.0.0.1:{port}\n")).collect::<String>()).expect("written");
+    let store = dir.path().join("root.pem");
+    fs::write(&store, made.cert.pem()).expect("written");
+
+    let out = fs::File::create(dir.path().join("out")).expect("a file");
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("certdoctor"));
+    let mut child = clean(&mut command)
+        .args([
+            "inspect",
+            &format!("@{}", list.display()),
+            "--CAfile",
+            &store.display().to_string(),
+            "--verify-hostname",
+            "localhost",
+        ])
+        .args(["--jobs", "64", "--timeout", "2", "--client", "openssl-3", "--format", "json"])
+        .stdout(out)
+        .spawn()
+        .expect("the binary runs");
+    let status_file = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let status = loop {
+        let text = fs::read_to_string(&status_file).unwrap_or_default();
+        let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(line.unwrap_or_default());
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(1));
+    assert!(peak > 1 << 10 && peak < 200 << 10, "{peak} KiB");
+
+    let text = fs::read_to_string(dir.path().join("out")).expect("a report");
+    let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let endpoints = document["presented"].as_array().expect("targets");
+    assert_eq!(endpoints.len(), ports.len());
+    for (index, (endpoint, port)) in endpoints.iter().zip(&ports).enumerate() {
+        assert_eq!(endpoint["target"], format!("127.0.0.1:{port}"), "{index}");
+        let class = endpoint["failure"]["class"].as_str();
+        let wanted = match index % 20 {
+            7 | 17 => Some("refused"),
+            8 | 9 | 18 => Some("timed-out"),
+            19 => Some("io"),
+            _ => None,
+        };
+        assert_eq!(class, wanted, "{index}: {endpoint:#}");
+    }
 }

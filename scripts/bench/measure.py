@@ -22,6 +22,8 @@ class Contender:
     statuses: tuple = (0,)
     wall: list = dataclasses.field(default_factory=list)
     cpu: list = dataclasses.field(default_factory=list)
+    # Bytes at the most, of the largest process.
+    resident: int = 0
     failure: str = ""
 
     def try_once(self, env):
@@ -47,6 +49,7 @@ class Contender:
         _, status, usage = os.wait4(pid, 0)
         self.wall.append(time.perf_counter() - started)
         self.cpu.append(usage.ru_utime + usage.ru_stime)
+        self.resident = max(self.resident, usage.ru_maxrss * 1024)
         if os.waitstatus_to_exitcode(status) not in self.statuses:
             self.failure = "failed after %d runs" % len(self.wall)
 
