@@ -434,6 +434,34 @@ fn what_is_no_image_is_told_so() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("certdoctor dockerfile"));
 }
 
+/// What is shown as the next thing to type can be typed.
+#[test]
+fn the_next_step_can_be_taken() {
+    let image = saved(&docker(&layers(), STEPS));
+    let run = |arguments: &[&str]| {
+        let output = certdoctor().args(arguments).arg("--image").arg(&image.path).args(["--at", "2022-01-01"]).output();
+        let output = output.expect("the binary runs");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for first in [&["scan"][..], &["fix", "--anchor", "AddTrust External CA Root"]] {
+        let (out, err) = run(first);
+        let next = out.lines().last().and_then(|line| line.split_once("Next: ")).unwrap_or_else(|| panic!("{out}{err}")).1;
+        let words = next.strip_prefix("certdoctor dockerfile --image ").unwrap_or_else(|| panic!("{next}"));
+        assert!(words.starts_with(image.path.to_str().expect("UTF-8")) && words.contains(" --anchor "), "{next}");
+        let shell = format!("{} {}", assert_cmd::cargo::cargo_bin!("certdoctor").display(), &next["certdoctor ".len()..]);
+        let output = common::command("sh").args(["-c", &shell]).output().expect("a shell");
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && out.contains("RUN "), "{shell}: {out}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // What mends a store of the image is no command for this host.
+    let (out, _) = run(&["scan", "-v"]);
+    let commands: Vec<&str> = out.lines().filter_map(|line| line.trim_start().strip_prefix("$ ")).collect();
+    assert!(!commands.is_empty() && commands.iter().all(|c| c.starts_with("certdoctor dockerfile --image ")), "{commands:?}");
+    assert!(out.contains("as a RUN instruction of its Dockerfile: apk upgrade ca-certificates"), "{out}");
+    let (_, err) = run(&["fix", "--diff", "--anchor", "AddTrust External CA Root"]);
+    assert!(!err.contains("chroot") && err.contains("as a RUN instruction of its Dockerfile"), "{err}");
+}
+
 #[test]
 fn a_snippet_is_made_for_the_image() {
     let image = saved(&docker(&layers(), STEPS));

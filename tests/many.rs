@@ -49,6 +49,34 @@ fn many_targets_are_told_in_groups() {
     assert!(open.stdout.len() > 4 * output.stdout.len());
 }
 
+/// What will be refused is told with the day, the client and the certificate that comes first; a command only where it is right for all.
+#[test]
+fn a_group_tells_what_comes_first() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut targets = String::new();
+    for number in 0..10 {
+        let copy = dir.path().join(format!("{number}.pem"));
+        fs::copy(chain(if number < 6 { "addtrust" } else { "nocross" }), &copy).expect("copied");
+        targets.push_str(&format!("{}\n", copy.display()));
+    }
+    let list = dir.path().join("targets");
+    fs::write(&list, targets).expect("written");
+    let list = format!("@{}", list.display());
+    let run = |at: &str, more: &[&str]| {
+        let at = ["--verify-hostname", "localhost", "--at", at, "--CAfile", &store("A_U")];
+        let output = certdoctor().args(["diagnose", &list]).args(at).args(more).output().expect("the binary runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let out = run("2020-05-01", &["--horizon", "60d"]);
+    println!("{out}");
+    let head = "6 of 10 targets go through Lab AddTrust External CA Root, first refused on 2020-05-30T10:48:38Z by ";
+    assert!(out.contains(head), "{out}");
+    // The chains are the same, the files are not.
+    let out = run("2026-11-22", &[]);
+    println!("{out}");
+    assert!(!out.contains("$ certdoctor inspect --showcerts"), "{out}");
+}
+
 #[test]
 fn two_targets_stand_side_by_side() {
     let arguments = ["inspect", "--compare", &chain("addtrust"), &chain("nocross"), "--CAfile", &store("A_U")];
@@ -64,9 +92,33 @@ fn two_targets_stand_side_by_side() {
     let output = certdoctor().args(same).args(AT).output().expect("the binary runs");
     let out = String::from_utf8_lossy(&output.stdout);
     assert!(out.contains("above the leaf both send the same; 0 of "), "{out}");
+    let dead = ["inspect", "--compare", "/nonexistent.pem", &chain("nocross"), "--CAfile", &store("A_U")];
+    let output = certdoctor().args(dead).args(AT).output().expect("the binary runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("[x]  can't compare: no certificate from /nonexistent.pem (") && out.contains("say about"), "{out}");
     let one = certdoctor().args(["inspect", "--compare", &chain("nocross")]).output().expect("the binary runs");
     assert_eq!(one.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&one.stderr).contains("--compare wants two targets, and here are 1"));
+}
+
+#[test]
+fn a_list_without_targets_is_an_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let list = dir.path().join("targets");
+    let run = |bytes: &[u8]| {
+        fs::write(&list, bytes).expect("written");
+        let list = format!("@{}", list.display());
+        let output = certdoctor().args(["inspect", &list, "--CAfile", &store("A_U")]).args(AT).output().expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for empty in [&b""[..], b"# nothing yet\n\n"] {
+        let (status, said) = run(empty);
+        assert!(status == Some(2) && said.contains("no target in "), "{said}");
+    }
+    let (status, said) = run(b"# one\n\n\xff\xfeh\n");
+    assert!(status == Some(2) && said.contains("targets:3: this is not UTF-8 text"), "{said}");
+    let (status, said) = run(format!("\u{feff}{}\r\n", chain("nocross")).as_bytes());
+    assert_eq!(status, Some(0), "{said}");
 }
 
 /// The first Ctrl-C prints what is known; nobody waits for the timeouts of silent servers.

@@ -43,7 +43,7 @@ fn body(out: &mut String, report: &Report, style: Style) {
         many::all(out, report, style);
     }
     finding::all(out, report, style);
-    if !many && !report.compare {
+    if !many && !(report.compare && compare::is_possible(report)) {
         matrix::all(out, report, style);
     }
     fix::plan(out, report, style);
@@ -118,7 +118,9 @@ fn next(report: &Report) -> Option<String> {
     let root = report.root.as_ref().map(|r| format!(" --root {}", shell(r))).unwrap_or_default();
     match report.command {
         "fix" | "renewal" => match (&report.applied, &report.plan) {
-            (None, Some(plan)) if !plan.steps.is_empty() => Some("the same with --apply".into()),
+            (None, Some(plan)) if !plan.steps.is_empty() => {
+                Some(plan.instead.clone().unwrap_or_else(|| "the same with --apply".to_owned()))
+            }
             (Some(applied), _) if applied.rolled_back.is_none() => {
                 applied.backup.as_ref().map(|id| format!("certdoctor undo {id}{root}{} takes it back", applied.undo))
             }
