@@ -2,6 +2,9 @@
 
 mod common;
 
+#[path = "common/authority.rs"]
+mod authority;
+
 use std::{
     fs,
     io::Read as _,
@@ -10,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use authority::Authority;
 use common::{certdoctor, clean, fixture};
 
 fn chain(name: &str) -> String {
@@ -53,28 +57,46 @@ fn many_targets_are_told_in_groups() {
 #[test]
 fn a_group_tells_what_comes_first() {
     let dir = tempfile::tempdir().expect("a directory");
+    let root = Authority::new("Ending Root", -100, 20);
+    let middle = Authority::new("Middle", -90, 300);
+    let above = middle.certified_by(&root, -90, 300);
+    let pem = |der: &[u8]| certdoctor::render::pem(&certdoctor::x509::Certificate::parse(der).expect("a certificate"));
+    fs::write(dir.path().join("root.pem"), root.pem()).expect("written");
     let mut targets = String::new();
-    for number in 0..10 {
-        let copy = dir.path().join(format!("{number}.pem"));
-        fs::copy(chain(if number < 6 { "addtrust" } else { "nocross" }), &copy).expect("copied");
-        targets.push_str(&format!("{}\n", copy.display()));
+    // Some leaves end before the root does; one of them first.
+    for (number, end) in [60, 60, 60, 60, 60, 60, 9, 7, 8, 60].into_iter().enumerate() {
+        let file = dir.path().join(format!("{number}.pem"));
+        fs::write(&file, pem(&middle.server(-10, end).0) + &pem(&above)).expect("written");
+        targets.push_str(&format!("{}\n", file.display()));
     }
-    let list = dir.path().join("targets");
-    fs::write(&list, targets).expect("written");
-    let list = format!("@{}", list.display());
-    let run = |at: &str, more: &[&str]| {
-        let at = ["--verify-hostname", "localhost", "--at", at, "--CAfile", &store("A_U")];
-        let output = certdoctor().args(["diagnose", &list]).args(at).args(more).output().expect("the binary runs");
+    fs::write(dir.path().join("targets"), targets).expect("written");
+    let run = |more: &[&str]| {
+        let mut command = certdoctor();
+        command.current_dir(dir.path()).args(["diagnose", "@targets", "--CAfile", "root.pem"]);
+        let output = command.args(more).output().expect("the binary runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let out = run("2020-05-01", &["--horizon", "60d"]);
-    println!("{out}");
-    let head = "6 of 10 targets go through Lab AddTrust External CA Root, first refused on 2020-05-30T10:48:38Z by ";
-    assert!(out.contains(head), "{out}");
-    // The chains are the same, the files are not.
-    let out = run("2026-11-22", &[]);
-    println!("{out}");
-    assert!(!out.contains("$ certdoctor inspect --showcerts"), "{out}");
+    let out = run(&["--verify-hostname", "localhost", "--horizon", "40d", "--client", "openssl-1.0.2,gnutls-3.6.13"]);
+    let day = |days: i64| authority::days(days).date().to_string();
+    let head = format!("warning[CD507]: 7 of 10 targets go through Ending Root, first refused on {}T", day(20));
+    assert!(out.lines().any(|l| l.starts_with(&head) && l.ends_with(" by openssl-1.0.2")), "{out}");
+    let head = format!(
+        "warning[CD507]: 3 of 10 targets have a path that ends: first refused is {}/7.pem on {}T",
+        dir.path().display(),
+        day(7)
+    );
+    assert!(out.lines().any(|l| l.starts_with(&head)), "{out}");
+    assert!(out.contains("see that the certificate of each is renewed"), "{out}");
+
+    // The issuer is not sent: the command that shows it is another for each.
+    for number in 0..10 {
+        fs::write(dir.path().join(format!("{number}.pem")), pem(&middle.server(-10, 60).0)).expect("written");
+    }
+    let out = run(&["--verify-hostname", "localhost"]);
+    let line = out.lines().find(|l| l.starts_with("error[CD2")).unwrap_or_else(|| panic!("{out}"));
+    assert!(line.contains("10 of 10 targets"), "{out}");
+    assert!(!out.lines().any(|l| l.trim_start().starts_with("$ ") && l.contains("0.pem")), "{out}");
+    assert!(out.contains("-v shows the command of each"), "{out}");
 }
 
 #[test]

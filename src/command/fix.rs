@@ -60,7 +60,8 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     }
     let mut shown = plan_report(session, &plan)?;
     shown.notes.extend(unknown);
-    shown.instead = session.anew(&wanted.iter().map(|w| w.certificate.fingerprint()).collect::<Vec<_>>());
+    let wanted: Vec<Fingerprint> = wanted.iter().map(|w| w.certificate.fingerprint()).collect();
+    shown.instead = session.anew(&facts, &wanted).map(|anew| anew.unwrap_or_else(|why| why.to_string()));
     if !args.apply {
         let mut report = session.report("fix", facts, judgement);
         let status = match (args.check, plan.is_empty()) {

@@ -13,7 +13,10 @@ use crate::{
     host::{DirTree, Hello, ImageTree, Tree as _, TreeMut, on_this_host},
     judge::{self, Grade, Inquiry, Judgement},
     path::Verdict,
-    plan,
+    plan::{
+        self,
+        dockerfile::{Anchor, DockerfileError},
+    },
     policy::Policy,
     render, renewal,
     report::Report,
@@ -369,15 +372,18 @@ impl<'a> Session<'a> {
             self.name_layers(finding);
             for remedy in &mut finding.remedies {
                 let Some(command) = remedy.command.take() else { continue };
-                match self.in_image(&command, finding.code) {
-                    // Its stores are changed by building it anew, and what else is done in it is not done on this host.
-                    Some(place) => match &remedy.intent {
-                        Intent::Distrust(anchor, _) if command.starts_with("certdoctor ") => {
-                            remedy.command = self.anew(&[anchor.fingerprint()]);
+                match (self.in_image(&command, finding.code), &remedy.intent) {
+                    (None, _) => remedy.command = Some(self.to_copy(&command, of_store, &facts.endpoints)),
+                    // Its stores are changed by building it anew.
+                    (Some(_), Intent::Distrust(anchor, _)) if command.starts_with("certdoctor ") => {
+                        match self.anew(&facts, &[anchor.fingerprint()]) {
+                            Some(Ok(command)) => remedy.command = Some(command),
+                            Some(Err(why)) => remedy.text = format!("{}; {why}", remedy.text),
+                            None => {}
                         }
-                        _ => remedy.text = format!("{}; {place}: {command}", remedy.text),
-                    },
-                    None => remedy.command = Some(self.to_copy(&command, of_store, &facts.endpoints)),
+                    }
+                    // What is done in it is not done on this host.
+                    (Some(place), _) => remedy.text = format!("{}; {place}: {command}", remedy.text),
                 }
             }
         }
@@ -429,12 +435,31 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The command that takes these anchors out of the image that is looked at, for its next build.
+    /// The command that takes these anchors out of the image that is looked at, for its next build, or why none can; `None` where no
+    /// image is.
     #[must_use]
-    pub fn anew(&self, anchors: &[Fingerprint]) -> Option<String> {
-        let image = shell(&self.global.image.as_ref()?.display().to_string());
-        let anchors: String = anchors.iter().map(|print| format!(" --anchor {}", print.short())).collect();
-        Some(format!("certdoctor dockerfile --image {image}{anchors}"))
+    pub fn anew(&self, facts: &Facts, anchors: &[Fingerprint]) -> Option<Result<String, DockerfileError>> {
+        let mut command = format!("certdoctor dockerfile --image {}", shell(&self.global.image.as_ref()?.display().to_string()));
+        let mut refused = None;
+        let mut refuse = |why| {
+            refused.get_or_insert(why);
+        };
+        let mut any = false;
+        for print in anchors {
+            let held = facts.stores.iter().map(|store| Anchor::from_store(store, *print));
+            match held.into_iter().find(|held| !matches!(held, Err(DockerfileError::AbsentAnchor(_)))) {
+                Some(Ok(_)) => {
+                    any = true;
+                    command.push_str(&format!(" --anchor {}", print.short()));
+                }
+                Some(Err(why)) => refuse(why),
+                None => refuse(DockerfileError::AbsentAnchor(*print)),
+            }
+        }
+        match refused {
+            Some(why) if !any => Some(Err(why)),
+            _ => Some(Ok(command)),
+        }
     }
 
     /// A remedy's command with the options of this run that it needs to mean the same here.

@@ -144,10 +144,16 @@ fn next(report: &Report) -> Option<String> {
             let target = report.facts.endpoints.first()?;
             Some(format!("certdoctor diagnose {}{}", target.target, report.options))
         }
-        _ => causes(report)
-            .filter_map(|i| report.findings.get(i))
-            .chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
-            .find_map(|f| f.remedies.first().and_then(|r| r.command.clone())),
+        _ => {
+            let findings = || {
+                let causes = causes(report).filter_map(|i| report.findings.get(i));
+                causes.chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
+            };
+            let anew = |command: &&String| command.starts_with("certdoctor dockerfile ");
+            let best = findings().find_map(|f| f.remedies.first()?.command.clone());
+            // Of an image the best may be a line of its Dockerfile, which is no command.
+            best.or_else(|| findings().flat_map(|f| &f.remedies).find_map(|r| r.command.as_ref().filter(anew).cloned()))
+        }
     }
 }
 
