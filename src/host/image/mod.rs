@@ -197,7 +197,7 @@ impl ImageTree {
             }
             let path = self.place(&TreePath::new(&*entry.path_bytes()));
             let directory = entry.header().entry_type().is_dir();
-            charge(names, path.as_bytes().len() + target.len() + if directory { DIRECTORY } else { NAME }, number)?;
+            charge(names, path.as_bytes().len() + if directory { DIRECTORY } else { NAME }, number)?;
             let (parent, name) = (path.parent(), path.name().to_vec());
             if name == b".wh..wh..opq" {
                 self.hide_below(&parent, number, &mut opaque);
@@ -218,6 +218,10 @@ impl ImageTree {
                 Ok(None) => continue,
                 Err(e) => return Err(broken(number, &e)),
             };
+            // A hard link to a symbolic one has a target of its own.
+            if let NodeKind::Link(target) = &node.kind {
+                charge(names, target.len(), number)?;
+            }
             self.put(&path, Entry { node, content, layer: number }, names)?;
         }
         if meter.ended() {
@@ -332,10 +336,7 @@ impl ImageTree {
     /// Takes away what the layers below have at `path`, and leaves what the layer of this number has put there.
     fn hide(&mut self, path: &TreePath, number: usize, opaque: &mut BTreeSet<TreePath>) {
         self.hide_below(path, number, opaque);
-        let is_own = self.entry(path).is_some_and(|entry| entry.layer == number);
-        if !is_own && self.directories.get(path).is_none_or(BTreeMap::is_empty) {
-            self.remove(path);
-        }
+        self.remove_unless_own(path, number);
     }
 
     /// [`ImageTree::hide`] for each name in a directory. `opaque` are those of this layer in which that was done: nothing of the layers
@@ -359,10 +360,15 @@ impl ImageTree {
             if !opaque.contains(&path) {
                 self.hide_names(&path, number, opaque);
             }
-            let is_own = self.entry(&path).is_some_and(|entry| entry.layer == number);
-            if !is_own && self.directories.get(&path).is_none_or(BTreeMap::is_empty) {
-                self.remove(&path);
-            }
+            self.remove_unless_own(&path, number);
+        }
+    }
+
+    /// A directory of the layers below stays where the layer of this number has put something into it.
+    fn remove_unless_own(&mut self, path: &TreePath, number: usize) {
+        let is_own = self.entry(path).is_some_and(|entry| entry.layer == number);
+        if !is_own && self.directories.get(path).is_none_or(BTreeMap::is_empty) {
+            self.remove(path);
         }
     }
 

@@ -43,7 +43,7 @@ fn body(out: &mut String, report: &Report, style: Style) {
         many::all(out, report, style);
     }
     finding::all(out, report, style);
-    if !many && !(report.compare && compare::is_possible(report)) {
+    if !many && (!report.compare || !compare::is_possible(report)) {
         matrix::all(out, report, style);
     }
     fix::plan(out, report, style);
