@@ -434,6 +434,40 @@ fn what_is_no_image_is_told_so() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("certdoctor dockerfile"));
 }
 
+/// A manager's files in an image: nothing is written there, and what is to be run is run in the image.
+#[test]
+fn what_renews_certificates_in_an_image_is_told_for_its_build() {
+    let conf = "version = 2.1.0\narchive_dir = /etc/letsencrypt/archive/a.test\ncert = /etc/letsencrypt/live/a.test/cert.pem\n\
+                privkey = /etc/letsencrypt/live/a.test/privkey.pem\nchain = /etc/letsencrypt/live/a.test/chain.pem\n\
+                fullchain = /etc/letsencrypt/live/a.test/fullchain.pem\n[renewalparams]\naccount = abc\nauthenticator = webroot\n\
+                server = https://acme-v02.api.letsencrypt.org/directory\nwebroot_path = /var/www,\n";
+    let chain = fs::read(fixture("clients/chains/nocross.pem")).expect("a fixture");
+    let paths: Vec<String> = ["cert", "chain", "fullchain", "privkey"]
+        .iter()
+        .flat_map(|name| {
+            let archived = format!("etc/letsencrypt/archive/a.test/{name}1.pem");
+            [archived, format!("etc/letsencrypt/live/a.test/{name}.pem")]
+        })
+        .collect();
+    let mut entries =
+        vec![Put::File("etc/letsencrypt/renewal/a.test.conf", conf.as_bytes()), Put::File("usr/bin/certbot", b"#!")];
+    entries.extend(paths.iter().map(|path| Put::File(path, &chain)));
+    let image = saved(&docker(&[layer(&entries)], &[]));
+    let run = |more: &[&str]| {
+        let mut command = certdoctor();
+        command.args(["renewal", "--at", "2026-12-20", "--image"]).arg(&image.path).args(more);
+        let output = command.output().expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (_, said) = run(&[]);
+    assert!(said.contains("; in a container of the image: while :; do certbot -q renew; "), "{said}");
+    assert!(said.contains("Next: have the build of the image make these changes") && !said.contains("--apply"), "{said}");
+    let (_, said) = run(&["--diff"]);
+    assert!(said.contains("etc/letsencrypt/live/a.test/cert.pem"), "{said}");
+    let (status, said) = run(&["--apply"]);
+    assert!(status == Some(2) && said.contains("renewal --diff prints what its build is to change"), "{said}");
+}
+
 /// What is shown as the next thing to type can be typed.
 #[test]
 fn the_next_step_can_be_taken() {

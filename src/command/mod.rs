@@ -99,10 +99,11 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
         _ => false,
     };
     if writes && global.image.is_some() {
-        return failed(
-            global.format,
-            "an image is changed by building it anew: certdoctor dockerfile prints the RUN line, and patches a Dockerfile",
-        );
+        let how = match &cli.command {
+            Command::Renewal { .. } => "renewal --diff prints what its build is to change",
+            _ => "certdoctor dockerfile prints the RUN line, and patches a Dockerfile",
+        };
+        return failed(global.format, &format!("an image is changed by building it anew: {how}"));
     }
     use diagnose::Besides;
     let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);

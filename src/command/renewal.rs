@@ -26,7 +26,7 @@ pub(super) fn run(session: &Session<'_>, names: &[String], args: &RenewalArgs) -
         return Ok(Outcome { out: plan::diff(&*session.tree, &plan.steps)?, err: fix::said(session, &plan, &[]), status });
     }
     let mut shown = fix::plan_report(session, &plan)?;
-    let in_build = || "have the build of the image make these changes: --diff prints them for patch".to_owned();
+    let in_build = || "have the build of the image make these changes: --diff prints them".to_owned();
     shown.instead = session.global.image.is_some().then(in_build);
     if args.apply && !plan.is_empty() {
         return apply(session, names, args, &judgement, &plan, shown);
