@@ -33,6 +33,8 @@ fn main() -> Result<()> {
     pools(&mut seeds)?;
     names(&mut seeds)?;
     chains(&mut seeds)?;
+    images(&mut seeds)?;
+    policies(&mut seeds)?;
     for path in files("dockerfiles")? {
         if path.extension().is_some_and(|e| e == "Dockerfile") {
             seeds.put("dockerfile", &fs::read(path)?)?;
@@ -133,6 +135,101 @@ fn chains(seeds: &mut Seeds) -> Result<()> {
         }
         seeds.put("pkcs7", &bag)?;
         seeds.put("jks", &keystore(&ders))?;
+    }
+    Ok(())
+}
+
+/// Archives as `docker save` and OCI tools write them: two layers, with everything in the second that changes the first.
+fn images(seeds: &mut Seeds) -> Result<()> {
+    let pem = fs::read(fixtures().join("clients/stores/U.pem"))?;
+    let lower = tar(&[
+        ("etc/os-release", Put::File(b"ID=debian\n")),
+        ("etc/ssl/certs", Put::Directory),
+        ("etc/ssl/certs/ca-certificates.crt", Put::File(&pem)),
+        ("etc/ssl/cert.pem", Put::Link("certs/ca-certificates.crt")),
+        ("usr/lib/a/b", Put::File(b"")),
+    ])?;
+    let changes: [&[(&str, Put<'_>)]; 5] = [
+        &[("etc/ssl/.wh.certs", Put::File(b"")), ("etc/ssl/certs/x.pem", Put::File(&pem))],
+        &[("etc/ssl-x/a", Put::File(b"1")), ("etc/ssl/certs/x.pem", Put::File(&pem)), ("etc/.wh..wh..opq", Put::File(b""))],
+        &[("etc/ssl", Put::Link("../usr/lib")), ("etc/ssl/x.pem", Put::Hard("usr/lib/a/b"))],
+        &[("usr/lib/a", Put::File(b"x")), ("etc/ssl/certs/ca-certificates.crt/y", Put::File(b"y"))],
+        &[("etc/key.pem", Put::File(b"PRIVATE KEY-----\n")), ("etc/hard.pem", Put::Hard("etc/key.pem"))],
+    ];
+    for change in changes {
+        let upper = tar(change)?;
+        let zstd = ruzstd::encoding::compress_to_vec(&upper[..], ruzstd::encoding::CompressionLevel::Fastest);
+        let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0][..], b"hi", &zstd].concat();
+        for upper in [upper, skippable] {
+            let history = br#"{"history":[{"created_by":"ADD"},{"created_by":"CMD","empty_layer":true},{"created_by":"RUN"}]}"#;
+            let docker = [
+                ("manifest.json", Put::File(br#"[{"Config":"c.json","Layers":["1/layer.tar","2/layer.tar"]}]"#)),
+                ("c.json", Put::File(history)),
+                ("1/layer.tar", Put::File(&lower)),
+                ("2/layer.tar", Put::File(&upper)),
+            ];
+            seeds.put("image", &tar(&docker)?)?;
+            let inner = br#"{"layers":[{"digest":"sha256:1"},{"digest":"sha256:2"}],"config":{"digest":"sha256:3"}}"#;
+            let oci = [
+                ("index.json", Put::File(br#"{"manifests":[{"digest":"sha256:0"}]}"#)),
+                ("blobs/sha256/0", Put::File(inner)),
+                ("blobs/sha256/1", Put::File(&lower)),
+                ("blobs/sha256/2", Put::File(&upper)),
+                ("blobs/sha256/3", Put::File(history)),
+            ];
+            seeds.put("image", &tar(&oci)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// One entry of a tar archive.
+enum Put<'a> {
+    Directory,
+    File(&'a [u8]),
+    Hard(&'a str),
+    Link(&'a str),
+}
+
+fn tar(entries: &[(&str, Put<'_>)]) -> Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, entry) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(0);
+        let (kind, bytes, target) = match entry {
+            Put::Directory => (tar::EntryType::Directory, &[][..], None),
+            Put::File(bytes) => (tar::EntryType::Regular, *bytes, None),
+            Put::Hard(target) => (tar::EntryType::Link, &[][..], Some(target)),
+            Put::Link(target) => (tar::EntryType::Symlink, &[][..], Some(target)),
+        };
+        header.set_entry_type(kind);
+        header.set_size(bytes.len() as u64);
+        match target {
+            Some(target) => builder.append_link(&mut header, path, target)?,
+            None => builder.append_data(&mut header, path, bytes)?,
+        }
+    }
+    Ok(builder.into_inner()?)
+}
+
+/// The policy of README.md, and mistakes in one.
+fn policies(seeds: &mut Seeds) -> Result<()> {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))?;
+    let (_, policy) = readme.split_once("```toml").ok_or("README.md shows no policy")?;
+    let (policy, _) = policy.split_once("```").ok_or("README.md shows no end of the policy")?;
+    seeds.put("policy", policy.as_bytes())?;
+    for text in [
+        "targts = []\n",
+        "targets = [\"a\", \"\"]\n",
+        "clients = \"go\"\n",
+        "[regrade]\ncode = \"CD301\"\n",
+        "[[regrade]]\ncode = \"CD301\"\nseverity = \"fatal\"\n",
+        "[[regrade]]\ncode = \"CD301\"\nseverity = \"note\"\nreason = '''\nlong\n'''\nuntil = 2027-05-01T00:00:00+02:00\n",
+        "regrade = [{ code = \"x\", severity = \"note\", reason = \"y\", until = \"2027-05-01\" }]\n",
+        "a.b.c = [[[[{ x = 1979-05-27 }]]]]\n",
+    ] {
+        seeds.put("policy", text.as_bytes())?;
     }
     Ok(())
 }

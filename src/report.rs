@@ -70,6 +70,8 @@ pub struct PlanReport {
     pub needs_yes: Vec<String>,
     /// Notes that belong to the steps.
     pub notes: Vec<String>,
+    /// What to do with the plan where nothing can be written: an image is built anew.
+    pub instead: Option<String>,
 }
 
 /// What was applied.

@@ -106,6 +106,34 @@ fn a_role_checks_applies_and_then_changes_nothing() {
     assert!(!ok && said.contains("trust_store_restart"), "the argument specification refuses it: {said}");
 }
 
+/// Check mode puts no program on the host, so that nothing can look at its stores yet.
+#[test]
+fn a_role_checks_a_host_without_the_program() {
+    let Some(lab) = Lab::new() else { return };
+    let own = lab.home.path().join("own/certdoctor");
+    fs::create_dir_all(own.parent().expect("a folder")).expect("a directory");
+    let role = format!(
+        "  pre_tasks:\n    - ansible.builtin.setup:\n        gather_subset: [platform]\n  roles:\n    \
+         - role: certdoctor.trust.trust_store\n      vars:\n        trust_store_binaries: {{ {arch}: {} }}\n        \
+         trust_store_binary: {}\n        trust_store_root: {}\n        trust_store_at: \"2020-06-01\"\n        \
+         trust_store_anchors: [AddTrust External CA Root]\n",
+        binary(),
+        own.display(),
+        lab.root.path().display(),
+        arch = std::env::consts::ARCH,
+    );
+    let before = lab.bundle();
+    let (ok, said) = lab.play(&role, &["--check"]);
+    assert!(ok && said.contains("changed=1") && said.contains("is not put on the host"), "{said}");
+    assert!(!own.exists() && lab.bundle() == before, "check mode wrote");
+    let (ok, said) = lab.play(&role, &[]);
+    assert!(ok && said.contains("changed=2") && !said.contains("is not put on the host"), "{said}");
+    assert_ne!(lab.bundle(), before);
+    // The program is there, and check mode looks again.
+    let (ok, said) = lab.play(&role, &["--check"]);
+    assert!(ok && said.contains("changed=0") && !said.contains("is not put on the host"), "{said}");
+}
+
 /// The tool goes as a module itself, as to a host without Python.
 #[test]
 fn the_binary_is_a_module() {

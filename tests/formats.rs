@@ -243,6 +243,29 @@ fn nagios_gets_a_line_and_a_status() {
     assert!(ran.out.starts_with("CERTDOCTOR UNKNOWN - can't open /nonexistent"), "{}", ran.out);
 }
 
+/// A line that can't be understood, in the words of what reads the answer.
+#[test]
+fn a_usage_error_is_told_in_the_form_that_was_asked_for() {
+    for (arguments, words) in [
+        (&["scan", "--no-such-option"][..], "unexpected argument '--no-such-option' found"),
+        (&["explain", "CD301"], "this command prints text only"),
+        (&["list", "stores"], "this command has no report"),
+        (&["fix", "--apply", "--image", "x.tar"], "an image is changed by building it anew"),
+    ] {
+        let ran = run(arguments, "nagios");
+        assert_eq!(ran.status, 3, "{}", ran.out);
+        assert!(ran.out.starts_with(&format!("CERTDOCTOR UNKNOWN - {words}")) && ran.out.lines().count() == 1, "{}", ran.out);
+        let ran = run(arguments, "ansible");
+        let result: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}", ran.out));
+        assert_eq!((ran.status, &result["failed"]), (2, &Value::Bool(true)));
+        assert!(result["msg"].as_str().expect("a message").starts_with(words), "{result}");
+    }
+    // The last one counts, in both spellings; after `--` nothing is an option.
+    let status = |arguments: &[&str]| certdoctor().args(arguments).output().expect("the binary runs").status.code();
+    assert_eq!(status(&["scan", "--format", "json", "--format=nagios", "--within=x"]), Some(3));
+    assert_eq!(status(&["scan", "--no-such-option", "--", "--format=nagios"]), Some(2));
+}
+
 /// Words between blanks; a quoted label may hold some.
 fn quoted_words(text: &str) -> Vec<String> {
     let (mut words, mut quoted) = (vec![String::new()], false);

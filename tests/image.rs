@@ -9,9 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use certdoctor::host::{ImageTree, Tree as _, image::ImageError};
 use common::{certdoctor, fixture, tree};
+use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
 
 /// One entry of a layer.
 enum Put<'a> {
@@ -66,6 +71,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+/// Frames of zstd as podman's zstd:chunked has them: several, one that only readers of the format's own understand before, one after.
+fn frames(bytes: &[u8]) -> Vec<u8> {
+    let skippable = |magic: u8| [&[magic, 0x2a, 0x4d, 0x18, 8, 0, 0, 0][..], b"whatever"].concat();
+    let (first, second) = bytes.split_at(bytes.len() / 2 / 512 * 512);
+    [skippable(0x50), zstd(first), skippable(0x5f), zstd(second), skippable(0x51)].concat()
 }
 
 fn archive(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
@@ -164,12 +176,15 @@ fn every_form_of_archive_gives_the_same_root() {
     fs::write(local.join("corp.crt"), corp()).expect("written");
     let wanted = scan("--root", flat.path());
     let compressed: Vec<Vec<u8>> = layers().iter().map(|l| gzip(l)).collect();
+    let chunked: Vec<Vec<u8>> = layers().iter().map(|l| frames(l)).collect();
     let mixed: Vec<Vec<u8>> = vec![zstd(&layers()[0]), gzip(&layers()[1]), layers()[2].clone()];
     for (name, bytes) in [
         ("docker save", docker(&layers(), STEPS)),
         ("docker save | gzip", gzip(&docker(&layers(), STEPS))),
         ("docker save | zstd", zstd(&docker(&layers(), STEPS))),
+        ("docker save, in frames of zstd", frames(&docker(&layers(), STEPS))),
         ("OCI", oci(&compressed, STEPS)),
+        ("OCI, zstd:chunked", oci(&chunked, STEPS)),
         ("OCI, mixed", oci(&mixed, STEPS)),
     ] {
         let image = saved(&bytes);
@@ -236,6 +251,151 @@ fn whiteouts_opaque_directories_and_links_across_layers_are_followed() {
 }
 
 #[test]
+fn a_layer_keeps_what_it_brings() {
+    let u = fs::read(fixture("clients/stores/U.pem")).expect("a fixture");
+    let a = fs::read(fixture("clients/stores/A.pem")).expect("a fixture");
+    let bundle = "etc/ssl/certs/ca-certificates.crt";
+    let lower = || layer(&[Put::File("etc/ssl/cert.pem", &u), Put::File("etc/ssl/certs/old.pem", &u), Put::File("etc/x/y", b"")]);
+    let seen = |upper: &[Put<'_>]| {
+        let image = ImageTree::of(docker(&[lower(), layer(upper)], &[])).expect("an image");
+        ["/etc/ssl/cert.pem", "/etc/ssl/certs/old.pem", "/etc/ssl/certs/ca-certificates.crt", "/etc/x/y"]
+            .map(|path| image.exists(&path.into()))
+    };
+    // A whiteout hides what lies below, wherever it stands in its layer (OCI image specification, layer.md).
+    let file = || Put::File(bundle, &a);
+    let hidden = || Put::File("etc/ssl/.wh.certs", b"");
+    assert_eq!(seen(&[Put::Directory("etc/ssl/certs"), file(), hidden()]), [true, false, true, true]);
+    assert_eq!(seen(&[file(), hidden()]), [true, false, true, true]);
+    assert_eq!(seen(&[hidden(), file()]), [true, false, true, true]);
+    assert_eq!(seen(&[file(), hidden(), hidden(), Put::File("etc/.wh.ssl", b"")]), [false, false, true, true]);
+    // A sibling that sorts between a directory and what lies in it.
+    let opaque = || Put::File("etc/.wh..wh..opq", b"");
+    assert_eq!(seen(&[Put::File("etc/ssl-x/a", b"1"), file(), opaque()]), [false, false, true, false]);
+    // Inner ones first, then outer ones, then the inner ones again.
+    let inner = || Put::File("etc/ssl/.wh..wh..opq", b"");
+    assert_eq!(seen(&[inner(), file(), opaque(), inner()]), [false, false, true, false]);
+    // Names that would lead out of the directory hide nothing.
+    assert_eq!(seen(&[Put::File("etc/ssl/.wh..", b""), Put::File("etc/ssl/.wh...", b"")]), [true, true, false, true]);
+    // Thousands at once.
+    let names: Vec<String> = (0..3000).map(|i| format!("srv/d{i}/x")).collect();
+    let gone: Vec<String> = (0..2999).map(|i| format!("srv/.wh.d{i}")).collect();
+    let lower = layer(&names.iter().map(|name| Put::File(name, b"")).collect::<Vec<_>>());
+    let upper = layer(&gone.iter().map(|name| Put::File(name, b"")).collect::<Vec<_>>());
+    let image = ImageTree::of(docker(&[lower, upper], &[])).expect("an image");
+    assert_eq!(image.names_nofollow(&"/srv".into()).expect("a directory"), [b"d2999".to_vec()]);
+    assert!(image.exists(&"/srv/d2999/x".into()) && !image.exists(&"/srv/d1/x".into()));
+}
+
+fn refused(bytes: Vec<u8>) -> String {
+    match ImageTree::of(bytes) {
+        Err(e @ ImageError::NotAnImage(_)) => e.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_layer_that_ends_early_is_told_so() {
+    let plain = layer(&[Put::File("etc/a", b"a"), Put::File("etc/ssl/cert.pem", &corp())]);
+    let end = plain.len() - 1024;
+    // Where the second header would stand, in its middle, in its content, and before the end.
+    for cut in [1024, 1100, 2000, end] {
+        let said = refused(docker(&[plain[..cut].to_vec()], &[]));
+        assert!(said.contains("layer 1 can't be read"), "{cut}: {said}");
+    }
+    assert!(refused(docker(&[plain[..1024].to_vec()], &[])).contains("it ends early"));
+    // A frame that is whole is not all.
+    assert!(refused(docker(&[zstd(&plain[..1024])], &[])).contains("it ends early"));
+    let mut broken = frames(&plain);
+    let last = broken.len() - 17;
+    broken[last] ^= 1;
+    assert!(refused(docker(&[broken], &[])).contains("checksum"));
+    // One block of zeros is the end too, and so is nothing but the end.
+    for whole in [&plain[..end + 512], &[0; 1024]] {
+        ImageTree::of(docker(&[whole.to_vec()], &[])).expect("an image");
+    }
+}
+
+/// A header of GNU tar that holds so much of a name, and as much.
+fn long_name(length: usize) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").expect("a name");
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(length as u64);
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.resize(512 + length, b'a');
+    bytes
+}
+
+#[test]
+fn a_hostile_image_takes_little_memory() {
+    const MOST: usize = 64 << 20;
+    let grown = |bytes: Vec<u8>| {
+        HEAP.reset_peak_usage();
+        let before = HEAP.current_usage();
+        let answer = ImageTree::of(bytes);
+        (HEAP.peak_usage().saturating_sub(before), answer)
+    };
+    // Many names for one file that is kept.
+    let mut big = vec![b'x'; 4 << 20];
+    big[0] = b'\n';
+    let names: Vec<String> = (0..400).map(|i| format!("etc/b{i}")).collect();
+    let mut entries = vec![Put::File("etc/big.pem", &big)];
+    entries.extend(names.iter().map(|name| Put::Hard(name, "etc/big.pem")));
+    let (bytes, answer) = grown(docker(&[layer(&entries)], &[]));
+    let image = answer.expect("an image");
+    assert!(bytes < MOST, "{bytes}");
+    assert_eq!(image.read_nofollow(&"/etc/b399".into(), 16 << 20).expect("a file").0, big);
+
+    // A path of 60,000 directories; a name of 32 MiB; the same in the archive around the layers.
+    let deep = format!("etc/{}x", "a/".repeat(60_000));
+    let long = [long_name(32 << 20), layer(&[Put::File("a", b"")])].concat();
+    let outer = [long.clone(), docker(&[layer(&[])], &[])].concat();
+    for (bytes, words) in [
+        (docker(&[layer(&[Put::File(&deep, b"")])], &[]), "layer 1 can't be read: a path in it has 120005 bytes"),
+        (docker(&[gzip(&long)], &[]), "headers before an entry"),
+        (outer, "headers before an entry"),
+    ] {
+        let (bytes, answer) = grown(bytes);
+        let said = answer.expect_err("refused").to_string();
+        assert!(said.contains(words), "{said}");
+        assert!(bytes < MOST, "{words}: {bytes}");
+    }
+    // Paths that are just not too long, each of which needs thousands of directories.
+    let paths: Vec<String> = (0..200).map(|i| format!("{i:03}/{}x", "a/".repeat(2040))).collect();
+    let said = refused(docker(&[layer(&paths.iter().map(|path| Put::File(path, b"")).collect::<Vec<_>>())], &[]));
+    assert!(said.contains("brings more names than any image has"), "{said}");
+}
+
+#[test]
+fn secrets_are_read_again_and_not_kept() {
+    let pem = [&b"-----BEGIN "[..], b"PRIVATE KEY-----\nMAA=\n-----END ", b"PRIVATE KEY-----\n"].concat();
+    let (kept, path) = (b"kept".repeat(2048), "etc/letsencrypt/archive/a/privkey1.pem");
+    let mut entries = vec![Put::File("etc/hosts", &kept)];
+    for (path, bytes) in [(path, &pem), ("etc/ssl/private/a.key", &kept), ("etc/shadow", &kept), ("srv/far", &kept)] {
+        entries.push(Put::File(path, bytes));
+    }
+    entries.push(Put::Hard("etc/linked.pem", path));
+    for (name, bytes) in [("plain", layer(&entries)), ("gzip", gzip(&layer(&entries))), ("zstd", frames(&layer(&entries)))] {
+        let image = ImageTree::of(docker(&[layer(&[]), bytes], &[])).expect("an image");
+        for (path, bytes) in [
+            ("/etc/hosts", &kept),
+            ("/etc/letsencrypt/archive/a/privkey1.pem", &pem),
+            ("/etc/linked.pem", &pem),
+            ("/etc/ssl/private/a.key", &kept),
+            ("/etc/shadow", &kept),
+            ("/srv/far", &kept),
+        ] {
+            assert_eq!(image.read_nofollow(&path.into(), 1 << 20).expect("a file").0, *bytes, "{name}: {path}");
+        }
+        // What is kept shows up where the values of the tree are written down.
+        let held = format!("{image:?}");
+        let holds = |bytes: &[u8]| held.matches(&format!("{bytes:?}")[1..]).count();
+        assert_eq!((holds(&kept), holds(&pem)), (1, 0), "{name}");
+    }
+}
+
+#[test]
 fn what_is_no_image_is_told_so() {
     let dir = tempfile::tempdir().expect("a directory");
     let whole = docker(&layers(), STEPS);
@@ -272,6 +432,68 @@ fn what_is_no_image_is_told_so() {
     let output = certdoctor().args(["fix", "--apply", "--image", "x.tar"]).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("certdoctor dockerfile"));
+}
+
+/// A manager's files in an image: nothing is written there, and what is to be run is run in the image.
+#[test]
+fn what_renews_certificates_in_an_image_is_told_for_its_build() {
+    let conf = "version = 2.1.0\narchive_dir = /etc/letsencrypt/archive/a.test\ncert = /etc/letsencrypt/live/a.test/cert.pem\n\
+                privkey = /etc/letsencrypt/live/a.test/privkey.pem\nchain = /etc/letsencrypt/live/a.test/chain.pem\n\
+                fullchain = /etc/letsencrypt/live/a.test/fullchain.pem\n[renewalparams]\naccount = abc\nauthenticator = webroot\n\
+                server = https://acme-v02.api.letsencrypt.org/directory\nwebroot_path = /var/www,\n";
+    let chain = fs::read(fixture("clients/chains/nocross.pem")).expect("a fixture");
+    let paths: Vec<String> = ["cert", "chain", "fullchain", "privkey"]
+        .iter()
+        .flat_map(|name| {
+            let archived = format!("etc/letsencrypt/archive/a.test/{name}1.pem");
+            [archived, format!("etc/letsencrypt/live/a.test/{name}.pem")]
+        })
+        .collect();
+    let mut entries =
+        vec![Put::File("etc/letsencrypt/renewal/a.test.conf", conf.as_bytes()), Put::File("usr/bin/certbot", b"#!")];
+    entries.extend(paths.iter().map(|path| Put::File(path, &chain)));
+    let image = saved(&docker(&[layer(&entries)], &[]));
+    let run = |more: &[&str]| {
+        let mut command = certdoctor();
+        command.args(["renewal", "--at", "2026-12-20", "--image"]).arg(&image.path).args(more);
+        let output = command.output().expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (_, said) = run(&[]);
+    assert!(said.contains("; in a container of the image: while :; do certbot -q renew; "), "{said}");
+    assert!(said.contains("Next: have the build of the image make these changes") && !said.contains("--apply"), "{said}");
+    let (_, said) = run(&["--diff"]);
+    assert!(said.contains("etc/letsencrypt/live/a.test/cert.pem"), "{said}");
+    let (status, said) = run(&["--apply"]);
+    assert!(status == Some(2) && said.contains("renewal --diff prints what its build is to change"), "{said}");
+}
+
+/// What is shown as the next thing to type can be typed.
+#[test]
+fn the_next_step_can_be_taken() {
+    let image = saved(&docker(&layers(), STEPS));
+    let run = |arguments: &[&str]| {
+        let output = certdoctor().args(arguments).arg("--image").arg(&image.path).args(["--at", "2022-01-01"]).output();
+        let output = output.expect("the binary runs");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for first in [&["scan"][..], &["fix", "--anchor", "AddTrust External CA Root"]] {
+        let (out, err) = run(first);
+        let next = out.lines().last().and_then(|line| line.split_once("Next: ")).unwrap_or_else(|| panic!("{out}{err}")).1;
+        let words = next.strip_prefix("certdoctor dockerfile --image ").unwrap_or_else(|| panic!("{next}"));
+        assert!(words.starts_with(image.path.to_str().expect("UTF-8")) && words.contains(" --anchor "), "{next}");
+        let shell = format!("{} {}", assert_cmd::cargo::cargo_bin!("certdoctor").display(), &next["certdoctor ".len()..]);
+        let output = common::command("sh").args(["-c", &shell]).output().expect("a shell");
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && out.contains("RUN "), "{shell}: {out}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // What mends a store of the image is no command for this host.
+    let (out, _) = run(&["scan", "-v"]);
+    let commands: Vec<&str> = out.lines().filter_map(|line| line.trim_start().strip_prefix("$ ")).collect();
+    assert!(!commands.is_empty() && commands.iter().all(|c| c.starts_with("certdoctor dockerfile --image ")), "{commands:?}");
+    assert!(out.contains("as a RUN instruction of its Dockerfile: apk upgrade ca-certificates"), "{out}");
+    let (_, err) = run(&["fix", "--diff", "--anchor", "AddTrust External CA Root"]);
+    assert!(!err.contains("chroot") && err.contains("as a RUN instruction of its Dockerfile"), "{err}");
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 mod common;
 
+#[path = "common/authority.rs"]
+mod authority;
+
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -10,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use authority::Authority;
 use certdoctor::host::Loopback;
 use common::{certdoctor, clean, fixture};
 
@@ -50,6 +54,52 @@ fn many_targets_are_told_in_groups() {
     assert!(open.stdout.len() > 4 * output.stdout.len());
 }
 
+/// What will be refused is told with the day, the client and the certificate that comes first; a command only where it is right for all.
+#[test]
+fn a_group_tells_what_comes_first() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = Authority::new("Ending Root", -100, 20);
+    let middle = Authority::new("Middle", -90, 300);
+    let above = middle.certified_by(&root, -90, 300);
+    let pem = |der: &[u8]| certdoctor::render::pem(&certdoctor::x509::Certificate::parse(der).expect("a certificate"));
+    fs::write(dir.path().join("root.pem"), root.pem()).expect("written");
+    let mut targets = String::new();
+    // Some leaves end before the root does; one of them first.
+    for (number, end) in [60, 60, 60, 60, 60, 60, 9, 7, 8, 60].into_iter().enumerate() {
+        let file = dir.path().join(format!("{number}.pem"));
+        fs::write(&file, pem(&middle.server(-10, end).0) + &pem(&above)).expect("written");
+        targets.push_str(&format!("{}\n", file.display()));
+    }
+    fs::write(dir.path().join("targets"), targets).expect("written");
+    let run = |more: &[&str]| {
+        let mut command = certdoctor();
+        command.current_dir(dir.path()).args(["diagnose", "@targets", "--CAfile", "root.pem"]);
+        let output = command.args(more).output().expect("the binary runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let out = run(&["--verify-hostname", "localhost", "--horizon", "40d", "--client", "openssl-1.0.2,gnutls-3.6.13"]);
+    let day = |days: i64| authority::days(days).date().to_string();
+    let head = format!("warning[CD507]: 7 of 10 targets go through Ending Root, first refused on {}T", day(20));
+    assert!(out.lines().any(|l| l.starts_with(&head) && l.ends_with(" by openssl-1.0.2")), "{out}");
+    let head = format!(
+        "warning[CD507]: 3 of 10 targets have a path that ends: first refused is {}/7.pem on {}T",
+        dir.path().display(),
+        day(7)
+    );
+    assert!(out.lines().any(|l| l.starts_with(&head)), "{out}");
+    assert!(out.contains("see that the certificate of each is renewed"), "{out}");
+
+    // The issuer is not sent: the command that shows it is another for each.
+    for number in 0..10 {
+        fs::write(dir.path().join(format!("{number}.pem")), pem(&middle.server(-10, 60).0)).expect("written");
+    }
+    let out = run(&["--verify-hostname", "localhost"]);
+    let line = out.lines().find(|l| l.starts_with("error[CD2")).unwrap_or_else(|| panic!("{out}"));
+    assert!(line.contains("10 of 10 targets"), "{out}");
+    assert!(!out.lines().any(|l| l.trim_start().starts_with("$ ") && l.contains("0.pem")), "{out}");
+    assert!(out.contains("-v shows the command of each"), "{out}");
+}
+
 #[test]
 fn two_targets_stand_side_by_side() {
     let arguments = ["inspect", "--compare", &chain("addtrust"), &chain("nocross"), "--CAfile", &store("A_U")];
@@ -65,9 +115,33 @@ fn two_targets_stand_side_by_side() {
     let output = certdoctor().args(same).args(AT).output().expect("the binary runs");
     let out = String::from_utf8_lossy(&output.stdout);
     assert!(out.contains("above the leaf both send the same; 0 of "), "{out}");
+    let dead = ["inspect", "--compare", "/nonexistent.pem", &chain("nocross"), "--CAfile", &store("A_U")];
+    let output = certdoctor().args(dead).args(AT).output().expect("the binary runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("[x]  can't compare: no certificate from /nonexistent.pem (") && out.contains("say about"), "{out}");
     let one = certdoctor().args(["inspect", "--compare", &chain("nocross")]).output().expect("the binary runs");
     assert_eq!(one.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&one.stderr).contains("--compare wants two targets, and here are 1"));
+}
+
+#[test]
+fn a_list_without_targets_is_an_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let list = dir.path().join("targets");
+    let run = |bytes: &[u8]| {
+        fs::write(&list, bytes).expect("written");
+        let list = format!("@{}", list.display());
+        let output = certdoctor().args(["inspect", &list, "--CAfile", &store("A_U")]).args(AT).output().expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for empty in [&b""[..], b"# nothing yet\n\n"] {
+        let (status, said) = run(empty);
+        assert!(status == Some(2) && said.contains("no target in "), "{said}");
+    }
+    let (status, said) = run(b"# one\n\n\xff\xfeh\n");
+    assert!(status == Some(2) && said.contains("targets:3: this is not UTF-8 text"), "{said}");
+    let (status, said) = run(format!("\u{feff}{}\r\n", chain("nocross")).as_bytes());
+    assert_eq!(status, Some(0), "{said}");
 }
 
 /// The first Ctrl-C prints what is known; nobody waits for the timeouts of silent servers.

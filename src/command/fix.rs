@@ -65,6 +65,8 @@ pub(super) fn run(session: &Session<'_>, typed: &[String], args: &FixArgs) -> Re
     }
     let mut shown = plan_report(session, &plan)?;
     shown.notes.extend(unknown);
+    let wanted: Vec<Fingerprint> = wanted.iter().map(|w| w.certificate.fingerprint()).collect();
+    shown.instead = session.anew(&facts, &wanted).map(|anew| anew.unwrap_or_else(|why| why.to_string()));
     if !args.apply {
         let mut report = session.report("fix", facts, judgement);
         let status = match (args.check, plan.is_empty()) {
@@ -364,6 +366,7 @@ pub(super) fn plan_report(session: &Session<'_>, plan: &Plan) -> Result<PlanRepo
         refusals: plan.refusals.iter().map(|r| (r.subject.clone(), r.why.clone(), r.instead.clone())).collect(),
         needs_yes: plan.needs_yes.iter().map(|n| n.certificate.label()).collect(),
         notes: Vec::new(),
+        instead: None,
     })
 }
 

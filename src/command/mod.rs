@@ -20,7 +20,7 @@ mod verify;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
 
 use crate::{
     base::At,
@@ -83,18 +83,18 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
     let global = cli.global;
     let has_the_form = matches!(cli.command, Command::Inspect { .. });
     if global.format == Format::SClient && !has_the_form {
-        return Outcome::error("--format s_client is for inspect only; write --format human or json");
+        return failed(global.format, "--format s_client is for inspect only; write --format human or json");
     }
     let prints_text = matches!(cli.command, Command::Demo { .. } | Command::Explain { .. } | Command::Generate { .. });
     if prints_text && global.format != Format::Human {
-        return Outcome::error("this command prints text only: leave --format out");
+        return failed(global.format, "this command prints text only: leave --format out");
     }
     let has_no_report = match &cli.command {
         Command::Dockerfile(args) => args.file.is_none(),
         command => matches!(command, Command::List { .. } | Command::Undo { .. }),
     };
     if has_no_report && !matches!(global.format, Format::Human | Format::Json) {
-        return Outcome::error("this command has no report: write --format human or json");
+        return failed(global.format, "this command has no report: write --format human or json");
     }
     let writes = match &cli.command {
         Command::Fix { fix, .. } => fix.apply,
@@ -103,9 +103,11 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
         _ => false,
     };
     if writes && global.image.is_some() {
-        return Outcome::error(
-            "an image is changed by building it anew: certdoctor dockerfile prints the RUN line, and patches a Dockerfile",
-        );
+        let how = match &cli.command {
+            Command::Renewal { .. } => "renewal --diff prints what its build is to change",
+            _ => "certdoctor dockerfile prints the RUN line, and patches a Dockerfile",
+        };
+        return failed(global.format, &format!("an image is changed by building it anew: {how}"));
     }
     use diagnose::Besides;
     let session = |connection: crate::cli::Connection| Session::open(machine, global.clone(), connection, color);
@@ -130,17 +132,27 @@ pub fn run(machine: &Machine<'_>, cli: Cli, color: bool) -> Outcome {
         Command::Demo { scenario } => demo::run(machine, scenario, color).map_err(Failure::from),
         Command::Generate { what } => Ok(generate::run(&what)),
     };
-    result.unwrap_or_else(|failure| {
-        // Who reads a machine's form reads no standard error.
-        let out = match global.format {
-            Format::Ansible => render::configuration::ansible_failure(&failure.0),
-            Format::Nagios => render::nagios::unknown(&failure.0),
-            Format::Salt => render::configuration::salt_failure(&failure.0),
-            _ => return Outcome::error(failure),
-        };
-        let status = if global.format == Format::Nagios { 3 } else { 2 };
-        Outcome { out: out.into_bytes(), status, ..Outcome::error(failure) }
-    })
+    result.unwrap_or_else(|failure| failed(global.format, &failure.0))
+}
+
+/// The tool could not do what was asked, in a form's own words: who reads a machine's form reads no standard error.
+fn failed(format: Format, why: &str) -> Outcome {
+    let out = match format {
+        Format::Ansible => render::configuration::ansible_failure(why),
+        Format::Nagios => render::nagios::unknown(why),
+        Format::Salt => render::configuration::salt_failure(why),
+        _ => return Outcome::error(why),
+    };
+    let status = if format == Format::Nagios { 3 } else { 2 };
+    Outcome { out: out.into_bytes(), status, ..Outcome::error(why) }
+}
+
+/// The form that is asked for on a line that can't be parsed.
+fn format_in(words: &[OsString]) -> Format {
+    let words: Vec<&str> = words.iter().map_while(|word| word.to_str()).take_while(|word| *word != "--").collect();
+    let follows = words.windows(2).filter(|pair| pair[0] == "--format").map(|pair| pair[1]);
+    let named = follows.chain(words.iter().filter_map(|word| word.strip_prefix("--format="))).last();
+    named.and_then(|name| Format::from_str(name, false).ok()).unwrap_or(Format::Human)
 }
 
 /// Parses a command line and runs it: what a person would have typed.
@@ -149,13 +161,21 @@ pub fn run_line<T: AsRef<std::ffi::OsStr>>(machine: &Machine<'_>, line: &[T], co
     if let Some(outcome) = ansible_module::run(machine, line) {
         return outcome;
     }
-    match Cli::try_parse_from(line.iter().map(|word| OsString::from(word.as_ref()))) {
+    let words: Vec<OsString> = line.iter().map(|word| OsString::from(word.as_ref())).collect();
+    match Cli::try_parse_from(&words) {
         Ok(cli) => run(machine, cli, color),
         Err(error) => {
+            let rendered = error.render();
+            let plain = rendered.to_string();
+            let text = if color { rendered.ansi().to_string() } else { plain.clone() };
             // Help and version are answers, not errors.
-            let text = error.render();
-            let text = if color { text.ansi().to_string() } else { text.to_string() };
-            if error.use_stderr() { Outcome { out: Vec::new(), err: text, status: 2 } } else { Outcome::text(text) }
+            if !error.use_stderr() {
+                return Outcome::text(text);
+            }
+            // What is wrong stands before the usage.
+            let why: Vec<&str> = plain.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+            let why = why.join(" ");
+            Outcome { err: text, ..failed(format_in(&words), why.strip_prefix("error: ").unwrap_or(&why)) }
         }
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn run(session: &Session<'_>, names: &[String], args: &RenewalArgs) -
         let status = if args.check && !plan.is_empty() { 3 } else { 0 };
         return Ok(Outcome { out: plan::diff(&*session.tree, &plan.steps)?, err: fix::said(session, &plan, &[]), status });
     }
-    let shown = fix::plan_report(session, &plan)?;
+    let mut shown = fix::plan_report(session, &plan)?;
+    let in_build = || "have the build of the image make these changes: --diff prints them".to_owned();
+    shown.instead = session.global.image.is_some().then(in_build);
     if args.apply && !plan.is_empty() {
         return apply(session, names, args, &judgement, &plan, shown);
     }

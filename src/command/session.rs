@@ -3,17 +3,20 @@
 use std::{collections::BTreeSet, io, path::Path};
 
 use crate::{
-    base::{At, TreePath, shell},
+    base::{At, Fingerprint, TreePath, shell},
     cli::{Connection, Format, Global},
     client::{self, Client},
     command::{Machine, Outcome, target},
     facts::{Endpoint, Facts, FileState, Protocol, Redirect, Target, TargetSource},
-    finding::{Finding, Severity},
+    finding::{Finding, Intent, Severity},
     gather::{self, Request, Sources},
     host::{DirTree, Hello, ImageTree, Tree as _, TreeMut, on_this_host},
     judge::{self, Grade, Inquiry, Judgement},
     path::Verdict,
-    plan,
+    plan::{
+        self,
+        dockerfile::{Anchor, DockerfileError},
+    },
     policy::Policy,
     render, renewal,
     report::Report,
@@ -125,8 +128,7 @@ impl<'a> Session<'a> {
             match text.strip_prefix('@') {
                 Some(file) => {
                     let (bytes, _) = self.read(Path::new(file))?;
-                    let list = String::from_utf8_lossy(&bytes).into_owned();
-                    texts.extend(list.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+                    texts.extend(listed(file, &bytes)?);
                 }
                 None => texts.push(text.clone()),
             }
@@ -379,10 +381,23 @@ impl<'a> Session<'a> {
     pub fn report(&self, command: &'static str, mut facts: Facts, mut judgement: Judgement) -> Report {
         for finding in &mut judgement.findings {
             // What mends a store is done in its root; what looks at a server, where one stands.
-            let of_store = finding.code.starts_with("CD3") || finding.code.starts_with("CD4");
+            let of_store = is_of_store(finding.code);
             self.name_layers(finding);
             for remedy in &mut finding.remedies {
-                remedy.command = remedy.command.take().map(|c| self.to_copy(&c, of_store, &facts.endpoints));
+                let Some(command) = remedy.command.take() else { continue };
+                match (self.in_image(&command, finding.code), &remedy.intent) {
+                    (None, _) => remedy.command = Some(self.to_copy(&command, of_store, &facts.endpoints)),
+                    // Its stores are changed by building it anew.
+                    (Some(_), Intent::Distrust(anchor, _)) if command.starts_with("certdoctor ") => {
+                        match self.anew(&facts, &[anchor.fingerprint()]) {
+                            Some(Ok(command)) => remedy.command = Some(command),
+                            Some(Err(why)) => remedy.text = format!("{}; {why}", remedy.text),
+                            None => {}
+                        }
+                    }
+                    // What is done in it is not done on this host.
+                    (Some(place), _) => remedy.text = format!("{}; {place}: {command}", remedy.text),
+                }
             }
         }
         for endpoint in facts.endpoints.iter().filter(|e| e.outcome.is_ok() && e.target.host.is_none()) {
@@ -423,14 +438,48 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Where a command of a finding of this code is to be run that is about the image that is looked at; `None` where it is run here.
+    fn in_image(&self, command: &str, code: &str) -> Option<&'static str> {
+        self.global.image.as_ref()?;
+        match command.strip_prefix("certdoctor ") {
+            Some(arguments) => arguments.starts_with("fix ").then_some(IN_BUILD),
+            None if is_of_store(code) || installs(command) => Some(IN_BUILD),
+            None => code.starts_with("CD7").then_some("in a container of the image"),
+        }
+    }
+
+    /// The command that takes these anchors out of the image that is looked at, for its next build, or why none can; `None` where no
+    /// image is.
+    #[must_use]
+    pub fn anew(&self, facts: &Facts, anchors: &[Fingerprint]) -> Option<Result<String, DockerfileError>> {
+        let mut command = format!("certdoctor dockerfile --image {}", shell(&self.global.image.as_ref()?.display().to_string()));
+        let mut refused = None;
+        let mut refuse = |why| {
+            refused.get_or_insert(why);
+        };
+        let mut any = false;
+        for print in anchors {
+            let held = facts.stores.iter().map(|store| Anchor::from_store(store, *print));
+            match held.into_iter().find(|held| !matches!(held, Err(DockerfileError::AbsentAnchor(_)))) {
+                Some(Ok(_)) => {
+                    any = true;
+                    command.push_str(&format!(" --anchor {}", print.short()));
+                }
+                Some(Err(why)) => refuse(why),
+                None => refuse(DockerfileError::AbsentAnchor(*print)),
+            }
+        }
+        match refused {
+            Some(why) if !any => Some(Err(why)),
+            _ => Some(Ok(command)),
+        }
+    }
+
     /// A remedy's command with the options of this run that it needs to mean the same here.
     fn to_copy(&self, command: &str, of_store: bool, endpoints: &[Endpoint]) -> String {
         let Some(arguments) = command.strip_prefix("certdoctor ") else {
             return match &self.global.root {
-                Some(root)
-                    if of_store
-                        || ["apk ", "apt-get ", "cp ", "update-ca-certificates"].iter().any(|c| command.starts_with(c)) =>
-                {
+                Some(root) if of_store || installs(command) => {
                     format!("chroot {} sh -c {}", shell(&root.display().to_string()), shell(command))
                 }
                 _ => command.to_owned(),
@@ -460,6 +509,7 @@ impl<'a> Session<'a> {
     /// Advice beside a plan, in one line: what has a command is the better way, the rest is worth knowing.
     pub fn advice(&self, advice: &plan::Advice) -> String {
         match &advice.command {
+            Some(command) if self.global.image.is_some() => format!("better: {}; {IN_BUILD}: {command}", advice.text),
             Some(command) => format!("better: {}: {}", advice.text, self.to_copy(command, true, &[])),
             None => format!("note: {}", advice.text),
         }
@@ -508,6 +558,34 @@ impl<'a> Session<'a> {
             }
         };
         Outcome { out: out.into_bytes(), err: self.ended(), status }
+    }
+}
+
+/// Where the stores of an image are changed.
+const IN_BUILD: &str = "as a RUN instruction of its Dockerfile";
+
+/// Whether a finding of this code is about a store, and not about a target.
+fn is_of_store(code: &str) -> bool {
+    code.starts_with("CD3") || code.starts_with("CD4")
+}
+
+/// Whether a command changes what is installed.
+fn installs(command: &str) -> bool {
+    ["apk ", "apt-get ", "cp ", "update-ca-certificates"].iter().any(|program| command.starts_with(program))
+}
+
+/// The targets of a list, one a line; `#` begins a comment, and editors of Windows put a byte order mark before the first.
+fn listed(file: &str, bytes: &[u8]) -> Result<Vec<String>, Failure> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let line = 1 + memchr::memchr_iter(b'\n', &bytes[..e.valid_up_to()]).count();
+        Failure(format!("{file}:{line}: this is not UTF-8 text; write one target a line"))
+    })?;
+    let targets: Vec<String> =
+        text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect();
+    match targets.is_empty() {
+        true => Err(Failure(format!("no target in {file}; write one a line"))),
+        false => Ok(targets),
     }
 }
 

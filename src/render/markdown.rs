@@ -25,7 +25,7 @@ pub fn render(report: &Report) -> String {
     for finding in told.iter().filter_map(|i| report.findings.get(*i)) {
         out.push_str(&format!("\n**{}: {}**\n\n", finding.code, inline(&finding.message)));
         for (name, value) in &finding.facts {
-            out.push_str(&format!("* {name}: {}\n", inline(value)));
+            out.push_str(&format!("* {}: {}\n", inline(name), inline(value)));
         }
         for remedy in &finding.remedies {
             out.push_str(&format!("* help: {}\n", inline(&remedy.text)));
@@ -67,7 +67,7 @@ fn targets(out: &mut String, report: &Report) {
         let refusing = match &endpoint.outcome {
             Err(failure) => inline(&failure.to_string()),
             Ok(_) if refusing.is_empty() => "–".to_owned(),
-            Ok(_) => refusing.join(", "),
+            Ok(_) => inline(&refusing.join(", ")),
         };
         out.push_str(&format!("| {} | {accepting} clients | {refusing} |\n", cell(&endpoint.target.text)));
     }
@@ -89,15 +89,22 @@ fn row(report: &Report, finding: &Finding) -> String {
 
 /// Text in which nothing is markup: what a server or a file says must not become a link or HTML.
 fn inline(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '@' => {
+    for word in text.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_end();
+        let lower = bare.to_ascii_lowercase();
+        // GFM makes links of bare addresses (section 6.9): in a code span they stay text.
+        if lower.contains("://") || lower.contains("www.") {
+            out.push_str(&code(bare));
+            out.push_str(&word[bare.len()..]);
+            continue;
+        }
+        for c in word.chars() {
+            if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '@' | '&') {
                 out.push('\\');
-                out.push(c);
             }
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
+            out.push(c);
         }
     }
     out
@@ -130,6 +137,9 @@ mod tests {
     #[test]
     fn hostile_words_stay_words() {
         assert_eq!(inline("<b>[x](y)\n@all"), "\\<b\\>\\[x\\](y) \\@all");
+        assert_eq!(inline("AT&T &lt;b&gt;"), "AT\\&T \\&lt;b\\&gt;");
+        assert_eq!(inline("see https://x.test/_a, or WWW.x.test now"), "see `https://x.test/_a,` or `WWW.x.test` now");
+        assert_eq!(cell("x://`|` y"), "`` x://`\\|` `` y");
         assert_eq!(code("a`b"), "`` a`b ``");
         assert_eq!(code("plain"), "`plain`");
         assert_eq!(fence("x ```` y"), "`````");

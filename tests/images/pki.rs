@@ -49,6 +49,12 @@ impl Pki {
         days(HEALTHY).date().to_string()
     }
 
+    /// The dead root's SHA-256.
+    pub fn dead_sha256(&self) -> String {
+        let certificates = certdoctor::format::sniff::certificates(self.dead.as_bytes()).certificates;
+        certificates[0].fingerprint().to_string()
+    }
+
     /// What the server without a valid path sends, as a file.
     pub fn only_path(&self) -> String {
         let certificate = |der: &Vec<u8>| certdoctor::x509::Certificate::parse(der).expect("a certificate");

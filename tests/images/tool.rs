@@ -9,14 +9,22 @@ use crate::{
     common::{certdoctor, skip},
 };
 
-/// Lent for one instruction, so that the image holds nothing of it.
-const MOUNTED: &str = "\
-FROM scratch AS tool
-COPY certdoctor /certdoctor
-FROM localhost/debian:bookworm
-RUN --mount=type=bind,from=tool,source=/certdoctor,target=/mnt/certdoctor \\
-    /mnt/certdoctor fix --anchor 'Test Dead Root' --apply --backup-dir /tmp/certdoctor && rm -r /tmp/certdoctor
-";
+/// Lent for one instruction, so that the image holds nothing of it: as README.md shows it.
+fn mounted(base: &str, anchor: &str) -> String {
+    let readme = include_str!("../../README.md");
+    let (_, shown) = readme.split_once("  FROM scratch AS tool").expect("the instruction");
+    let (shown, _) = shown.split_once("  ```").expect("its end");
+    let own = [
+        ("registry.example.com/base:bullseye", base),
+        ("0687260331a72403d909f105e69bcf0d32e1bd2493ffc6d9206d11bcd6770739", anchor),
+    ];
+    let mut file = format!("FROM scratch AS tool{shown}").replace("\n  ", "\n");
+    for (theirs, ours) in own {
+        assert!(file.contains(theirs), "{file}");
+        file = file.replace(theirs, ours);
+    }
+    file
+}
 
 /// For builders without mounts.
 const COPIED: &str = "\
@@ -44,7 +52,8 @@ fn the_tool_is_a_step_of_a_build() {
     builder.handshakes(&base, true);
     builder.old_client(&base, false);
 
-    builder.build(MOUNTED, "localhost/mounted", &[]).succeeds(&["done: deselect Test Dead Root"]);
+    let sha256 = builder.pki.dead_sha256();
+    builder.build(&mounted(&base, &sha256), "localhost/mounted", &[]).succeeds(&["done: deselect Test Dead Root"]);
     builder.handshakes("localhost/mounted", false);
     builder.old_client("localhost/mounted", true);
     builder.files("localhost/mounted", |root| {
@@ -54,6 +63,10 @@ fn the_tool_is_a_step_of_a_build() {
             assert!(bytes.as_ref().map_or(true, |n| *n == 0), "{left} stayed: {bytes:?}");
         }
     });
+
+    // A base without the root: nothing to do, and nothing that ends the build.
+    let gone = builder.build(&mounted("localhost/plain:bookworm", &sha256), "localhost/gone", &[]);
+    gone.succeeds(&["nothing to do for it"]);
 
     builder.build(COPIED, "localhost/copied", &[]).succeeds(&["done: deselect Test Dead Root"]);
     builder.handshakes("localhost/copied", false);

@@ -3,14 +3,21 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom, Write as _},
+    fs::{File, OpenOptions},
+    io::{self, Read, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
+    sync::Arc,
 };
 
 use serde::Deserialize;
 
-use super::ImageError;
+use super::{
+    ImageError, PATH_MAX,
+    compression::{Compression, decompressed},
+    meter::Meter,
+    source::{Part, Source},
+};
 
 /// Bytes of one JSON document in the archive. A configuration with a long history has 50 kB.
 const JSON: u64 = 16 << 20;
@@ -22,8 +29,9 @@ const BLOBS: usize = 100_000;
 const UNPACKED: u64 = 32 << 30;
 
 /// An opened archive.
+#[derive(Debug)]
 pub(super) struct Archive {
-    file: File,
+    source: Arc<dyn Source>,
     /// Offset and length of each regular file in it, by its name.
     blobs: BTreeMap<String, (u64, u64)>,
 }
@@ -74,28 +82,47 @@ struct History {
 
 impl Archive {
     pub(super) fn open(path: &Path) -> Result<Self, ImageError> {
-        let mut file = File::open(path)?;
-        if file.metadata()?.is_dir() {
+        // A FIFO without a writer would never open.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let kind = file.metadata()?.file_type();
+        if kind.is_dir() {
             return Err(ImageError::NotAnImage("it is a directory".to_owned()));
         }
-        if Compression::of(&mut file)? != Compression::None {
+        if !kind.is_file() {
+            return Err(ImageError::NotAnImage(
+                "it is no regular file, and its parts are read in an order of their own".to_owned(),
+            ));
+        }
+        Archive::new(Arc::new(file))
+    }
+
+    pub(super) fn new(mut source: Arc<dyn Source>) -> Result<Self, ImageError> {
+        let whole = Part::whole(source.clone())?;
+        if Compression::of(&whole)? != Compression::None {
             // Its parts are read in an order of their own, so that it must lie somewhere.
             let mut plain = tempfile::tempfile()?;
-            let copied = io::copy(&mut decompressed(file)?.take(UNPACKED), &mut plain)
+            let copied = io::copy(&mut decompressed(whole)?.take(UNPACKED), &mut plain)
                 .map_err(|e| ImageError::NotAnImage(format!("it can't be decompressed: {e}")))?;
             if copied == UNPACKED {
                 return Err(ImageError::NotAnImage(format!("it has more than {} GiB once decompressed", UNPACKED >> 30)));
             }
             plain.flush()?;
-            file = plain;
+            source = Arc::<File>::new(plain);
         }
         let mut blobs = BTreeMap::new();
-        file.seek(SeekFrom::Start(0))?;
-        let mut archive = tar::Archive::new(&file);
         let not_tar = |e: io::Error| ImageError::NotAnImage(format!("it is no tar archive: {e}"));
+        let meter = Meter::new(UNPACKED);
+        let mut archive = tar::Archive::new(meter.of(Part::whole(source.clone())?));
         for entry in archive.entries_with_seek().map_err(not_tar)?.take(BLOBS) {
             let entry = entry.map_err(not_tar)?;
-            let name = String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").to_owned();
+            // Contents are skipped, not read.
+            meter.allow(0);
+            let name = entry.path_bytes();
+            if name.len() > PATH_MAX {
+                return Err(ImageError::NotAnImage(format!("it holds a file with a name of {} bytes", name.len())));
+            }
+            let name = String::from_utf8_lossy(&name).trim_start_matches("./").to_owned();
             if entry.header().entry_type().is_file() {
                 blobs.insert(name, (entry.raw_file_position(), entry.size()));
             } else if let (tar::EntryType::Symlink | tar::EntryType::Link, Some(target)) =
@@ -108,11 +135,11 @@ impl Archive {
                 }
             }
         }
-        Ok(Archive { file, blobs })
+        Ok(Archive { source, blobs })
     }
 
     /// The layers of the image, the base first, each with what made it.
-    pub(super) fn layers(&mut self) -> Result<Vec<(String, Option<String>)>, ImageError> {
+    pub(super) fn layers(&self) -> Result<Vec<(String, Option<String>)>, ImageError> {
         if self.blobs.contains_key("manifest.json") {
             let manifests: Vec<DockerManifest> = self.json("manifest.json")?;
             let count = manifests.len();
@@ -145,26 +172,20 @@ impl Archive {
         Ok(layers.into_iter().zip(history).collect())
     }
 
-    /// Hands the layer's tar, decompressed, to `read`.
-    pub(super) fn with_layer(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&mut dyn Read) -> Result<(), ImageError>,
-    ) -> Result<(), ImageError> {
-        let part = self.part(name)?;
-        let mut reader = decompressed(part).map_err(|e| ImageError::NotAnImage(format!("layer {name} can't be read: {e}")))?;
-        read(&mut reader)
+    /// The layer's tar, decompressed.
+    pub(super) fn layer(&self, name: &str) -> Result<Box<dyn Read>, ImageError> {
+        decompressed(self.part(name)?).map_err(|e| ImageError::NotAnImage(format!("layer {name} can't be read: {e}")))
     }
 
     /// What made each layer: the steps of the history that made one. A history that does not fit is none.
-    fn history(&mut self, config: &str, layers: usize) -> Vec<Option<String>> {
+    fn history(&self, config: &str, layers: usize) -> Vec<Option<String>> {
         let configuration: Option<Configuration> = self.json(config).ok();
         let steps = configuration.into_iter().flat_map(|c| c.history).filter(|h| !h.empty_layer);
         let steps: Vec<Option<String>> = steps.map(|h| h.created_by).collect();
         if steps.len() == layers { steps } else { vec![None; layers] }
     }
 
-    fn json<T: for<'de> Deserialize<'de>>(&mut self, name: &str) -> Result<T, ImageError> {
+    fn json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T, ImageError> {
         let mut bytes = Vec::new();
         self.part(name)?.take(JSON).read_to_end(&mut bytes)?;
         serde_json::from_slice(&bytes).map_err(|e| ImageError::NotAnImage(format!("{name} in it can't be read: {e}")))
@@ -173,9 +194,7 @@ impl Archive {
     fn part(&self, name: &str) -> Result<Part, ImageError> {
         let missing = || ImageError::NotAnImage(format!("{name} is missing in it"));
         let (offset, length) = *self.blobs.get(name).ok_or_else(missing)?;
-        let mut file = self.file.try_clone()?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(Part { file, start: offset, at: 0, length })
+        Ok(Part::new(self.source.clone(), offset, length))
     }
 }
 
@@ -201,67 +220,4 @@ fn blob(digest: &str) -> Result<String, ImageError> {
         Some((algorithm, value)) if word(algorithm) && word(value) => Ok(format!("blobs/{algorithm}/{value}")),
         _ => Err(ImageError::NotAnImage(format!("`{digest}` is no digest"))),
     }
-}
-
-/// A part of a file, as a file.
-struct Part {
-    file: File,
-    start: u64,
-    at: u64,
-    length: u64,
-}
-
-impl Read for Part {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.length - self.at).unwrap_or(usize::MAX).min(out.len());
-        let n = self.file.read(&mut out[..left])?;
-        self.at += n as u64;
-        Ok(n)
-    }
-}
-
-impl Seek for Part {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let SeekFrom::Start(at) = to else { return Err(io::ErrorKind::Unsupported.into()) };
-        self.at = at.min(self.length);
-        self.file.seek(SeekFrom::Start(self.start + self.at))?;
-        Ok(self.at)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    Gzip,
-    None,
-    Zstd,
-}
-
-impl Compression {
-    /// By the first bytes (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1); the media type may be wrong.
-    fn of<R: Read + Seek>(reader: &mut R) -> io::Result<Self> {
-        let mut magic = [0; 4];
-        let mut got = 0;
-        while got < magic.len() {
-            match reader.read(&mut magic[got..])? {
-                0 => break,
-                n => got += n,
-            }
-        }
-        reader.seek(SeekFrom::Start(0))?;
-        Ok(match magic {
-            [0x1f, 0x8b, ..] => Compression::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd,
-            _ => Compression::None,
-        })
-    }
-}
-
-fn decompressed<R: Read + Seek + 'static>(mut reader: R) -> io::Result<Box<dyn Read>> {
-    let compression = Compression::of(&mut reader)?;
-    let reader = BufReader::with_capacity(128 << 10, reader);
-    Ok(match compression {
-        Compression::None => Box::new(reader),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
-        Compression::Zstd => Box::new(ruzstd::decoding::StreamingDecoder::new(reader).map_err(io::Error::other)?),
-    })
 }

@@ -13,10 +13,23 @@ struct Row {
     differs: bool,
 }
 
-/// Writes the table.
+/// Whether both sides presented something.
+pub(super) fn is_possible(report: &Report) -> bool {
+    report.facts.endpoints.iter().all(|endpoint| endpoint.outcome.is_ok())
+}
+
+/// Writes the table, or why there is none.
 pub(super) fn table(out: &mut String, report: &Report, style: Style) {
     let [first, second] = report.facts.endpoints.as_slice() else { return };
-    let (Ok(a), Ok(b)) = (&first.outcome, &second.outcome) else { return };
+    let (Ok(a), Ok(b)) = (&first.outcome, &second.outcome) else {
+        for endpoint in [first, second] {
+            let Err(failure) = &endpoint.outcome else { continue };
+            let why = format!("can't compare: no certificate from {} ({failure})", endpoint.target);
+            out.push_str(&format!("{} {}\n", style.bad("[x] "), style.fold(&why, 5, 5)));
+        }
+        out.push('\n');
+        return;
+    };
     let names = [first.target.text.clone(), second.target.text.clone()];
     let mut rows = connection(a, b);
     rows.extend(chain(a, b, report.at));

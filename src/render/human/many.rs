@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Style, finding, plural};
 use crate::{
-    base::Fingerprint,
     check::{self, of_endpoint},
     finding::{Finding, Severity},
     path::Verdict,
@@ -27,20 +26,30 @@ pub(super) fn applies(report: &Report) -> bool {
 pub(super) fn all(out: &mut String, report: &Report, style: Style) {
     outcomes(out, report, style);
     for group in groups(report) {
-        let head = format!("{}[{}]", finding::word(group.first.severity), group.first.code);
-        let text = format!("{} of {}: {}", group.targets.len(), total(report), group.text(report));
+        let head = format!("{}[{}]", finding::word(group.first().severity), group.first().code);
+        let text = match group.earliest() {
+            Some(due) => format!("{} of {} {due}", group.targets.len(), total(report)),
+            None => format!("{} of {}: {}", group.targets.len(), total(report), group.text()),
+        };
         let message = style.fold(&text, head.len() + 2, head.len() + 2);
-        out.push_str(&format!("\n{}: {}\n", style.severity(group.first.severity, &head), style.bold(&message)));
+        out.push_str(&format!("\n{}: {}\n", style.severity(group.first().severity, &head), style.bold(&message)));
         out.push_str(&format!("   {} targets  {}\n", style.place("="), style.fold(&list(&group.targets), 14, 14)));
-        for remedy in group.first.remedies.iter().take(1) {
-            let text = group.without_target(&remedy.text);
-            out.push_str(&format!("   {} {}     {}\n", style.place("="), style.bold("help"), style.fold(&text, 14, 14)));
-            if let Some(command) = &remedy.command {
+        let Some(remedy) = group.first().remedies.first() else { continue };
+        let help = |f: &&Finding| f.remedies.first().map(|r| without(&r.text, target(f)));
+        let text = if group.all_same(help) { group.of_all(&remedy.text) } else { EACH_HELP.to_owned() };
+        out.push_str(&format!("   {} {}     {}\n", style.place("="), style.bold("help"), style.fold(&text, 14, 14)));
+        match &remedy.command {
+            Some(command) if group.all_same(|f| f.remedies.first().and_then(|r| r.command.as_deref())) => {
                 out.push_str(&format!("              {}\n", style.bold(&format!("$ {command}"))));
             }
+            Some(_) if text != EACH_HELP => out.push_str("              -v shows the command of each\n"),
+            _ => {}
         }
     }
 }
+
+/// What is said instead of a remedy that is another for each.
+const EACH_HELP: &str = "not the same for all: -v shows it for each";
 
 fn total(report: &Report) -> String {
     plural(report.facts.endpoints.len(), "target")
@@ -91,54 +100,115 @@ fn list(names: &[&str]) -> String {
     shown
 }
 
-/// What findings of one group share: severity, code, and the certificate that they blame.
-type Key = (Severity, &'static str, Option<Fingerprint>);
+/// What findings of one group share: severity, code, and the SHA-256 of the certificate that they blame.
+type Key = (Severity, &'static str, Option<String>);
 
-/// One finding at several targets.
+/// Findings of one kind at several targets; never none.
 struct Group<'a> {
-    first: &'a Finding,
+    findings: Vec<&'a Finding>,
     targets: Vec<&'a str>,
-    /// Whether every one says the same but for its target.
-    alike: bool,
 }
 
-impl Group<'_> {
-    fn without_target(&self, text: &str) -> String {
-        if self.targets.len() == 1 { text.to_owned() } else { text.replace(self.targets[0], "each") }
+impl<'a> Group<'a> {
+    fn first(&self) -> &'a Finding {
+        self.findings[0]
     }
 
-    fn text(&self, report: &Report) -> String {
-        match check::find(self.first.code) {
-            Some(check) if !self.alike => check.title.to_owned(),
-            _ if report.facts.endpoints.is_empty() => String::new(),
-            _ => self.without_target(&self.first.message),
+    /// Whether this is the same of every finding.
+    fn all_same<T: PartialEq>(&self, of: impl Fn(&&'a Finding) -> T) -> bool {
+        let first = of(&self.findings[0]);
+        self.findings.iter().all(|f| of(f) == first)
+    }
+
+    /// What every one says but for its target; where they differ, what they are about.
+    fn text(&self) -> String {
+        match check::find(self.first().code) {
+            Some(check) if !self.all_same(|f| without(&f.message, target(f))) => check.title.to_owned(),
+            _ => self.of_all(&self.first().message),
         }
     }
+
+    /// A text of the first finding, as it holds for every one.
+    fn of_all(&self, text: &str) -> String {
+        if self.targets.len() == 1 { text.to_owned() } else { without(text, target(self.first())) }
+    }
+
+    /// For what is to come: when it begins, at which client, and what ends.
+    fn earliest(&self) -> Option<String> {
+        let first = self.findings.iter().filter(|f| f.due.is_some()).min_by_key(|f| f.due)?;
+        let client = first.facts.iter().find(|(name, _)| *name == "clients")?.1.split(',').next()?;
+        let because = first.message.split_once(&format!(" {}: ", target(first))).map(|(_, because)| because)?;
+        let what = match because.strip_suffix(" ends") {
+            Some(ends) if self.all_same(|f| blamed(f)) => format!("go through {ends}, first refused"),
+            _ => format!("have a path that ends: first refused is {}", target(first)),
+        };
+        Some(format!("{what} on {} by {client}", first.due?))
+    }
+}
+
+fn target(finding: &Finding) -> &str {
+    finding.targets.first().map_or("", String::as_str)
+}
+
+/// A text that says `each` for this target. Where its name is only a part of another word it stays.
+fn without(text: &str, target: &str) -> String {
+    let in_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(target).filter(|_| !target.is_empty()) {
+        let (before, after) = (&rest[..at], &rest[at + target.len()..]);
+        out.push_str(before);
+        let mut next = after.chars();
+        let goes_on = match next.next() {
+            Some('.') => next.next().is_some_and(in_word),
+            c => c.is_some_and(in_word),
+        };
+        let begins = out.chars().next_back().is_none_or(|c| !in_word(c) && c != '.');
+        out.push_str(if begins && !goes_on { "each" } else { target });
+        rest = after;
+    }
+    out + rest
+}
+
+/// The certificate that a finding blames.
+fn blamed(finding: &Finding) -> Option<String> {
+    let seen = finding.evidence.iter().find_map(|e| e.fingerprint).map(|print| print.to_string());
+    seen.or_else(|| finding.facts.iter().find(|(name, _)| *name == "sha256").map(|(_, print)| print.clone()))
 }
 
 /// The findings about targets, joined by code and by the certificate that they blame, unless that is the target's own.
 fn groups(report: &Report) -> Vec<Group<'_>> {
     let leaf = |target: &str| {
         let endpoint = report.facts.endpoints.iter().find(|e| e.target.text == target)?;
-        Some(endpoint.outcome.as_ref().ok()?.certificates.first()?.fingerprint())
+        Some(endpoint.outcome.as_ref().ok()?.certificates.first()?.fingerprint().to_string())
     };
     let mut groups: Vec<(Key, Group<'_>)> = Vec::new();
     for finding in report.findings.iter().filter(|f| f.severity > Severity::Note && !report.tells_already(f)) {
         let Some(target) = finding.targets.first() else { continue };
-        let blamed = finding.evidence.iter().find_map(|e| e.fingerprint).filter(|print| leaf(target) != Some(*print));
-        let key = (finding.severity, finding.code, blamed);
+        let key = (finding.severity, finding.code, blamed(finding).filter(|print| leaf(target).as_ref() != Some(print)));
+        let targets = finding.targets.iter().map(String::as_str);
         match groups.iter_mut().find(|(known, _)| *known == key) {
             Some((_, group)) => {
-                let same =
-                    finding.message.replace(target.as_str(), "each") == group.first.message.replace(group.targets[0], "each");
-                group.alike &= same;
-                group.targets.extend(finding.targets.iter().map(String::as_str));
+                group.findings.push(finding);
+                group.targets.extend(targets);
             }
-            None => {
-                let targets = finding.targets.iter().map(String::as_str).collect();
-                groups.push((key, Group { first: finding, targets, alike: true }));
-            }
+            None => groups.push((key, Group { findings: vec![finding], targets: targets.collect() })),
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_each_only_where_its_name_stands_alone() {
+        assert_eq!(without("a.test refuses a.test: see a.test.", "a.test"), "each refuses each: see each.");
+        for other in ["data.test", "www.a.test", "a.test.example", "a.tests", "a.test-2"] {
+            assert_eq!(without(&format!("{other} is not a.test"), "a.test"), format!("{other} is not each"));
+        }
+        assert_eq!(without("port 1 of 10.0.0.1:1", "1"), "port each of 10.0.0.1:each");
+        assert_eq!(without("text", ""), "text");
+    }
 }

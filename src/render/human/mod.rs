@@ -43,7 +43,7 @@ fn body(out: &mut String, report: &Report, style: Style) {
         many::all(out, report, style);
     }
     finding::all(out, report, style);
-    if !many && !report.compare {
+    if !many && (!report.compare || !compare::is_possible(report)) {
         matrix::all(out, report, style);
     }
     fix::plan(out, report, style);
@@ -118,7 +118,9 @@ fn next(report: &Report) -> Option<String> {
     let root = report.root.as_ref().map(|r| format!(" --root {}", shell(r))).unwrap_or_default();
     match report.command {
         "fix" | "renewal" => match (&report.applied, &report.plan) {
-            (None, Some(plan)) if !plan.steps.is_empty() => Some("the same with --apply".into()),
+            (None, Some(plan)) if !plan.steps.is_empty() => {
+                Some(plan.instead.clone().unwrap_or_else(|| "the same with --apply".to_owned()))
+            }
             (Some(applied), _) if applied.rolled_back.is_none() => {
                 applied.backup.as_ref().map(|id| format!("certdoctor undo {id}{root}{} takes it back", applied.undo))
             }
@@ -137,10 +139,16 @@ fn next(report: &Report) -> Option<String> {
             let target = report.facts.endpoints.first()?;
             Some(format!("certdoctor diagnose {}{}", target.target, report.options))
         }
-        _ => causes(report)
-            .filter_map(|i| report.findings.get(i))
-            .chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
-            .find_map(|f| f.remedies.first().and_then(|r| r.command.clone())),
+        _ => {
+            let findings = || {
+                let causes = causes(report).filter_map(|i| report.findings.get(i));
+                causes.chain(report.findings.iter().filter(|f| f.severity >= Severity::Warning))
+            };
+            let anew = |command: &&String| command.starts_with("certdoctor dockerfile ");
+            let best = findings().find_map(|f| f.remedies.first()?.command.clone());
+            // Of an image the best may be a line of its Dockerfile, which is no command.
+            best.or_else(|| findings().flat_map(|f| &f.remedies).find_map(|r| r.command.as_ref().filter(anew).cloned()))
+        }
     }
 }
 
