@@ -8,8 +8,8 @@ use crate::{
     cli::RenewalArgs,
     edit::{Applicability, Change},
     facts::{Facts, renewal::Lineage},
-    finding::{Finding, Intent, Remedy},
-    judge::Judgement,
+    finding::{Finding, Intent, Remedy, Severity},
+    judge::{self, Judgement},
     plan::{self, ApplyOptions, Plan, Proposal},
     renewal,
     report::{AppliedReport, PlanReport, Report},
@@ -92,8 +92,7 @@ fn look(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<(
 
 /// Whether a person who says `name` means this lineage: its name, or one that its certificate carries.
 fn is_called(lineage: &Lineage, name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    lineage.name == name || lineage.names().iter().any(|n| n.eq_ignore_ascii_case(&name))
+    lineage.name.eq_ignore_ascii_case(name) || lineage.names().iter().any(|n| n.eq_ignore_ascii_case(name))
 }
 
 /// What can be patched, the causes first: a contradiction is decided for them.
@@ -186,8 +185,8 @@ fn changed(plan: &Plan) -> Vec<TreePath> {
     plan.steps.iter().filter_map(|s| s.edit.path().cloned()).collect()
 }
 
-/// Why the outcome is not what was meant: a server refuses its configuration, a finding is still there that the plan was to cure, or
-/// an error is new.
+/// Why the outcome is not what was meant: a server refuses its configuration, a finding is still there that the plan was to cure, an
+/// error is new, or a certificate that the plan is about can now not be validated.
 fn wrong(session: &Session<'_>, before: &Judgement, after: &Judgement, plan: &Plan) -> Vec<String> {
     let mut wrong = Vec::new();
     let paths = changed(plan);
@@ -203,7 +202,11 @@ fn wrong(session: &Session<'_>, before: &Judgement, after: &Judgement, plan: &Pl
         if was && codes.contains(&finding.code) && finding.remedies.iter().any(|r| patch(r).is_some()) {
             wrong.push(format!("{} is still there: {}", finding.code, finding.message));
         }
-        if !was && finding.severity == crate::finding::Severity::Error {
+        let is_of_plan = |f: &&Finding| codes.contains(&f.code) && f.lineages.iter().any(|l| finding.lineages.contains(l));
+        let fails_otherwise = finding.severity == Severity::Warning
+            && judge::is_of_validation(finding.code)
+            && before.findings.iter().any(|f| is_of_plan(&f));
+        if !was && (finding.severity == Severity::Error || fails_otherwise) {
             wrong.push(format!("{} is new: {}", finding.code, finding.message));
         }
     }

@@ -14,7 +14,7 @@ use crate::{
         certbot::{Credentials, HookFile, KINDS, LiveFile, LiveState, PARAMETERS, RenewalConf},
     },
     format::{config_obj, sniff},
-    host::{NodeKind, ReadError, Tree},
+    host::{self, NodeKind, ReadError, Tree},
     x509::Certificate,
 };
 
@@ -35,7 +35,10 @@ pub(super) static MANAGER: Manager = Manager {
 const DIRECTORY: &str = "/etc/letsencrypt";
 
 /// Bytes read of a configuration. Real ones have less than 10 KB.
-const CONF: u64 = 1 << 20;
+const CONF: u64 = 128 << 10;
+
+/// Bytes read of certificates.
+const PEM: u64 = 1 << 20;
 
 /// The most lineages and accounts.
 const LINEAGES: usize = 10_000;
@@ -59,7 +62,7 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
         renewal.lineages.push(lineage);
         certbot.confs.push(conf);
     }
-    accounts(tree, &directory.join("accounts"), 5, &mut certbot);
+    accounts(tree, &directory.join("accounts"), &mut certbot);
     for when in ["pre", "deploy", "post"] {
         let dir = directory.join("renewal-hooks").join(when);
         for name in names(tree, &dir, &mut certbot.unread) {
@@ -101,7 +104,7 @@ fn names(tree: &dyn Tree, path: &TreePath, unread: &mut Vec<(TreePath, String)>)
 }
 
 fn certificates(tree: &dyn Tree, path: &TreePath) -> Vec<Certificate> {
-    tree.read(path, CONF).map(|(bytes, _)| sniff::certificates(&bytes).certificates).unwrap_or_default()
+    tree.read(path, PEM).map(|(bytes, _)| sniff::certificates(&bytes).certificates).unwrap_or_default()
 }
 
 /// The path that the configuration gives for a kind.
@@ -122,6 +125,7 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
         read,
         config,
         live: Vec::new(),
+        unnamed: Vec::new(),
         previous: Vec::new(),
         archive,
         versions: BTreeMap::new(),
@@ -141,7 +145,11 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
             Err(why) => unread.push((path, why)),
         }
     }
-    if let Some(directory) = conf.live.first().map(|live| live.path.parent()) {
+    let directory = conf.live.first().map(|live| live.path.parent());
+    let usual = directory.clone().unwrap_or_else(|| TreePath::from(DIRECTORY).join("live").join(name));
+    let unnamed = KINDS.into_iter().filter(|kind| conf.config.get(&[], kind).is_none());
+    conf.unnamed = unnamed.map(|kind| (kind, usual.join(format!("{kind}.pem")))).filter(|(_, path)| tree.exists(path)).collect();
+    if let Some(directory) = directory {
         let previous =
             names(tree, &directory, unread).into_iter().filter(|n| n.starts_with(b"previous_") && n.ends_with(b".pem"));
         conf.previous = previous.map(|n| directory.join(n)).collect();
@@ -165,7 +173,7 @@ fn challenges(conf: &RenewalConf, lineage: &Lineage) -> Vec<HttpChallenge> {
         return Vec::new();
     }
     let map: &[&str] = &[PARAMETERS, "webroot_map"];
-    let port = conf.parameter("http01_port").and_then(|p| p.parse().ok()).unwrap_or(80);
+    let port = conf.http01_port();
     let mut names = lineage.names();
     names.retain(|name| name.parse::<std::net::IpAddr>().is_err());
     if names.is_empty() {
@@ -200,8 +208,10 @@ fn live_state(tree: &dyn Tree, path: &TreePath, archive: &TreePath, kind: &str) 
         None => return Ok(LiveState::Missing),
         Some(NodeKind::Link(target)) => target,
         Some(_) => {
-            let bytes = tree.read_nofollow(&place, CONF).map(|(bytes, _)| bytes).unwrap_or_default();
-            return Ok(LiveState::Copied(Fingerprint::of(&bytes)));
+            let Some(shape) = host::shape(tree, &place).map_err(|e| e.to_string())? else { return Ok(LiveState::Missing) };
+            let holds_certificates = kind == "cert" || kind == "fullchain";
+            let leaf = if holds_certificates { certificates(tree, &place).into_iter().next() } else { None };
+            return Ok(LiveState::Copied { shape, leaf });
         }
     };
     let written = String::from_utf8_lossy(&target).into_owned();
@@ -221,21 +231,26 @@ fn live_state(tree: &dyn Tree, path: &TreePath, archive: &TreePath, kind: &str) 
     })
 }
 
-/// The account directories: those with a `regr.json` or a key, below the server's path, whatever its depth.
-fn accounts(tree: &dyn Tree, path: &TreePath, depth: usize, certbot: &mut Certbot) {
-    let names = names(tree, path, &mut certbot.unread);
-    if names.iter().any(|n| n == b"regr.json" || n == b"private_key.json") {
-        certbot.accounts.insert(path.clone());
-        return;
-    }
-    if depth == 0 || certbot.accounts.len() > LINEAGES {
-        return;
-    }
-    for name in names {
-        let inner = path.join(name);
-        // Links between servers' directories are certbot's own (ACMEv1 to v2).
-        if tree.resolve(&inner).ok().and_then(|r| r.node).is_some_and(|n| n.kind == NodeKind::Directory) {
-            accounts(tree, &inner, depth - 1, certbot);
+/// The account directories: those with a `regr.json` or a key, below the server's path. Links between servers' directories are certbot's
+/// own (ACMEv1 to v2), so that one may be reached by several paths; one that leads back up is not followed.
+fn accounts(tree: &dyn Tree, path: &TreePath, certbot: &mut Certbot) {
+    let mut looked_into = 0;
+    // Each with the directories above it.
+    let mut open: Vec<(TreePath, Vec<TreePath>)> = vec![(path.clone(), Vec::new())];
+    while let Some((path, mut above)) = open.pop() {
+        let resolved = tree.resolve(&path).ok().filter(|r| r.node.as_ref().is_some_and(|n| n.kind == NodeKind::Directory));
+        let Some(real) = resolved.map(|r| r.path).filter(|real| !above.contains(real)) else { continue };
+        looked_into += 1;
+        if looked_into > LINEAGES {
+            certbot.unread.push((path, format!("more than {LINEAGES} directories of accounts")));
+            return;
+        }
+        let names = names(tree, &path, &mut certbot.unread);
+        if names.iter().any(|n| n == b"regr.json" || n == b"private_key.json") {
+            certbot.accounts.insert(path);
+        } else if above.len() < 5 {
+            above.push(real);
+            open.extend(names.into_iter().rev().map(|name| (path.join(name), above.clone())));
         }
     }
 }

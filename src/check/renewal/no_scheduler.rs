@@ -51,13 +51,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     };
     let mut finding = support::of_host(&CHECK, "schedule", &all, format!("nothing starts certbot: {here}"));
     // What is left for weeks may be renewed from outside: only a certificate that is overdue proves that nobody does.
-    let overdue = |s: &support::Subject<'_>| {
-        let due = s.lineage.leaf().and_then(|leaf| support::due::due(s.version(), s.conf, leaf));
-        // A certificate younger than two days may not have been looked at.
-        let begins = s.lineage.leaf().and_then(|leaf| leaf.validity().not_before);
-        due.zip(begins).is_some_and(|(due, begins)| due.at.max(begins).plus_days(2) < s.at)
-    };
-    if !all.iter().any(overdue) {
+    if !all.iter().any(|subject| subject.overdue().is_some()) {
         finding.severity = Severity::Warning;
     }
     for job in schedule.of("certbot") {

@@ -23,7 +23,7 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some((renewal, all)) = support::host(case) else { return };
-    let starting: Vec<_> = renewal.schedule.of("certbot").filter(|job| renewal.schedule.starts(job)).collect();
+    let starting: Vec<_> = renewal.schedule.starting("certbot").collect();
     // One job that can't be told may run often.
     let gaps: Option<Vec<u32>> = starting.iter().map(|job| job.longest_gap).collect();
     let Some(gap) = gaps.and_then(|gaps| gaps.into_iter().min()) else { return };

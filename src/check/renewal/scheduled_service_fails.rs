@@ -22,7 +22,7 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some((renewal, all)) = support::host(case) else { return };
-    let starting: Vec<_> = renewal.schedule.of("certbot").filter(|job| renewal.schedule.starts(job)).collect();
+    let starting: Vec<_> = renewal.schedule.starting("certbot").collect();
     let is_broken = |job: &&crate::facts::renewal::schedule::Job| {
         job.program.as_ref().is_some_and(|(_, there)| !there) || job.timer().is_some_and(|t| !t.write_protected.is_empty())
     };

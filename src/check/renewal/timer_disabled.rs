@@ -44,7 +44,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 /// Certbot's first timer in such a state, where systemd would start it and nothing else does.
 pub(super) fn idle<'a>(case: &Case<'a>, wanted: impl Fn(&UnitState) -> bool) -> Option<&'a Job> {
     let schedule = &case.facts.renewal.as_ref()?.schedule;
-    if !schedule.systemd || schedule.of("certbot").any(|job| schedule.starts(job)) {
+    if !schedule.systemd || schedule.starting("certbot").next().is_some() {
         return None;
     }
     schedule.of("certbot").find(|job| job.timer().is_some_and(|timer| wanted(&timer.state)))

@@ -22,7 +22,7 @@ pub struct Certbot {
     pub hooks: Vec<HookFile>,
     /// `cli.ini`: its options in order, each with its line.
     pub options: Vec<(String, String, u32)>,
-    /// The certbots found, sorted by where they lie.
+    /// The certbots found: those in Python's folders, then the Debian package without files, then the snap.
     pub installed: Vec<Installed>,
     /// Processes that hold certbot's lock, with the lock file.
     pub lock_holders: Vec<(u32, TreePath)>,
@@ -45,6 +45,8 @@ pub struct RenewalConf {
     pub config: Config,
     /// `live/NAME/KIND.pem`, in the order of [`KINDS`], those that the configuration names.
     pub live: Vec<LiveFile>,
+    /// Files that lie beside those, for the kinds that the configuration does not name.
+    pub unnamed: Vec<(&'static str, TreePath)>,
     /// `previous_KIND.pem` in `live/NAME`: left by an update that was interrupted.
     pub previous: Vec<TreePath>,
     /// Where the versions lie.
@@ -75,8 +77,14 @@ pub struct LiveFile {
 pub enum LiveState {
     /// Nothing.
     Missing,
-    /// No link.
-    Copied(Fingerprint),
+    /// No link: what it looks like from outside ([`crate::host::shape()`]), and, where that could be read, the certificate. A key is not
+    /// read.
+    Copied {
+        /// The shape.
+        shape: Fingerprint,
+        /// The first certificate in it.
+        leaf: Option<Certificate>,
+    },
     /// A link to nothing: its target as written.
     Dangling(String),
     /// A link into the archive: its target as written, and the version.
@@ -151,6 +159,18 @@ impl RenewalConf {
     #[must_use]
     pub fn parameter(&self, key: &str) -> Option<&str> {
         self.config.text(&[PARAMETERS], key).filter(|v| *v != "None")
+    }
+
+    /// The CA's directory; certbot's default when it names none.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        self.parameter("server").unwrap_or("https://acme-v02.api.letsencrypt.org/directory")
+    }
+
+    /// The port on which the CA's requests come to this host.
+    #[must_use]
+    pub fn http01_port(&self) -> u16 {
+        self.parameter("http01_port").and_then(|p| p.parse().ok()).unwrap_or(80)
     }
 
     /// The line of a parameter.

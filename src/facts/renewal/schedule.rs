@@ -80,6 +80,11 @@ impl Schedule {
         self.jobs.iter().filter(move |job| job.command.contains(manager) || job.timer().is_some_and(|t| t.unit.contains(manager)))
     }
 
+    /// The jobs of a manager that something starts.
+    pub fn starting<'a>(&'a self, manager: &'a str) -> impl Iterator<Item = &'a Job> {
+        self.of(manager).filter(|job| self.starts(job))
+    }
+
     /// Whether something starts this job: it is enabled, and who would start it is here.
     #[must_use]
     pub fn starts(&self, job: &Job) -> bool {
