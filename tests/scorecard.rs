@@ -51,6 +51,7 @@ const NOT_INJECTED: &[(&str, &str)] = &[
     ("CD762", "needs a certificate that has expired, which pebble does not issue; unit tests"),
     ("CD763", "needs a balancer of AWS; unit tests on its chain"),
     ("CD764", "needs a firewall on a public address; unit tests"),
+    ("CD766", "needs the time to go by in which nothing renews; unit tests with an injected time"),
 ];
 
 const HEAD: &str = "\

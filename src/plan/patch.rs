@@ -68,7 +68,9 @@ pub fn patch(tree: &dyn Tree, proposals: &[Proposal<'_>], at: At) -> io::Result<
     for (path, (read, mut splices)) in files {
         let (bytes, _) = tree.read(path, Limits::DEFAULT.file).map_err(|e| io::Error::other(format!("{path}: {e}")))?;
         splices.sort_by_key(|(range, ..)| (range.start, range.end));
-        let bytes = spliced(&bytes, &splices).ok_or_else(|| io::Error::other(format!("{path} was changed while it was read")))?;
+        let bytes = Some(bytes).filter(|bytes| Fingerprint::of(bytes) == read).and_then(|bytes| spliced(&bytes, &splices));
+        let bytes =
+            bytes.ok_or_else(|| io::Error::other(format!("{path} was changed while it was read; run the command again")))?;
         let Some((_, _, first)) = splices.first() else { continue };
         let mut step = step(first, Edit::Write { path: path.clone(), bytes, mode: None }, Precondition::Content(read));
         for (_, _, proposal) in &splices[1..] {
@@ -131,11 +133,11 @@ fn clash<'a>(
         }
         Change::Create { path, bytes, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Write { bytes: b, .. } if b == bytes));
-            (differs || files.contains_key(path)).then_some(path)
+            (differs || files.contains_key(path) || moves(path)).then_some(path)
         }
         Change::Link { path, target, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Link { target: t, .. } if t == target));
-            (differs || files.contains_key(path)).then_some(path)
+            (differs || files.contains_key(path) || moves(path)).then_some(path)
         }
         Change::Move { path, to, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Move { to: t, .. } if t == to));

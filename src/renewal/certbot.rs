@@ -159,8 +159,17 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
     let named = conf.config.settings.iter().filter(|s| s.key.starts_with("dns_") && s.key.ends_with("_credentials"));
     let credentials = named.filter_map(|setting| {
         let path = setting.value.strings().first().filter(|p| p.starts_with('/')).map(|p| TreePath::from(*p))?;
-        let node = tree.resolve(&path).ok().and_then(|r| r.node);
-        Some(Credentials { key: setting.key.clone(), line: setting.line, path, mode: node.map(|n| n.mode) })
+        match tree.resolve(&path) {
+            Ok(resolved) => {
+                let mode = resolved.node.map(|n| n.mode);
+                Some(Credentials { key: setting.key.clone(), line: setting.line, path, mode })
+            }
+            // What this user may not see may be there.
+            Err(e) => {
+                unread.push((path, e.to_string()));
+                None
+            }
+        }
     });
     conf.credentials = credentials.collect();
     conf
@@ -255,19 +264,34 @@ fn accounts(tree: &dyn Tree, path: &TreePath, certbot: &mut Certbot) {
     }
 }
 
-/// The options of `cli.ini`: configargparse's form, `key = value` or a key alone, with `-` or `_`.
+/// The options of `cli.ini` in configargparse's form: a key, then `=`, `:` or a blank and the value, in quotes or not; a key alone is true.
 fn options(tree: &dyn Tree, path: &TreePath) -> Vec<(String, String, u32)> {
     let Ok((bytes, _)) = tree.read(path, CONF) else { return Vec::new() };
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let option = |(number, line): (u32, &str)| {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', ';', '[']) {
-            return None;
-        }
-        let (key, value) = line.split_once(['=', ':']).unwrap_or((line, "true"));
-        Some((key.trim().replace('_', "-"), value.trim().to_owned(), number))
+    (1..).zip(text.lines()).filter_map(|(number, line)| option(line).map(|(key, value)| (key, value, number))).collect()
+}
+
+/// One line; keys with `-` for `_`.
+fn option(line: &str) -> Option<(String, String)> {
+    let line = line.trim();
+    if line.starts_with(['#', ';', '[']) || line.starts_with("---") {
+        return None;
+    }
+    let (key, rest) = line.split_at(line.find(|c: char| "=:;#".contains(c) || c.is_whitespace()).unwrap_or(line.len()));
+    if key.is_empty() {
+        return None;
+    }
+    // A comment begins behind a blank.
+    let marks = rest.match_indices(['#', ';']).map(|(at, _)| at);
+    let comment = marks.into_iter().find(|at| rest[..*at].ends_with(char::is_whitespace)).unwrap_or(rest.len());
+    let rest = rest[..comment].trim();
+    let (assigned, value) = match rest.strip_prefix(['=', ':']) {
+        Some(value) => (true, value.trim()),
+        None => (false, rest),
     };
-    (1..).zip(text.lines()).filter_map(option).collect()
+    let unquoted = ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
+    let value = if value.is_empty() && !assigned { "true" } else { unquoted.unwrap_or(value) };
+    Some((key.replace('_', "-"), value.to_owned()))
 }
 
 /// The processes that have a lock file of certbot open. (`/proc/locks` names inodes, which a tree does not.)
@@ -284,4 +308,49 @@ fn lock_holders(host: &Host<'_>, renewal: &Renewal) -> Vec<(u32, TreePath)> {
     }
     holders.dedup_by_key(|(pid, _)| *pid);
     holders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::memory::MemoryTree;
+
+    /// As configargparse 1.5 reads them (`DefaultConfigFileParser`).
+    #[test]
+    fn options_are_read_as_certbot_reads_them() {
+        for (line, read) in [
+            ("deploy-hook = systemctl reload nginx", Some(("deploy-hook", "systemctl reload nginx"))),
+            ("deploy-hook systemctl reload nginx", Some(("deploy-hook", "systemctl reload nginx"))),
+            ("renew_hook: \"nginx -s reload\"  # or so", Some(("renew-hook", "nginx -s reload"))),
+            ("email=", Some(("email", ""))),
+            ("agree-tos", Some(("agree-tos", "true"))),
+            ("quiet ; so", Some(("quiet", "true"))),
+            ("pre-hook = a#b", Some(("pre-hook", "a#b"))),
+            ("# x = 1", None),
+            ("= 1", None),
+            ("", None),
+        ] {
+            let found = option(line);
+            assert_eq!(found.as_ref().map(|(k, v)| (k.as_str(), v.as_str())), read, "{line}");
+        }
+    }
+
+    #[test]
+    fn links_among_accounts_are_not_followed_for_ever() {
+        let tree = MemoryTree::new();
+        tree.file("/a/acme.test/directory/0123/regr.json", "{}");
+        tree.symlink("/a/b.test", "acme.test");
+        for n in 0..40 {
+            tree.symlink(format!("/a/up{n}").as_str(), ".");
+            for depth in 0..5 {
+                tree.symlink(format!("/a/d{depth}/l{n}").as_str(), format!("../d{}", depth + 1));
+            }
+        }
+        tree.file("/a/d5/x", "x");
+        let mut certbot = Certbot::default();
+        accounts(&tree, &"/a".into(), &mut certbot);
+        let found: Vec<String> = certbot.accounts.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["/a/acme.test/directory/0123", "/a/b.test/directory/0123"]);
+        assert_eq!(certbot.unread.len(), 1);
+    }
 }

@@ -101,7 +101,7 @@ mod tests {
         );
         let Intent::Patch(changes) = &finding.remedies[0].intent else { panic!("no patch") };
         assert_eq!(changes.len(), 4);
-        let text = "link live/a.test to version 1, the newest that is whole (valid until 2027-01-18T00:00:00Z, in 57 days)";
+        let text = "link live/a.test to version 1, the newest that is whole (valid until 2027-01-18T00:00:00Z, in 56 days)";
         assert_eq!(finding.remedies[0].text, text);
         assert!(
             matches!(&changes[1], Change::Link { target, .. } if target == b"../../archive/a.test/privkey1.pem"),

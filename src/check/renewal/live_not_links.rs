@@ -101,7 +101,7 @@ fn brought_in(conf: &RenewalConf, version: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::{super::super::testing::*, *};
-    use crate::{finding::Intent, host::Tree as _};
+    use crate::finding::Intent;
 
     #[test]
     fn catches_a_copy_and_links_it_again() {
@@ -119,23 +119,7 @@ mod tests {
     /// A link to the archive would bring the old certificate back.
     #[test]
     fn what_is_newer_than_the_archive_is_not_thrown_away() {
-        let finding = World::renewing(|tree| {
-            lineage(tree, "2026-11-01", 90);
-            for kind in ["cert", "privkey", "chain", "fullchain"] {
-                let (bytes, _) = tree.read(&format!("{LIVE}/{kind}.pem").as_str().into(), 1 << 20).expect("the file");
-                tree.remove_directory(&format!("{LIVE}/{kind}.pem").as_str().into());
-                tree.file(format!("{LIVE}/{kind}.pem").as_str(), bytes);
-            }
-            // The archive is that of October; the live files are of November.
-            let live = |kind: &str| tree.read(&format!("{LIVE}/{kind}.pem").as_str().into(), 1 << 20).expect("the file").0;
-            let kept: Vec<_> = ["cert", "privkey", "chain", "fullchain"].map(|kind| (kind, live(kind))).into();
-            lineage(tree, "2026-08-20", 90);
-            for (kind, bytes) in kept {
-                tree.remove_directory(&format!("{LIVE}/{kind}.pem").as_str().into());
-                tree.file(format!("{LIVE}/{kind}.pem").as_str(), bytes);
-            }
-        })
-        .one(&CHECK);
+        let finding = World::renewing(|tree| copied(tree, "2026-11-01", 90)).one(&CHECK);
         assert!(finding.remedies.iter().all(|r| !matches!(r.intent, Intent::Patch(_))), "{:?}", finding.remedies);
         let command = finding.remedies[0].command.as_deref().unwrap_or_default();
         let first = "cp -pL /etc/letsencrypt/live/a.test/cert.pem /etc/letsencrypt/archive/a.test/cert2.pem && \

@@ -120,7 +120,7 @@ pub struct Credentials {
 /// An installed certbot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
-    /// How it came: `Debian package`, `Python package`, `snap`.
+    /// How it came: `Debian package`, `RPM package`, `Python package`, `snap`.
     pub how: &'static str,
     /// Where it says what it is.
     pub path: TreePath,
@@ -146,10 +146,16 @@ impl Certbot {
         self.options.iter().rev().find(|(key, ..)| key == name).map(|(_, value, _)| value.as_str())
     }
 
+    /// The certbot that is taken for the one that renews: the newest that is installed.
+    #[must_use]
+    pub fn current(&self) -> Option<&Installed> {
+        self.installed.iter().rev().max_by_key(|i| i.version.as_deref().and_then(Version::parse))
+    }
+
     /// The version that renews: of what is installed the newest, else the one that wrote the configuration.
     #[must_use]
     pub fn version(&self, conf: &RenewalConf) -> Option<Version> {
-        let installed = self.installed.iter().filter_map(|i| Version::parse(i.version.as_deref()?)).max();
+        let installed = self.current().and_then(|i| Version::parse(i.version.as_deref()?));
         installed.or_else(|| Version::parse(conf.config.text(&[], "version")?))
     }
 }

@@ -43,9 +43,22 @@ pub enum JobKind {
     Cron {
         /// Whether the command itself gives way where systemd runs (Debian's `! -d /run/systemd/system`).
         unless_systemd: bool,
+        /// What kind of file it stands in.
+        table: Table,
     },
     /// A timer of systemd.
     Timer(Timer),
+}
+
+/// Where a job of cron stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// A script in a directory whose scripts are run at an interval.
+    Script,
+    /// A table of the system: its lines have a user behind the time.
+    System,
+    /// The table of this user.
+    User(String),
 }
 
 /// A timer of systemd.
@@ -89,7 +102,7 @@ impl Schedule {
     #[must_use]
     pub fn starts(&self, job: &Job) -> bool {
         match &job.kind {
-            JobKind::Cron { unless_systemd } => self.cron && !(*unless_systemd && self.systemd),
+            JobKind::Cron { unless_systemd, .. } => self.cron && !(*unless_systemd && self.systemd),
             JobKind::Timer(timer) => self.systemd && timer.state == UnitState::Enabled && !job.when.is_empty(),
         }
     }
