@@ -8,7 +8,7 @@ mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::lineage::{Headline, is_of_validation};
+pub use self::lineage::{Headline, is_of_validation, waits_for_renewal};
 use trials::{Change, Variants};
 
 use crate::{

@@ -58,6 +58,12 @@ pub fn is_of_validation(code: &str) -> bool {
     Stage::of(code) == Some(Stage::Validation)
 }
 
+/// Whether a finding of this code says only that a certificate was not renewed.
+#[must_use]
+pub fn waits_for_renewal(code: &str) -> bool {
+    Stage::of(code) == Some(Stage::Unstaged)
+}
+
 /// The headline of every lineage. The findings are sorted, the worst first.
 pub(super) fn headlines(renewal: &Renewal, findings: &[Finding], at: At) -> Vec<Headline> {
     let headline = |(index, lineage): (usize, &Lineage)| {

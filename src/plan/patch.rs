@@ -198,6 +198,10 @@ mod tests {
         tree.file("/etc/a", "x");
         let change = [splice("one two three\n", 8..13, "3")];
         assert!(patch(&tree, &[proposal("CD701", &change)], AT).is_err());
+        // As long as before, and another text.
+        tree.file("/etc/a", "one two thr33\n");
+        let error = patch(&tree, &[proposal("CD701", &change)], AT).expect_err("another text").to_string();
+        assert_eq!(error, "/etc/a was changed while it was read; run the command again");
     }
 
     #[test]
@@ -215,6 +219,10 @@ mod tests {
         assert_eq!(steps(&inner, &aside), (1, 1));
         assert_eq!(steps(&aside, &elsewhere), (1, 1));
         assert_eq!(steps(&aside, &aside), (1, 0));
+        let created = [Change::Create { path: "/etc/b".into(), bytes: b"x".to_vec(), mode: 0o644 }];
+        assert_eq!(steps(&aside, &created), (1, 1));
+        let linked = [Change::Link { path: "/etc/l".into(), was: Precondition::Absent, target: b"x".to_vec() }];
+        assert_eq!(steps(&aside, &linked), (1, 1));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Certbot: `/etc/letsencrypt`, the programs that are installed, and their logs.
 
-mod apache;
 mod installed;
 mod log;
 
@@ -77,7 +76,6 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
     if host.live {
         certbot.lock_holders = lock_holders(host, renewal);
     }
-    apache::read(tree, &mut certbot);
     let elsewhere =
         certbot.confs.iter().filter_map(|c| c.parameter("logs_dir")).filter(|d| d.starts_with('/')).map(TreePath::from);
     renewal.log = log::read(tree, host.at, &elsewhere.collect());

@@ -53,7 +53,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                     Some(Change::Link { path: live.path.clone(), was, target })
                 };
                 // All four, so that certificate and key stay a pair.
-                let moved = subject.conf.live.iter().filter(|l| !matches!(l.state, LiveState::Linked(_, v) if v == version));
+                let moved = subject.conf.live.iter().filter(|l| l.state.version() != Some(version));
                 let links = moved.filter(|l| !matches!(l.state, LiveState::Copied { .. })).map(link).collect();
                 let newest = subject.conf.newest.as_ref();
                 let until = newest.and_then(|c| c.validity().not_after).map(|end| {

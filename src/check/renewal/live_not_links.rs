@@ -49,7 +49,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 finding.remedies.push(support::by_hand(text, brought_in(conf, next)));
             }
             Some(version) => {
-                let others = conf.live.iter().filter(|l| matches!(l.state, LiveState::Linked(_, v) if v != version));
+                let others = conf.live.iter().filter(|l| l.state.version().is_some_and(|v| v != version));
                 let links = copied.iter().copied().chain(others).flat_map(|live| changes(case, conf, live, version)).collect();
                 let text = match copied.iter().any(|l| l.kind == "privkey") {
                     true => format!("link them to version {version} in the archive, and set the key aside unread"),

@@ -53,7 +53,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let (why, line) = match config.faults.first() {
             Some(fault) => (format!("line {} is {}", fault.line, fault.why), Some(fault.line)),
             None if config.settings.is_empty() => ("it is empty".to_owned(), None),
-            None if !missing.is_empty() => (format!("it does not say where {} lies", missing.join(", ")), None),
+            None if !missing.is_empty() => (format!("it does not say where to find {}", missing.join(", ")), None),
             None if !has_parameters => ("it has no [renewalparams]".to_owned(), None),
             None if conf.parameter("authenticator").is_none() => ("it names no authenticator".to_owned(), None),
             None if lacks_webroot(&subject) => {
@@ -78,7 +78,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.remedies.extend(mended(&subject));
         } else if config.faults.is_empty() && !missing.is_empty() && has_authenticator {
             let paths = paths(&subject, &missing);
-            finding.remedies.extend(subject.patch(format!("say again where {} lies", missing.join(", ")), vec![paths]));
+            finding.remedies.extend(subject.patch(format!("say again where to find {}", missing.join(", ")), vec![paths]));
         }
         finding.remedies.push(support::order_again(&subject));
         finding.facts.push(("verify", format!("certbot certificates --cert-name {}", shell(subject.name()))));
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(patched(&broken, &finding.remedies[0]), RENEWAL_CONF);
         let without: String = RENEWAL_CONF.lines().filter(|l| !l.starts_with("fullchain")).map(|l| l.to_owned() + "\n").collect();
         let finding = with(without.clone()).one(&CHECK);
-        assert_eq!(finding.message, "certbot skips a.test: it does not say where fullchain lies");
+        assert_eq!(finding.message, "certbot skips a.test: it does not say where to find fullchain");
         assert_eq!(patched(&without, &finding.remedies[0]), RENEWAL_CONF);
         assert_eq!(with(String::new()).one(&CHECK).message, "certbot skips a.test: it is empty");
         let top = RENEWAL_CONF.split("\n#").next().expect("the top").to_owned();

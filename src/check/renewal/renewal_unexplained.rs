@@ -49,6 +49,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.lineages = vec![support::key(lineage)];
         finding.evidence = vec![Evidence::file(&lineage.path, None, "the newest certificate")];
         finding.facts.push(("expires", end.to_string()));
+        // Why it failed then has been changed since.
+        if let Some((event, why)) = subject.and_then(certbot::Subject::failed) {
+            finding.evidence.push(certbot::logged(event));
+            finding.facts.push(("failed last", why.to_owned()));
+        }
         finding.remedies.push(match subject {
             Some(subject) => certbot::by_hand("let certbot try, and read what it says", subject.dry_run()),
             None => support::by_hand(ask(lineage), None),

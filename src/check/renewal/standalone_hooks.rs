@@ -106,6 +106,7 @@ mod tests {
         let finding = World::renewing(|tree| {
             edit(tree, CONF, |text| standalone(&text) + hook);
             tree.remove_directory(&"/etc/nginx".into());
+            tree.file("/usr/sbin/apache2", "x");
             tree.file("/etc/apache2/ports.conf", "Listen 80\n");
         })
         .one(&CHECK);

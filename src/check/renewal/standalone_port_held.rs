@@ -128,14 +128,18 @@ fn webroot(subject: &Subject<'_>, holder: &Holder<'_>, server: &(&str, &str, &st
         }
         Some(all)
     });
-    let complete = server_changes.is_some();
+    // What the hooks do besides only a person can tell.
+    let complete = server_changes.is_some() && subject.conf.parameter("pre_hook").is_none();
     let text = format!("have {} answer the challenge out of {root}, and be reloaded after each renewal", server.0);
     let patch = changes(subject, &names, &root, &reload).and_then(|changes| {
         let all = changes.into_iter().chain(server_changes.unwrap_or_default().into_iter().map(Some)).collect();
         subject.patch(text, all)
     });
     if !complete {
-        let text = format!("first have {} answer /.well-known/acme-challenge/ out of {root}", server.0);
+        let text = match subject.conf.parameter("pre_hook") {
+            Some(_) => format!("first see what the hooks do besides stopping {}: with a webroot they must not stop it", server.0),
+            None => format!("first have {} answer /.well-known/acme-challenge/ out of {root}", server.0),
+        };
         finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, None));
     }
     // Alone, certbot's part would only fail in another way.
@@ -180,6 +184,12 @@ fn changes(subject: &Subject<'_>, names: &[String], root: &str, reload: &str) ->
         match config.get(section, "renew_hook") {
             Some(_) => changes.push(subject.splice(config.set(section, "renew_hook", &hook))),
             None => plain.push(("renew_hook", &hook)),
+        }
+    }
+    // A server that is stopped for the renewal answers nothing.
+    for key in ["pre_hook", "post_hook"] {
+        if subject.conf.parameter(key).is_some() {
+            changes.push(subject.splice(config.remove(section, key)));
         }
     }
     let inner: &[&str] = &[PARAMETERS, "webroot_map"];
@@ -255,6 +265,13 @@ mod tests {
         let fitting = "pre_hook = systemctl stop nginx\npost_hook = systemctl start nginx\n";
         let finding = with(fitting, true).one(&CHECK);
         assert_eq!(finding.message, "certbot wants port 80 for the challenge, but nginx holds it");
+        assert!(finding.remedies.iter().all(|r| r.applicability == Applicability::Manual), "{:?}", finding.remedies);
+        let patch = finding.remedies.iter().find(|r| matches!(r.intent, Intent::Patch(_))).expect("a patch");
+        let after = patched(&(standalone(RENEWAL_CONF) + fitting), patch);
+        assert!(
+            after.contains("authenticator = webroot") && !after.contains("pre_hook") && !after.contains("post_hook"),
+            "{after}"
+        );
         with("pre_hook = systemctl stop apache2\npost_hook = systemctl start apache2\n", true).silent(&CHECK);
     }
 

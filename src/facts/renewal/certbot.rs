@@ -26,8 +26,6 @@ pub struct Certbot {
     pub installed: Vec<Installed>,
     /// Processes that hold certbot's lock, with the lock file.
     pub lock_holders: Vec<(u32, TreePath)>,
-    /// Where Apache's configuration listens on port 80: file, line.
-    pub apache_on_80: Vec<(TreePath, u32)>,
     /// What could not be read, and why.
     pub unread: Vec<(TreePath, String)>,
 }
@@ -91,6 +89,14 @@ pub enum LiveState {
     Linked(String, u32),
     /// A link to something else.
     Elsewhere(String),
+}
+
+impl LiveState {
+    /// The version that it is linked to.
+    #[must_use]
+    pub fn version(&self) -> Option<u32> {
+        if let LiveState::Linked(_, version) = self { Some(*version) } else { None }
+    }
 }
 
 /// A file in `renewal-hooks`.

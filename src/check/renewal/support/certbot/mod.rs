@@ -267,7 +267,7 @@ fn configured(renewal: &Renewal, port: u16) -> Option<Holder<'_>> {
             }
         }
     }
-    let (path, line) = renewal.certbot.apache_on_80.first().filter(|_| port == 80)?;
+    let (path, line) = renewal.apache.on_80.first().filter(|_| port == 80)?;
     let evidence = Some(Evidence::file(path, Some(*line), "listens on port 80"));
     Some(Holder { program: "Apache".to_owned(), label: "Apache".to_owned(), unit: None, evidence, instance: None })
 }
@@ -314,8 +314,7 @@ pub(in crate::check::renewal) fn reload(renewal: &Renewal, server: &(&str, &str,
 
 /// Whether the links of `live` lead to several versions at once.
 pub(in crate::check::renewal) fn has_mixed_links(conf: &RenewalConf) -> bool {
-    let version = |state: &LiveState| if let LiveState::Linked(_, version) = state { Some(*version) } else { None };
-    let mut versions = conf.live.iter().filter_map(|l| version(&l.state));
+    let mut versions = conf.live.iter().filter_map(|l| l.state.version());
     versions.next().is_some_and(|first| versions.any(|other| other != first))
 }
 
