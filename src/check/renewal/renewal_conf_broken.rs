@@ -33,7 +33,14 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if let Err(why) = &conf.read {
             let message = format!("{} can't be read: {why}", conf.path);
             let mut finding = subject.finding(&CHECK, None, message);
-            finding.remedies.push(support::order_again(&subject));
+            // What this user may not read, or is too long for this program, certbot may well read.
+            finding.remedies.push(match why.as_str() {
+                "no such file" => support::order_again(&subject),
+                _ => {
+                    let command = format!("certbot certificates --cert-name {}", shell(subject.name()));
+                    support::by_hand("see, as root, whether certbot itself can read it", command)
+                }
+            });
             out.push(finding);
             continue;
         }
@@ -177,6 +184,19 @@ mod tests {
             with(RENEWAL_CONF.replace("authenticator", "x")).one(&CHECK).message,
             "certbot skips a.test: it names no authenticator"
         );
+    }
+
+    /// A file that is only too big here is not to be thrown away.
+    #[test]
+    fn what_can_not_be_read_here_is_left_alone() {
+        let command = |world: World| world.one(&CHECK).remedies[0].command.clone().unwrap_or_default();
+        let big = with("# x\n".repeat(100_000));
+        assert_eq!(command(big), "certbot certificates --cert-name a.test");
+        let gone = World::renewing(|tree| {
+            tree.remove_directory(&CONF.into());
+            tree.symlink(CONF, "gone");
+        });
+        assert!(command(gone).contains("certbot certonly --cert-name a.test"));
     }
 
     /// Without its header, the map's lines would belong to the section above.
