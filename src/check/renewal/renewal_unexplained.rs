@@ -13,7 +13,7 @@ rule! {
     /// off, the tree is a copy of a host that has renewed since, or nobody needs the certificate any more.
     ///
     /// **How it is found.** The end of the certificate that the manager keeps; for certbot also the moment from which on this version
-    /// takes it to be due, and two days more. It is left out where another finding about the certificate says why it was not renewed.
+    /// takes it to be due, the time between two runs, and a day more. It is left out where another finding about the certificate says why it was not renewed.
     ///
     /// **What to do.** Let the manager try now, and read what it says. What is not needed any more is deleted with the manager's own
     /// command, so that it is not taken for a failure again.
@@ -107,8 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn is_silent_until_two_days_after_it_was_due() {
+    fn is_silent_until_it_should_have_run() {
         World::renewing(|_| {}).silent(&CHECK);
         at("2026-12-20").silent(&CHECK);
+        // What runs once a week may not have run yet.
+        let weekly = "[Timer]\nOnCalendar=\nOnCalendar=weekly\n";
+        let mut world = World::renewing(|tree| tree.file("/etc/systemd/system/certbot.timer.d/a.conf", weekly));
+        world.at = At::parse("2026-12-26").expect("a day");
+        world.silent(&CHECK);
+        world.at = At::parse("2026-12-28").expect("a day");
+        world.one(&CHECK);
     }
 }

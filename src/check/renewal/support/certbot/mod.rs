@@ -90,13 +90,14 @@ impl Subject<'_> {
         Some(("certificate", format!("{verb} {end}, {}", self.at.relative(end))))
     }
 
-    /// Since when it should have been renewed, when that is more than two days ago: what runs twice a day had its tries. A certificate
-    /// that is younger may not have been looked at.
+    /// Since when it should have been renewed, when what runs certbot has had its try since, and a day more. A certificate that is younger
+    /// may not have been looked at.
     pub(in crate::check::renewal) fn overdue(&self) -> Option<At> {
         let leaf = self.lineage.leaf()?;
         let due = due::due(self.version(), self.conf, leaf)?;
         let since = due.at.max(leaf.validity().not_before?);
-        (since.plus_days(2) < self.at).then_some(since)
+        let gap = self.renewal.schedule.starting("certbot").filter_map(|job| job.longest_gap).min().unwrap_or(1);
+        (since.plus_days(i64::from(gap) + 1) < self.at).then_some(since)
     }
 
     /// Whether the newest whole version of the archive, which is `version`, ends before what lies in `live`; also when that can't be told.
