@@ -40,6 +40,7 @@ fn main() -> Result<()> {
             seeds.put("dockerfile", &fs::read(path)?)?;
         }
     }
+    server_side(&mut seeds)?;
     for (target, count) in &seeds.written {
         println!("{target}: {count} seeds");
     }
@@ -102,6 +103,41 @@ fn pools(seeds: &mut Seeds) -> Result<()> {
                 _ => {}
             }
         }
+    }
+    Ok(())
+}
+
+/// Recorded files of the server side, and forms that the recorded hosts have not, each for its place in `fuzz_targets/renewal.rs`.
+fn server_side(seeds: &mut Seeds) -> Result<()> {
+    for entry in walkdir::WalkDir::new(fixtures().join("renewal")).sort_by_file_name() {
+        let path = entry?.into_path();
+        let text = path.to_string_lossy().into_owned();
+        let place = match path.extension().and_then(|e| e.to_str()) {
+            Some("conf") if text.contains("letsencrypt/renewal/") => 0,
+            Some("conf") => 7,
+            Some("log") => 1,
+            Some("ini") => 2,
+            _ => continue,
+        };
+        let bytes = fs::read(&path)?;
+        seeds.put("renewal", &[&[place], &bytes[..bytes.len().min(LARGEST - 1)]].concat())?;
+    }
+    for (place, text) in [
+        (0, "a = \"x\", 'y' # z\n[s]\n[[t]]\nb = \'\'\'one\ntwo\'\'\'\n"),
+        (2, "deploy-hook systemctl reload nginx\nemail: \"a\" # b\nquiet\n"),
+        (3, "[Timer]\nOnCalendar=Mon..Fri *-*-1,15 03:00:00\nOnCalendar=\\\n  weekly\n[Install]\nWantedBy=timers.target\n"),
+        (
+            4,
+            "[Service]\nProtectSystem=strict\nReadWritePaths=-/etc/letsencrypt/ \"/var/log\"\nExecStart=@/usr/bin/certbot -q renew\n",
+        ),
+        (5, "MAILTO=x\n17 */12 1-7/2 jan,feb mon root certbot renew\n@monthly root certbot renew\n"),
+        (6, "#!/bin/sh\n[ -x /usr/bin/certbot ] || exit 0\ncertbot -q renew\n"),
+        (
+            7,
+            "events{} http { include /etc/nginx/*.conf; server { listen [::]:80 default_server; location ~ /\\. { deny all; } } }\n",
+        ),
+    ] {
+        seeds.put("renewal", &[&[place], text.as_bytes()].concat())?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::lineage::Headline;
+pub use self::lineage::{Headline, is_of_validation, waits_for_renewal};
 use trials::{Change, Variants};
 
 use crate::{
@@ -97,6 +97,7 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
         union: check::Union::default(),
     };
     let (mut findings, broken) = check::run_all(&case);
+    lineage::leave_out_explained(&mut findings);
     for finding in &mut findings {
         let fits = |g: &&Grade| g.name.eq_ignore_ascii_case(finding.code) || g.name == finding.slug;
         if let Some(grade) = inquiry.regrade.iter().rev().find(fits) {

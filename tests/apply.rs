@@ -341,6 +341,46 @@ fn an_error_at_any_step_leaves_the_old_state() {
     assert!(applied);
 }
 
+/// A key that gives way to a link: it is neither read nor copied, and whatever fails, it has its name again.
+#[test]
+fn a_link_takes_the_place_of_what_was_moved() {
+    let made = || {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("live")).expect("made");
+        fs::write(dir.path().join("live/privkey.pem"), "secret").expect("written");
+        let linked = step(
+            Edit::Link { path: "/live/privkey.pem".into(), target: b"../archive/privkey1.pem".to_vec() },
+            Precondition::Absent,
+            false,
+        );
+        let plan = plan_of(vec![move_aside(dir.path(), "/live/privkey.pem"), linked]);
+        (dir, plan)
+    };
+    for n in 0.. {
+        let (dir, plan) = made();
+        let tree = DirTree::new(dir.path()).expect("a tree");
+        let before = snapshot(dir.path());
+        let faulty = Faulty { inner: &tree, left: AtomicI64::new(n), fault: Fault::Once(rustix::io::Errno::NOSPC) };
+        let Ok(applied) = apply(&faulty, None, &plan, &options()) else {
+            assert!(snapshot(dir.path()) == before, "after a fault at {n}");
+            continue;
+        };
+        assert!(n > 3, "only {n} changes were made");
+        assert_eq!(fs::read_link(dir.path().join("live/privkey.pem")).expect("a link"), Path::new("../archive/privkey1.pem"));
+        assert_eq!(fs::read(dir.path().join("live/privkey.pem.aside")).expect("kept"), b"secret");
+        for entry in fs::read_dir(dir.path().join("var/lib/certdoctor/backup").join(&applied.id)).expect("a backup") {
+            assert_eq!(entry.expect("an entry").file_name(), "manifest.json", "no key is copied");
+        }
+        let shown = String::from_utf8(plan::diff(&tree, &made().1.steps).expect("a diff")).expect("text");
+        assert!(!shown.contains("secret"), "{shown}");
+        let id = applied.id.clone();
+        drop(applied);
+        assert_eq!(undo(&tree, &id, false).expect("undone").len(), 1);
+        assert!(snapshot(dir.path()) == before);
+        break;
+    }
+}
+
 #[test]
 fn when_nothing_can_be_put_back_the_backup_can() {
     let mut stuck = 0;

@@ -145,6 +145,14 @@ fn the_founding_patch_is_the_recorded_one() {
     assert!(!codes(&report(root.path(), &["--at", AT])).contains(&"CD708".to_owned()));
 }
 
+/// Lines that a reader going back and forth needs minutes for.
+fn slow() -> Vec<Vec<u8>> {
+    let value = |piece: &str| format!("x = {}\n", piece.repeat(64_000 / piece.len())).into_bytes();
+    let header = format!("[a{}x\n", "]".repeat(60_000)).repeat(16).into_bytes();
+    let shorter = format!("x = {}\n", "\",".repeat(2000)).repeat(30).into_bytes();
+    vec![value("a,"), value("\","), header, shorter]
+}
+
 #[test]
 fn hostile_trees_end_in_a_report() {
     let root = recorded("port80-before");
@@ -154,7 +162,9 @@ fn hostile_trees_end_in_a_report() {
     // Before the authenticator nothing is enough for certbot.
     let enough = String::from_utf8_lossy(&whole).find("standalone").expect("an authenticator");
     let cut: Vec<Vec<u8>> = (0..enough).step_by(37).map(|n| whole[..n].to_vec()).collect();
-    for bytes in cut.into_iter().chain([vec![0; 4096], b"[".repeat(70_000), b"a = \"".repeat(5000), vec![0xff; 100]]) {
+    for bytes in
+        cut.into_iter().chain([vec![0; 4096], b"[".repeat(70_000), b"a = \"".repeat(5000), vec![0xff; 100]]).chain(slow())
+    {
         fs::write(&conf, bytes).expect("written");
         assert_eq!(codes(&report(root.path(), &["--at", AT])).iter().filter(|c| *c == "CD711").count(), 1);
     }
@@ -165,6 +175,9 @@ fn hostile_trees_end_in_a_report() {
     symlink("/etc/passwd", at("etc/letsencrypt/renewal/b.conf")).expect("linked");
     symlink("loop.conf", at("etc/letsencrypt/renewal/loop.conf")).expect("linked");
     symlink("../../..", at("etc/letsencrypt/accounts/up")).expect("linked");
+    for n in 0..40 {
+        symlink(".", at(&format!("etc/letsencrypt/accounts/again{n}"))).expect("linked");
+    }
     let report = report(root.path(), &["--at", AT]);
     assert!(codes(&report).contains(&"CD708".to_owned()), "{:#}", report["findings"]);
     assert!(!report.to_string().contains("root:x"), "a link led out of the root");

@@ -29,7 +29,10 @@ const NOT_INJECTED: &[(&str, &str)] = &[
     ("CD719", "needs a plugin for DNS and its provider; unit tests"),
     ("CD721", "needs another clock for the whole host; a recorded case with an injected time"),
     ("CD722", "needs another clock for the whole host; unit tests"),
-    ("CD723", "pebble issues for one lifetime at a time; unit tests"),
+    (
+        "CD723",
+        "needs a second pebble with another `certificateValidityPeriod`, which the tests do not start; unit tests with an injected time",
+    ),
     ("CD724", "lego 5 is in no package; unit tests on the lines that run it"),
     ("CD725", "needs a certbot that hangs for hours; unit tests"),
     ("CD734", "the namespaces of the tests have IPv4 only; unit tests"),
@@ -42,15 +45,19 @@ const NOT_INJECTED: &[(&str, &str)] = &[
     ("CD744", "needs days of tries; unit tests on logs"),
     ("CD745", "pebble answers no 409 for a replaced certificate; a recorded case"),
     ("CD748", "needs a Caddy of another user; unit tests"),
-    ("CD749", "certbot itself refuses to make it; unit tests"),
+    ("CD749", "certbot refuses to order it but by hooks of `manual`, which the tests do not write; unit tests"),
     ("CD750", "pebble takes every order; unit tests on the CA's texts"),
-    ("CD758", "unit tests"),
-    ("CD759", "unit tests"),
-    ("CD760", "unit tests"),
+    ("CD758", "nginx and certbot could make it; no live test does yet; unit tests"),
+    ("CD759", "nginx and certbot could make it; no live test does yet; unit tests"),
+    ("CD760", "nginx and certbot could make it; no live test does yet; unit tests"),
     ("CD761", "needs a balancer that ends TLS; unit tests"),
-    ("CD762", "needs a certificate that has expired, which pebble does not issue; unit tests"),
+    (
+        "CD762",
+        "needs a certificate that has expired: a pebble with a `certificateValidityPeriod` of seconds, which the tests do not start; unit tests",
+    ),
     ("CD763", "needs a balancer of AWS; unit tests on its chain"),
     ("CD764", "needs a firewall on a public address; unit tests"),
+    ("CD766", "needs the time to go by in which nothing renews; unit tests with an injected time"),
 ];
 
 const HEAD: &str = "\

@@ -360,6 +360,7 @@ pub static ALL: &[&Check] = &[
     &renewal::behind_amazon::CHECK,
     &renewal::unreachable_from_here::CHECK,
     &renewal::last_renewal_failed::CHECK,
+    &renewal::renewal_unexplained::CHECK,
     &model_and_client_disagree::CHECK,
 ];
 

@@ -7,9 +7,9 @@ use crate::{
     base::TreePath,
     cli::RenewalArgs,
     edit::{Applicability, Change},
-    facts::{Facts, renewal::Lineage},
-    finding::{Finding, Intent, Remedy},
-    judge::Judgement,
+    facts::{Facts, Renewal, renewal::Lineage},
+    finding::{Finding, Intent, Remedy, Severity},
+    judge::{self, Judgement},
     plan::{self, ApplyOptions, Plan, Proposal},
     renewal,
     report::{AppliedReport, PlanReport, Report},
@@ -48,6 +48,7 @@ fn self_test(session: &Session<'_>, names: &[String]) -> Result<Outcome, Failure
     }
     let host = session.renewal_host();
     let mut renewal = session.gather_renewal(false)?.renewal.unwrap_or_default();
+    known(&renewal, names)?;
     let about = |c: &crate::facts::renewal::HttpChallenge| {
         names.is_empty() || names.iter().any(|n| c.name.eq_ignore_ascii_case(n) || c.lineage.1.eq_ignore_ascii_case(n))
     };
@@ -72,13 +73,7 @@ fn self_test(session: &Session<'_>, names: &[String]) -> Result<Outcome, Failure
 fn look(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<(Facts, Judgement), Failure> {
     let mut facts = session.gather_renewal(args.public)?;
     if let (Some(renewal), false) = (&mut facts.renewal, names.is_empty()) {
-        let known: Vec<String> = renewal.lineages.iter().map(|l| l.name.clone()).collect();
-        for name in names {
-            if !renewal.lineages.iter().any(|l| is_called(l, name)) {
-                let known = if known.is_empty() { "no manager keeps any".to_owned() } else { known.join(", ") };
-                return Err(Failure(format!("no certificate of this host is called `{name}`; known: {known}")));
-            }
-        }
+        known(renewal, names)?;
         renewal.lineages.retain(|l| names.iter().any(|name| is_called(l, name)));
     }
     let judgement = session.judge(&facts, args.watch_days)?;
@@ -92,10 +87,17 @@ fn look(session: &Session<'_>, names: &[String], args: &RenewalArgs) -> Result<(
     Ok((facts, judgement))
 }
 
+/// Whether each of these names means a certificate.
+fn known(renewal: &Renewal, names: &[String]) -> Result<(), Failure> {
+    let Some(name) = names.iter().find(|name| !renewal.lineages.iter().any(|l| is_called(l, name))) else { return Ok(()) };
+    let known: Vec<&str> = renewal.lineages.iter().map(|l| l.name.as_str()).collect();
+    let known = if known.is_empty() { "no manager keeps any".to_owned() } else { known.join(", ") };
+    Err(Failure(format!("no certificate of this host is called `{name}`; known: {known}")))
+}
+
 /// Whether a person who says `name` means this lineage: its name, or one that its certificate carries.
 fn is_called(lineage: &Lineage, name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    lineage.name == name || lineage.names().iter().any(|n| n.eq_ignore_ascii_case(&name))
+    lineage.name.eq_ignore_ascii_case(name) || lineage.names().iter().any(|n| n.eq_ignore_ascii_case(name))
 }
 
 /// What can be patched, the causes first: a contradiction is decided for them.
@@ -189,8 +191,8 @@ fn changed(plan: &Plan) -> Vec<TreePath> {
     plan.steps.iter().filter_map(|s| s.edit.path().cloned()).collect()
 }
 
-/// Why the outcome is not what was meant: a server refuses its configuration, a finding is still there that the plan was to cure, or
-/// an error is new.
+/// Why the outcome is not what was meant: a server refuses its configuration, a finding is still there that the plan was to cure, an
+/// error is new, or a certificate that the plan is about can now not be validated.
 fn wrong(session: &Session<'_>, before: &Judgement, after: &Judgement, plan: &Plan) -> Vec<String> {
     let mut wrong = Vec::new();
     let paths = changed(plan);
@@ -201,14 +203,59 @@ fn wrong(session: &Session<'_>, before: &Judgement, after: &Judgement, plan: &Pl
         }
     }
     let codes: Vec<&str> = plan.steps.iter().flat_map(|s| s.because.iter().copied()).collect();
-    for finding in &after.findings {
-        let was = before.findings.iter().any(|f| f.code == finding.code && f.subject == finding.subject);
+    wrong.extend(not_cured(&before.findings, &after.findings, &codes));
+    wrong
+}
+
+/// The findings that stand against a plan that was to cure these codes.
+fn not_cured(before: &[Finding], after: &[Finding], codes: &[&str]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let planned: Vec<_> = before.iter().filter(|f| codes.contains(&f.code)).flat_map(|f| &f.lineages).collect();
+    for finding in after {
+        let was = before.iter().any(|f| f.code == finding.code && f.subject == finding.subject);
         if was && codes.contains(&finding.code) && finding.remedies.iter().any(|r| patch(r).is_some()) {
             wrong.push(format!("{} is still there: {}", finding.code, finding.message));
         }
-        if !was && finding.severity == crate::finding::Severity::Error {
+        let fails_otherwise = finding.severity == Severity::Warning
+            && judge::is_of_validation(finding.code)
+            && finding.lineages.iter().any(|lineage| planned.contains(&lineage));
+        // What is mended is renewed when the manager runs next, not by this command.
+        let waits = judge::waits_for_renewal(finding.code) && finding.lineages.iter().all(|lineage| planned.contains(&lineage));
+        if !was && !waits && (finding.severity == Severity::Error || fails_otherwise) {
             wrong.push(format!("{} is new: {}", finding.code, finding.message));
         }
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check;
+
+    fn finding(code: &str, severity: Severity, name: &str) -> Finding {
+        let check = check::ALL.iter().find(|c| c.code == code).expect("a check");
+        let mut finding = Finding::new(check, name, "x");
+        (finding.severity, finding.lineages) = (severity, vec![("certbot", name.to_owned())]);
+        finding
+    }
+
+    #[test]
+    fn another_failure_of_the_same_validation_is_not_what_was_meant() {
+        let before = [finding("CD708", Severity::Warning, "a.test")];
+        let wrong = |code, severity, name| not_cured(&before, &[finding(code, severity, name)], &["CD708"]).len();
+        assert_eq!(wrong("CD730", Severity::Warning, "a.test"), 1);
+        assert_eq!(wrong("CD730", Severity::Warning, "b.test"), 0, "of another certificate");
+        assert_eq!(wrong("CD753", Severity::Warning, "a.test"), 0, "no matter of validation");
+        assert_eq!(wrong("CD753", Severity::Error, "b.test"), 1);
+        assert_eq!(wrong("CD766", Severity::Error, "a.test"), 0, "the next run renews it");
+        assert_eq!(wrong("CD766", Severity::Error, "b.test"), 1);
+        assert_eq!(wrong("CD708", Severity::Warning, "a.test"), 0, "nothing more can be patched");
+    }
+
+    #[test]
+    fn names_are_compared_without_regard_to_case() {
+        let lineage = Lineage { manager: "certbot", name: "MyCert".to_owned(), path: "/x".into(), chain: Vec::new() };
+        assert!(is_called(&lineage, "MyCert") && is_called(&lineage, "mycert") && !is_called(&lineage, "my"));
+    }
 }

@@ -6,10 +6,13 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use crate::facts::renewal::{Config, Fault, Section, Setting, Value};
+use crate::facts::renewal::{Config, Fault, Section, Setting, Value, config::TOO_MUCH};
 
-/// The longest line that is read.
-const LINE: usize = 64 << 10;
+/// The longest line that is read. Real ones have less than 300 bytes.
+const LINE: usize = 4 << 10;
+
+/// Characters kept of a line that can't be read.
+const WORDS: usize = 80;
 
 /// The most settings and sections.
 const ITEMS: usize = 10_000;
@@ -32,13 +35,16 @@ pub fn parse(bytes: &[u8]) -> Config {
         let (number, span) = (index + 1, lines[index].clone());
         index += 1;
         let line = u32::try_from(number).unwrap_or(u32::MAX);
-        let fault = |why| Fault { line, span: span.clone(), why };
+        let fault = |why| {
+            let text = String::from_utf8_lossy(&bytes[span.clone()][..span.len().min(4 * WORDS)]).chars().take(WORDS).collect();
+            Fault { line, span: span.clone(), text, why }
+        };
         let Ok(text) = std::str::from_utf8(&bytes[span.clone()]) else {
             config.faults.push(fault("not UTF-8"));
             continue;
         };
         if text.len() > LINE || config.settings.len() + config.sections.len() > ITEMS {
-            config.faults.push(fault("more than is read"));
+            config.faults.push(fault(TOO_MUCH));
             break;
         }
         let text = text.trim_end_matches(['\r', '\n']);
@@ -127,18 +133,19 @@ fn header(line: &str) -> Option<(usize, usize, String)> {
     while let Some(more) = rest.strip_prefix('[') {
         (depth, rest) = (depth + 1, more.trim_start());
     }
-    // The name ends at the first place behind which only brackets and a comment stand.
     let first = rest.chars().next()?;
     let quote = matches!(first, '"' | '\'').then_some(first);
-    let starts = rest.char_indices().filter(|(at, c)| *c == ']' && *at > 0).map(|(at, _)| at);
-    for at in starts {
-        let (name, mut tail) = (rest[..at].trim_end(), &rest[at..]);
+    // The name ends at the first run of brackets behind which only a comment stands.
+    let mut from = 0;
+    while let Some(run) = rest[from..].find(']').map(|at| from + at) {
+        let behind = rest[run..].trim_start_matches(|c: char| c == ']' || c.is_whitespace());
+        from = rest.len() - behind.len();
+        // A bracket at the very beginning is the name's.
+        let Some(at) = (if run == 0 { rest[1..from].find(']').map(|at| at + 1) } else { Some(run) }) else { continue };
+        let name = rest[..at].trim_end();
         let is_whole = quote.is_none_or(|q| name.len() > 2 && name.ends_with(q));
-        let mut closing = 0;
-        while let Some(more) = tail.strip_prefix(']') {
-            (closing, tail) = (closing + 1, more.trim_start());
-        }
-        if is_whole && !name.is_empty() && (tail.is_empty() || tail.starts_with('#')) {
+        if is_whole && (behind.is_empty() || behind.starts_with('#')) {
+            let closing = rest[at..from].matches(']').count();
             return Some((depth, closing, unquoted(name)));
         }
     }
@@ -234,9 +241,7 @@ fn value(text: &str) -> Option<(Value, usize)> {
     {
         return Some((Value::Many(Vec::new()), 1));
     }
-    let mut reading = Reading { text, hopeless: BTreeSet::new() };
-    let (mut items, single, length) = reading.items(0)?;
-    items.reverse();
+    let (mut items, single, length) = items(text)?;
     let value = match (items.is_empty(), single) {
         (true, single) => Value::One(single.unwrap_or_default()),
         (false, single) => {
@@ -253,61 +258,66 @@ fn is_comment(text: &str) -> bool {
     text.is_empty() || text.starts_with('#')
 }
 
-/// The readings of one value.
-struct Reading<'t> {
-    text: &'t str,
-    /// Places from which no list goes on to the end.
-    hopeless: BTreeSet<usize>,
+/// An item that begins somewhere, and the ends that are still to be tried.
+struct Item<'t> {
+    at: usize,
+    end: usize,
+    ends: Ends<'t>,
 }
 
-/// The items before the last (the last first), the last one, and the length.
-type Read = (Vec<String>, Option<String>, usize);
+type Ends<'t> = Box<dyn Iterator<Item = usize> + 't>;
 
-impl Reading<'_> {
-    /// As many items with a comma behind them as possible, then the last.
-    fn items(&mut self, at: usize) -> Option<Read> {
-        if self.hopeless.contains(&at) {
-            return None;
-        }
-        let rest = &self.text[at..];
-        for end in ends(rest, false) {
-            let behind = &rest[end..];
-            let Some(more) = behind.trim_start().strip_prefix(',') else { continue };
-            let next = self.text.len() - more.trim_start().len();
-            if let Some((mut items, single, length)) = self.items(next) {
-                items.push(rest[..end].to_owned());
-                return Some((items, single, length));
+/// As many items with a comma behind them as possible, then the last one, and the length. Where the ends that are preferred come to
+/// nothing, the next ones are tried.
+fn items(text: &str) -> Option<(Vec<String>, Option<String>, usize)> {
+    let item = |at: usize| Item { at, end: at, ends: ends(&text[at..], false) };
+    // Places from which no list goes on to the end.
+    let mut hopeless = BTreeSet::new();
+    let mut stack = vec![item(0)];
+    while let Some(current) = stack.last_mut() {
+        let at = current.at;
+        let mut commas = current.ends.by_ref().filter_map(|end| {
+            let more = text[at + end..].trim_start().strip_prefix(',')?;
+            Some((at + end, text.len() - more.trim_start().len()))
+        });
+        match commas.find(|(_, next)| !hopeless.contains(next)) {
+            Some((end, next)) => {
+                current.end = end;
+                stack.push(item(next));
+            }
+            None => {
+                stack.pop();
+                if let Some((single, length)) = last(text, at) {
+                    return Some((stack.iter().map(|i| text[i.at..i.end].to_owned()).collect(), single, length));
+                }
+                hopeless.insert(at);
             }
         }
-        let last = self.last(at);
-        if last.is_none() {
-            self.hopeless.insert(at);
-        }
-        last
     }
+    None
+}
 
-    fn last(&self, at: usize) -> Option<Read> {
-        let rest = &self.text[at..];
-        if let Some(end) = ends(rest, true).into_iter().find(|end| is_comment(&rest[*end..])) {
-            return Some((Vec::new(), Some(rest[..end].to_owned()), at + end));
-        }
-        let length = self.text[..at].trim_end().len();
-        is_comment(rest).then(|| (Vec::new(), None, length))
+/// The last item, which has no comma behind it, and the length.
+fn last(text: &str, at: usize) -> Option<(Option<String>, usize)> {
+    let rest = &text[at..];
+    if let Some(end) = ends(rest, true).find(|end| is_comment(&rest[*end..])) {
+        return Some((Some(rest[..end].to_owned()), at + end));
     }
+    let length = text[..at].trim_end().len();
+    is_comment(rest).then_some((None, length))
 }
 
 /// Where an item that begins here may end, the preferred end first.
-fn ends(text: &str, last: bool) -> Vec<usize> {
-    let Some(first) = text.chars().next() else { return Vec::new() };
-    match first {
-        '"' | '\'' => text[1..].match_indices(first).map(|(at, _)| at + 2).collect(),
-        ',' | '#' => Vec::new(),
-        c if last && c.is_whitespace() => Vec::new(),
-        _ => {
+fn ends(text: &str, last: bool) -> Ends<'_> {
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => Box::new(text[1..].match_indices(quote).map(|(at, _)| at + 2)),
+        None | Some(',' | '#') => Box::new(std::iter::empty()),
+        Some(c) if last && c.is_whitespace() => Box::new(std::iter::empty()),
+        Some(_) => {
             // One end is enough: the next comma, comment or end of line, without the blanks before it.
             let stop = text.find([',', '#']).unwrap_or(text.len());
             let trimmed = text[..stop].trim_end().len();
-            vec![if trimmed == 0 { stop } else { trimmed }]
+            Box::new(std::iter::once(if trimmed == 0 { stop } else { trimmed }))
         }
     }
 }
@@ -384,6 +394,30 @@ ari_retry_after = 2026-11-22T06:30:56
         assert_eq!(faults("a = \"x\n"), [(1, "a value that can't be read")]);
         assert_eq!(parse(b"a = \xff\n").faults[0].why, "not UTF-8");
         assert_eq!(faults("a = '''x\ny''' # z\nb = ,\nc =\n"), []);
+    }
+
+    /// Each took minutes, gigabytes or the whole stack once.
+    #[test]
+    fn a_line_made_to_take_long_is_read_or_refused() {
+        for line in [
+            format!("x = {}", "a,".repeat(LINE / 2 - 10)),
+            format!("x = {}", "\",".repeat(LINE / 2 - 10)),
+            format!("x = {}", "\"a\",".repeat(LINE / 4 - 10)),
+            format!("[a{}x", "]".repeat(LINE - 10)),
+            format!("[a{}x", "] ".repeat(LINE / 2 - 10)),
+            format!("{}a", "[".repeat(LINE - 10)),
+        ] {
+            assert!(line.len() < LINE);
+            let config = parse(format!("{line}\n").repeat(30).as_bytes());
+            assert!(config.settings.len() + config.faults.len() >= 30, "{}", &line[..10]);
+        }
+    }
+
+    #[test]
+    fn a_header_ends_at_the_brackets_before_a_comment() {
+        let sections =
+            |text: &str| parse(text.as_bytes()).sections.into_iter().skip(1).map(|s| s.path.concat()).collect::<Vec<_>>();
+        assert_eq!(sections("[a] # x]\n[b]c]\n[]]\n[\"d]\"]\n[e] ]\n"), ["a", "b]c", "]", "d]"]);
     }
 
     const LINES: &[&str] = &[

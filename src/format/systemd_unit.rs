@@ -37,14 +37,10 @@ pub fn parse(bytes: &[u8]) -> Vec<Assignment> {
         }
         let mut whole = line.to_owned();
         while let Some(so_far) = whole.strip_suffix('\\') {
-            let mut joined = so_far.trim_end().to_owned();
-            let Some((_, more)) = lines.by_ref().find(|(_, l)| !l.trim_start().starts_with(['#', ';'])) else {
-                whole = joined;
-                break;
-            };
-            joined.push(' ');
-            joined.push_str(more.trim());
-            whole = joined;
+            whole.truncate(so_far.trim_end().len());
+            let Some((_, more)) = lines.by_ref().find(|(_, l)| !l.trim_start().starts_with(['#', ';'])) else { break };
+            whole.push(' ');
+            whole.push_str(more.trim());
         }
         if let Some((key, value)) = whole.split_once('=') {
             let value = value.trim().to_owned();

@@ -242,7 +242,8 @@ impl Transaction<'_> {
         };
         let known = self.manifest.entries.iter().position(|e| e.path.path() == *path);
         let n = match known {
-            Some(n) if self.manifest.entries[n].moved_to.is_some() => {
+            // Its backup is what was moved.
+            Some(n) if self.manifest.entries[n].moved_to.is_some() && !matches!(after, State::Link { .. }) => {
                 return Err(io::Error::other(format!("{path} is to be moved")));
             }
             Some(n) => n,

@@ -126,6 +126,14 @@ impl From<&TreePath> for Bytes {
     }
 }
 
+impl Entry {
+    /// Whether the link that was made in the place of what was moved lies at `path`.
+    fn is_linked(&self, tree: &dyn Tree, path: &TreePath) -> io::Result<bool> {
+        let Some(State::Link { target }) = &self.after else { return Ok(false) };
+        Ok(tree.link_nofollow(path)?.is_some_and(|found| found == target.as_bytes()))
+    }
+}
+
 impl State {
     /// A file of this content, its mode and owner left as they are.
     pub fn file(bytes: &[u8]) -> Self {
@@ -243,7 +251,8 @@ impl Place {
             if let Some(to) = &entry.moved_to {
                 let (here, there) = (node(tree, &path)?, node(tree, &to.path())?);
                 let untouched = here == entry.before && there == State::Absent;
-                let moved = here == State::Absent && there == entry.before;
+                let is_free = here == State::Absent || entry.is_linked(tree, &path)?;
+                let moved = is_free && there == entry.before;
                 if !untouched && !moved {
                     foreign.push(path);
                 }
@@ -292,6 +301,9 @@ impl Place {
 
     fn restore_one(&self, tree: &dyn TreeMut, n: usize, entry: &Entry, path: &TreePath) -> io::Result<bool> {
         if let Some(to) = &entry.moved_to {
+            if entry.is_linked(tree, path)? && node(tree, &to.path())? == entry.before {
+                tree.remove(path)?;
+            }
             return move_back(tree, path, &to.path(), &entry.before);
         }
         let (now, _) = observe(tree, path)?;

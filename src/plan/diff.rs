@@ -29,8 +29,9 @@ pub fn diff(tree: &dyn Tree, steps: &[Step]) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     for step in steps.iter().filter(|s| !s.generated) {
         let Some(path) = step.edit.path() else { continue };
-        // What moves is not read: it may hold a private key.
-        let old = if matches!(step.edit, Edit::Move { .. }) { Old::Nothing } else { old_content(tree, path)? };
+        // What moves or gives way to a link is not read: it may hold a private key.
+        let is_told = matches!(step.edit, Edit::Link { .. } | Edit::Move { .. });
+        let old = if is_told { Old::Nothing } else { old_content(tree, path)? };
         match (&step.edit, old) {
             (Edit::Run { .. }, _) => {}
             (Edit::Link { target, .. }, _) => {

@@ -68,7 +68,9 @@ pub fn patch(tree: &dyn Tree, proposals: &[Proposal<'_>], at: At) -> io::Result<
     for (path, (read, mut splices)) in files {
         let (bytes, _) = tree.read(path, Limits::DEFAULT.file).map_err(|e| io::Error::other(format!("{path}: {e}")))?;
         splices.sort_by_key(|(range, ..)| (range.start, range.end));
-        let bytes = spliced(&bytes, &splices).ok_or_else(|| io::Error::other(format!("{path} was changed while it was read")))?;
+        let bytes = Some(bytes).filter(|bytes| Fingerprint::of(bytes) == read).and_then(|bytes| spliced(&bytes, &splices));
+        let bytes =
+            bytes.ok_or_else(|| io::Error::other(format!("{path} was changed while it was read; run the command again")))?;
         let Some((_, _, first)) = splices.first() else { continue };
         let mut step = step(first, Edit::Write { path: path.clone(), bytes, mode: None }, Precondition::Content(read));
         for (_, _, proposal) in &splices[1..] {
@@ -131,11 +133,11 @@ fn clash<'a>(
         }
         Change::Create { path, bytes, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Write { bytes: b, .. } if b == bytes));
-            (differs || files.contains_key(path)).then_some(path)
+            (differs || files.contains_key(path) || moves(path)).then_some(path)
         }
         Change::Link { path, target, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Link { target: t, .. } if t == target));
-            (differs || files.contains_key(path)).then_some(path)
+            (differs || files.contains_key(path) || moves(path)).then_some(path)
         }
         Change::Move { path, to, .. } => {
             let differs = same_place(path).is_some_and(|edit| !matches!(edit, Edit::Move { to: t, .. } if t == to));
@@ -196,6 +198,10 @@ mod tests {
         tree.file("/etc/a", "x");
         let change = [splice("one two three\n", 8..13, "3")];
         assert!(patch(&tree, &[proposal("CD701", &change)], AT).is_err());
+        // As long as before, and another text.
+        tree.file("/etc/a", "one two thr33\n");
+        let error = patch(&tree, &[proposal("CD701", &change)], AT).expect_err("another text").to_string();
+        assert_eq!(error, "/etc/a was changed while it was read; run the command again");
     }
 
     #[test]
@@ -213,6 +219,10 @@ mod tests {
         assert_eq!(steps(&inner, &aside), (1, 1));
         assert_eq!(steps(&aside, &elsewhere), (1, 1));
         assert_eq!(steps(&aside, &aside), (1, 0));
+        let created = [Change::Create { path: "/etc/b".into(), bytes: b"x".to_vec(), mode: 0o644 }];
+        assert_eq!(steps(&aside, &created), (1, 1));
+        let linked = [Change::Link { path: "/etc/l".into(), was: Precondition::Absent, target: b"x".to_vec() }];
+        assert_eq!(steps(&aside, &linked), (1, 1));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Certbot: `/etc/letsencrypt`, the programs that are installed, and their logs.
 
-mod apache;
 mod installed;
 mod log;
 
@@ -14,7 +13,7 @@ use crate::{
         certbot::{Credentials, HookFile, KINDS, LiveFile, LiveState, PARAMETERS, RenewalConf},
     },
     format::{config_obj, sniff},
-    host::{NodeKind, ReadError, Tree},
+    host::{self, NodeKind, ReadError, Tree},
     x509::Certificate,
 };
 
@@ -35,7 +34,10 @@ pub(super) static MANAGER: Manager = Manager {
 const DIRECTORY: &str = "/etc/letsencrypt";
 
 /// Bytes read of a configuration. Real ones have less than 10 KB.
-const CONF: u64 = 1 << 20;
+const CONF: u64 = 128 << 10;
+
+/// Bytes read of certificates.
+const PEM: u64 = 1 << 20;
 
 /// The most lineages and accounts.
 const LINEAGES: usize = 10_000;
@@ -59,7 +61,7 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
         renewal.lineages.push(lineage);
         certbot.confs.push(conf);
     }
-    accounts(tree, &directory.join("accounts"), 5, &mut certbot);
+    accounts(tree, &directory.join("accounts"), &mut certbot);
     for when in ["pre", "deploy", "post"] {
         let dir = directory.join("renewal-hooks").join(when);
         for name in names(tree, &dir, &mut certbot.unread) {
@@ -74,7 +76,6 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
     if host.live {
         certbot.lock_holders = lock_holders(host, renewal);
     }
-    apache::read(tree, &mut certbot);
     let elsewhere =
         certbot.confs.iter().filter_map(|c| c.parameter("logs_dir")).filter(|d| d.starts_with('/')).map(TreePath::from);
     renewal.log = log::read(tree, host.at, &elsewhere.collect());
@@ -101,7 +102,7 @@ fn names(tree: &dyn Tree, path: &TreePath, unread: &mut Vec<(TreePath, String)>)
 }
 
 fn certificates(tree: &dyn Tree, path: &TreePath) -> Vec<Certificate> {
-    tree.read(path, CONF).map(|(bytes, _)| sniff::certificates(&bytes).certificates).unwrap_or_default()
+    tree.read(path, PEM).map(|(bytes, _)| sniff::certificates(&bytes).certificates).unwrap_or_default()
 }
 
 /// The path that the configuration gives for a kind.
@@ -122,6 +123,7 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
         read,
         config,
         live: Vec::new(),
+        unnamed: Vec::new(),
         previous: Vec::new(),
         archive,
         versions: BTreeMap::new(),
@@ -141,7 +143,11 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
             Err(why) => unread.push((path, why)),
         }
     }
-    if let Some(directory) = conf.live.first().map(|live| live.path.parent()) {
+    let directory = conf.live.first().map(|live| live.path.parent());
+    let usual = directory.clone().unwrap_or_else(|| TreePath::from(DIRECTORY).join("live").join(name));
+    let unnamed = KINDS.into_iter().filter(|kind| conf.config.get(&[], kind).is_none());
+    conf.unnamed = unnamed.map(|kind| (kind, usual.join(format!("{kind}.pem")))).filter(|(_, path)| tree.exists(path)).collect();
+    if let Some(directory) = directory {
         let previous =
             names(tree, &directory, unread).into_iter().filter(|n| n.starts_with(b"previous_") && n.ends_with(b".pem"));
         conf.previous = previous.map(|n| directory.join(n)).collect();
@@ -151,8 +157,17 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
     let named = conf.config.settings.iter().filter(|s| s.key.starts_with("dns_") && s.key.ends_with("_credentials"));
     let credentials = named.filter_map(|setting| {
         let path = setting.value.strings().first().filter(|p| p.starts_with('/')).map(|p| TreePath::from(*p))?;
-        let node = tree.resolve(&path).ok().and_then(|r| r.node);
-        Some(Credentials { key: setting.key.clone(), line: setting.line, path, mode: node.map(|n| n.mode) })
+        match tree.resolve(&path) {
+            Ok(resolved) => {
+                let mode = resolved.node.map(|n| n.mode);
+                Some(Credentials { key: setting.key.clone(), line: setting.line, path, mode })
+            }
+            // What this user may not see may be there.
+            Err(e) => {
+                unread.push((path, e.to_string()));
+                None
+            }
+        }
     });
     conf.credentials = credentials.collect();
     conf
@@ -165,7 +180,7 @@ fn challenges(conf: &RenewalConf, lineage: &Lineage) -> Vec<HttpChallenge> {
         return Vec::new();
     }
     let map: &[&str] = &[PARAMETERS, "webroot_map"];
-    let port = conf.parameter("http01_port").and_then(|p| p.parse().ok()).unwrap_or(80);
+    let port = conf.http01_port();
     let mut names = lineage.names();
     names.retain(|name| name.parse::<std::net::IpAddr>().is_err());
     if names.is_empty() {
@@ -200,8 +215,10 @@ fn live_state(tree: &dyn Tree, path: &TreePath, archive: &TreePath, kind: &str) 
         None => return Ok(LiveState::Missing),
         Some(NodeKind::Link(target)) => target,
         Some(_) => {
-            let bytes = tree.read_nofollow(&place, CONF).map(|(bytes, _)| bytes).unwrap_or_default();
-            return Ok(LiveState::Copied(Fingerprint::of(&bytes)));
+            let Some(shape) = host::shape(tree, &place).map_err(|e| e.to_string())? else { return Ok(LiveState::Missing) };
+            let holds_certificates = kind == "cert" || kind == "fullchain";
+            let leaf = if holds_certificates { certificates(tree, &place).into_iter().next() } else { None };
+            return Ok(LiveState::Copied { shape, leaf });
         }
     };
     let written = String::from_utf8_lossy(&target).into_owned();
@@ -221,38 +238,58 @@ fn live_state(tree: &dyn Tree, path: &TreePath, archive: &TreePath, kind: &str) 
     })
 }
 
-/// The account directories: those with a `regr.json` or a key, below the server's path, whatever its depth.
-fn accounts(tree: &dyn Tree, path: &TreePath, depth: usize, certbot: &mut Certbot) {
-    let names = names(tree, path, &mut certbot.unread);
-    if names.iter().any(|n| n == b"regr.json" || n == b"private_key.json") {
-        certbot.accounts.insert(path.clone());
-        return;
-    }
-    if depth == 0 || certbot.accounts.len() > LINEAGES {
-        return;
-    }
-    for name in names {
-        let inner = path.join(name);
-        // Links between servers' directories are certbot's own (ACMEv1 to v2).
-        if tree.resolve(&inner).ok().and_then(|r| r.node).is_some_and(|n| n.kind == NodeKind::Directory) {
-            accounts(tree, &inner, depth - 1, certbot);
+/// The account directories: those with a `regr.json` or a key, below the server's path. Links between servers' directories are certbot's
+/// own (ACMEv1 to v2), so that one may be reached by several paths; one that leads back up is not followed.
+fn accounts(tree: &dyn Tree, path: &TreePath, certbot: &mut Certbot) {
+    let mut looked_into = 0;
+    // Each with the directories above it.
+    let mut open: Vec<(TreePath, Vec<TreePath>)> = vec![(path.clone(), Vec::new())];
+    while let Some((path, mut above)) = open.pop() {
+        let resolved = tree.resolve(&path).ok().filter(|r| r.node.as_ref().is_some_and(|n| n.kind == NodeKind::Directory));
+        let Some(real) = resolved.map(|r| r.path).filter(|real| !above.contains(real)) else { continue };
+        looked_into += 1;
+        if looked_into > LINEAGES {
+            certbot.unread.push((path, format!("more than {LINEAGES} directories of accounts")));
+            return;
+        }
+        let names = names(tree, &path, &mut certbot.unread);
+        if names.iter().any(|n| n == b"regr.json" || n == b"private_key.json") {
+            certbot.accounts.insert(path);
+        } else if above.len() < 5 {
+            above.push(real);
+            open.extend(names.into_iter().rev().map(|name| (path.join(name), above.clone())));
         }
     }
 }
 
-/// The options of `cli.ini`: configargparse's form, `key = value` or a key alone, with `-` or `_`.
+/// The options of `cli.ini` in configargparse's form: a key, then `=`, `:` or a blank and the value, in quotes or not; a key alone is true.
 fn options(tree: &dyn Tree, path: &TreePath) -> Vec<(String, String, u32)> {
     let Ok((bytes, _)) = tree.read(path, CONF) else { return Vec::new() };
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let option = |(number, line): (u32, &str)| {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', ';', '[']) {
-            return None;
-        }
-        let (key, value) = line.split_once(['=', ':']).unwrap_or((line, "true"));
-        Some((key.trim().replace('_', "-"), value.trim().to_owned(), number))
+    (1..).zip(text.lines()).filter_map(|(number, line)| option(line).map(|(key, value)| (key, value, number))).collect()
+}
+
+/// One line; keys with `-` for `_`.
+fn option(line: &str) -> Option<(String, String)> {
+    let line = line.trim();
+    if line.starts_with(['#', ';', '[']) || line.starts_with("---") {
+        return None;
+    }
+    let (key, rest) = line.split_at(line.find(|c: char| "=:;#".contains(c) || c.is_whitespace()).unwrap_or(line.len()));
+    if key.is_empty() {
+        return None;
+    }
+    // A comment begins behind a blank.
+    let marks = rest.match_indices(['#', ';']).map(|(at, _)| at);
+    let comment = marks.into_iter().find(|at| rest[..*at].ends_with(char::is_whitespace)).unwrap_or(rest.len());
+    let rest = rest[..comment].trim();
+    let (assigned, value) = match rest.strip_prefix(['=', ':']) {
+        Some(value) => (true, value.trim()),
+        None => (false, rest),
     };
-    (1..).zip(text.lines()).filter_map(option).collect()
+    let unquoted = ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
+    let value = if value.is_empty() && !assigned { "true" } else { unquoted.unwrap_or(value) };
+    Some((key.replace('_', "-"), value.to_owned()))
 }
 
 /// The processes that have a lock file of certbot open. (`/proc/locks` names inodes, which a tree does not.)
@@ -269,4 +306,49 @@ fn lock_holders(host: &Host<'_>, renewal: &Renewal) -> Vec<(u32, TreePath)> {
     }
     holders.dedup_by_key(|(pid, _)| *pid);
     holders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::memory::MemoryTree;
+
+    /// As configargparse 1.5 reads them (`DefaultConfigFileParser`).
+    #[test]
+    fn options_are_read_as_certbot_reads_them() {
+        for (line, read) in [
+            ("deploy-hook = systemctl reload nginx", Some(("deploy-hook", "systemctl reload nginx"))),
+            ("deploy-hook systemctl reload nginx", Some(("deploy-hook", "systemctl reload nginx"))),
+            ("renew_hook: \"nginx -s reload\"  # or so", Some(("renew-hook", "nginx -s reload"))),
+            ("email=", Some(("email", ""))),
+            ("agree-tos", Some(("agree-tos", "true"))),
+            ("quiet ; so", Some(("quiet", "true"))),
+            ("pre-hook = a#b", Some(("pre-hook", "a#b"))),
+            ("# x = 1", None),
+            ("= 1", None),
+            ("", None),
+        ] {
+            let found = option(line);
+            assert_eq!(found.as_ref().map(|(k, v)| (k.as_str(), v.as_str())), read, "{line}");
+        }
+    }
+
+    #[test]
+    fn links_among_accounts_are_not_followed_for_ever() {
+        let tree = MemoryTree::new();
+        tree.file("/a/acme.test/directory/0123/regr.json", "{}");
+        tree.symlink("/a/b.test", "acme.test");
+        for n in 0..40 {
+            tree.symlink(format!("/a/up{n}").as_str(), ".");
+            for depth in 0..5 {
+                tree.symlink(format!("/a/d{depth}/l{n}").as_str(), format!("../d{}", depth + 1));
+            }
+        }
+        tree.file("/a/d5/x", "x");
+        let mut certbot = Certbot::default();
+        accounts(&tree, &"/a".into(), &mut certbot);
+        let found: Vec<String> = certbot.accounts.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["/a/acme.test/directory/0123", "/a/b.test/directory/0123"]);
+        assert_eq!(certbot.unread.len(), 1);
+    }
 }

@@ -5,6 +5,7 @@
 //!
 //! Absent on purpose: issuing anything, and any write.
 
+mod apache;
 mod certbot;
 mod certmagic;
 mod doc;
@@ -80,6 +81,7 @@ pub fn gather(host: &Host<'_>) -> Renewal {
         renewal.processes = processes::read(host.tree);
     }
     renewal.schedule = schedule::read(host, &renewal.processes);
+    renewal.apache = apache::read(host.tree);
     for manager in ALL {
         (manager.gather)(host, &mut renewal);
     }

@@ -7,20 +7,26 @@ use crate::{
     base::{Limits, TreePath},
     facts::renewal::{
         Processes, Schedule,
-        schedule::{Job, JobKind, Timer, UnitState},
+        schedule::{Job, JobKind, Table, Timer, UnitState},
     },
     format::{crontab, systemd_unit},
-    host::{Node, NodeKind, Tree},
+    host::{Node, NodeKind, ReadError, Tree},
 };
 
 /// Where units lie, the first wins (`systemd.unit(5)`).
-const UNITS: [&str; 5] = [
+const UNITS: [&str; 8] = [
+    TRANSIENT,
     "/etc/systemd/system",
     "/run/systemd/system",
+    "/run/systemd/generator",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
+    "/run/systemd/generator.late",
 ];
+
+/// Units made by `systemd-run`: they are there as long as they run, linked by nothing.
+const TRANSIENT: &str = "/run/systemd/transient";
 
 /// A job is one of ours when its name or its command has one of these.
 const MANAGERS: [&str; 8] = ["certbot", "letsencrypt", "lego", "acme.sh", "dehydrated", "getssl", "uacme", "simp_le"];
@@ -30,6 +36,9 @@ const LIMIT: u64 = 1 << 20;
 
 /// The most units and tables that are looked into.
 const FILES: usize = 5000;
+
+/// The most lines of a script that are told.
+const LINES: usize = 20;
 
 /// Reads what is scheduled.
 pub(super) fn read(host: &Host<'_>, processes: &Processes) -> Schedule {
@@ -110,6 +119,7 @@ fn timer(tree: &dyn Tree, unit: &str, wanted: Option<&TreePath>) -> Option<Job> 
         (Some(Fragment::Masked(path)), _) => UnitState::Masked(path.clone()),
         (None, Some(link)) => UnitState::Gone(link.clone()),
         (Some(Fragment::File(_)), Some(_)) => UnitState::Enabled,
+        (Some(Fragment::File(path)), None) if path.starts_with(&TRANSIENT.into()) => UnitState::Enabled,
         (_, None) => UnitState::Disabled,
     };
     let path = match &fragment {
@@ -126,7 +136,7 @@ fn timer(tree: &dyn Tree, unit: &str, wanted: Option<&TreePath>) -> Option<Job> 
     let stamp = TreePath::from("/var/lib/systemd/timers").join(format!("stamp-{unit}"));
     let last = tree.resolve(&stamp).ok().and_then(|r| r.node).map(|n| n.modified);
     let program = command.split_ascii_whitespace().next().map(|w| w.trim_start_matches(['@', '-', ':', '+', '!']));
-    let program = program.filter(|p| p.starts_with('/')).map(|p| (TreePath::from(p), tree.exists(&p.into())));
+    let program = program.and_then(|word| self::program(tree, word));
     let service_path = match service_file {
         Some(Fragment::File(path)) => Some(path),
         _ => None,
@@ -200,8 +210,11 @@ fn list(assigned: &[Assigned], section: &str, keys: &[&str]) -> Vec<(String, Str
 
 /// What keeps a service from writing to `/etc/letsencrypt` (`systemd.exec(5)`).
 fn write_protected(service: &[Assigned]) -> Vec<(String, TreePath, u32)> {
-    let covers =
-        |value: &str| value.split_ascii_whitespace().any(|p| "/etc/letsencrypt".starts_with(p.trim_start_matches(['-', '+'])));
+    let kept = TreePath::from("/etc/letsencrypt");
+    let covers = |value: &str| {
+        let paths = value.split_ascii_whitespace().map(|p| p.trim_matches('"').trim_start_matches(['-', '+']));
+        paths.filter(|p| p.starts_with('/')).any(|p| kept.starts_with(&TreePath::from(p)))
+    };
     let allowed =
         list(service, "Service", &["ReadWritePaths", "ReadWriteDirectories"]).iter().any(|(_, value, ..)| covers(value))
             || value(service, "Service", "ConfigurationDirectory")
@@ -223,23 +236,23 @@ fn write_protected(service: &[Assigned]) -> Vec<(String, TreePath, u32)> {
 }
 
 fn tables(tree: &dyn Tree, jobs: &mut Vec<Job>) {
-    let mut table = |path: &TreePath, of_system: bool| {
+    let mut read = |path: &TreePath, table: Table| {
         let Ok((bytes, _)) = tree.read(path, LIMIT) else { return };
-        for job in crontab::parse(&bytes, of_system).into_iter().filter(|j| is_ours(&j.command)) {
+        for job in crontab::parse(&bytes, table == Table::System).into_iter().filter(|j| is_ours(&j.command)) {
             let gap = crontab::longest_gap(&job.when);
-            jobs.push(cron(tree, path, Some(job.line), job.command, job.when, gap));
+            jobs.push(cron(tree, path, table.clone(), job.line, job.command, job.when, gap));
         }
     };
-    table(&"/etc/crontab".into(), true);
+    read(&"/etc/crontab".into(), Table::System);
     let (dir, tables) = names(tree, &"/etc/cron.d".into());
     // Debian's cron passes over names with a dot; what others take is more.
     for name in tables.iter().filter(|n| !n.contains(&b'.') && !n.ends_with(b"~")) {
-        table(&dir.join(name), true);
+        read(&dir.join(name), Table::System);
     }
     for dir in ["/var/spool/cron/crontabs", "/var/spool/cron", "/etc/crontabs"] {
         let (dir, tables) = names(tree, &dir.into());
         for name in tables {
-            table(&dir.join(name), false);
+            read(&dir.join(&name), Table::User(String::from_utf8_lossy(&name).into_owned()));
         }
     }
     for (dir, when, gap) in [
@@ -256,21 +269,48 @@ fn tables(tree: &dyn Tree, jobs: &mut Vec<Job>) {
             let path = dir.join(name);
             let Ok((bytes, resolved)) = tree.read(&path, LIMIT) else { continue };
             let text = String::from_utf8_lossy(&bytes);
-            let line = (1..).zip(text.lines()).find(|(_, l)| !l.trim_start().starts_with('#') && is_ours(l));
+            let lines: Vec<(u32, &str)> =
+                (1..).zip(text.lines()).filter(|(_, l)| !l.trim_start().starts_with('#') && runs_ours(l)).take(LINES).collect();
             let is_executable = resolved.node.is_some_and(|n| n.mode & 0o111 != 0);
-            if let Some((number, command)) = line.filter(|_| is_executable) {
-                jobs.push(cron(tree, &path, Some(number), command.trim().to_owned(), when.to_owned(), Some(gap)));
+            if let Some((number, _)) = lines.first().filter(|_| is_executable) {
+                let command = lines.iter().map(|(_, line)| line.trim()).collect::<Vec<_>>().join("; ");
+                jobs.push(cron(tree, &path, Table::Script, *number, command, when.to_owned(), Some(gap)));
             }
         }
     }
 }
 
-fn cron(tree: &dyn Tree, path: &TreePath, line: Option<u32>, command: String, when: String, gap: Option<u32>) -> Job {
-    let unless_systemd = command.contains("/run/systemd/system");
-    let program = command.split_ascii_whitespace().next().filter(|p| p.starts_with('/'));
-    let program = program.map(|p| (TreePath::from(p), tree.exists(&p.into())));
-    let when = vec![(when, path.clone(), line.unwrap_or(1))];
-    Job { path: path.clone(), line, command, program, when, longest_gap: gap, last: None, kind: JobKind::Cron { unless_systemd } }
+/// Whether a line of a script names one of the programs: a word whose last part is its name. (`/etc/letsencrypt` is none.)
+fn runs_ours(line: &str) -> bool {
+    let words = line.split(|c: char| c.is_whitespace() || ";&|()'\"`=".contains(c));
+    let mut names = words.filter(|word| *word != "/etc/letsencrypt").map(|word| word.rsplit('/').next().unwrap_or(word));
+    names.any(|name| MANAGERS.contains(&name) || name == "certbot-auto" || name == "letsencrypt-auto")
+}
+
+fn cron(
+    tree: &dyn Tree,
+    path: &TreePath,
+    table: Table,
+    line: u32,
+    command: String,
+    when: String,
+    longest_gap: Option<u32>,
+) -> Job {
+    let kind = JobKind::Cron { unless_systemd: command.contains("/run/systemd/system"), table };
+    let program = command.split_ascii_whitespace().next().and_then(|word| program(tree, word));
+    let when = vec![(when, path.clone(), line)];
+    Job { path: path.clone(), line: Some(line), command, program, when, longest_gap, last: None, kind }
+}
+
+/// The program that a word names by its path, and whether something is there. What this user may not see may be there.
+fn program(tree: &dyn Tree, word: &str) -> Option<(TreePath, bool)> {
+    let path = TreePath::from(Some(word).filter(|w| w.starts_with('/'))?);
+    let is_there = match tree.resolve(&path) {
+        Ok(resolved) => resolved.node.is_some(),
+        Err(ReadError::Io(_)) => true,
+        Err(_) => false,
+    };
+    Some((path, is_there))
 }
 
 #[cfg(test)]
@@ -340,6 +380,24 @@ mod tests {
             "[Service]\nReadWritePaths=/etc/letsencrypt /var/lib/letsencrypt\n",
         );
         assert_eq!(look(&tree).jobs[0].timer().map(|t| t.write_protected.len()), Some(0));
+        tree.file("/etc/systemd/system/certbot.service.d/b.conf", "[Service]\nReadWritePaths=-/etc/letsencrypt/\n");
+        assert_eq!(look(&tree).jobs[0].timer().map(|t| t.write_protected.len()), Some(0));
+        tree.file("/etc/systemd/system/certbot.service.d/b.conf", "[Service]\nReadWritePaths=/etc/lets\n");
+        assert_eq!(look(&tree).jobs[0].timer().map(|t| t.write_protected.len()), Some(1));
+    }
+
+    #[test]
+    fn of_a_script_the_lines_that_run_it_count() {
+        let tree = MemoryTree::new();
+        let script = "#!/bin/sh\ncd /etc/letsencrypt || exit\n# certbot renew\nif /usr/bin/certbot -q renew; then\nlogger certbot-done\nfi\n";
+        tree.put("/etc/cron.weekly/renew", NodeKind::File(1), 0o755, script.into());
+        tree.put("/etc/cron.weekly/backup", NodeKind::File(1), 0o755, b"tar c /etc/letsencrypt\n".to_vec());
+        let jobs = look(&tree).jobs;
+        assert_eq!(
+            jobs.iter().map(|j| (j.line, j.command.as_str())).collect::<Vec<_>>(),
+            [(Some(4), "if /usr/bin/certbot -q renew; then")]
+        );
+        assert_eq!(jobs[0].kind, JobKind::Cron { unless_systemd: false, table: Table::Script });
     }
 
     #[test]

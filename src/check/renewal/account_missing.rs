@@ -23,44 +23,44 @@ rule! {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for subject in support::lineages(case) {
-        let Some(account) = subject.conf.parameter("account") else { continue };
-        let unknown = |kind: &EventKind| matches!(kind, EventKind::Acme(kind, _) if kind == "accountDoesNotExist");
-        let refused = subject.last_event(|e| unknown(&e.kind));
-        let is_here = subject.certbot.accounts.iter().any(|path| path.name() == account.as_bytes());
-        // What can't be listed may be there.
-        let is_readable = !subject.certbot.unread.iter().any(|(path, _)| path.starts_with(&"/etc/letsencrypt/accounts".into()));
-        let server = subject.conf.parameter("server").unwrap_or("https://acme-v02.api.letsencrypt.org/directory");
-        let message = match (is_here, refused) {
-            (false, _) if is_readable => format!("account {account}, which renews {}, is not on this host", subject.name()),
-            (_, Some(_)) => format!("the CA does not know account {account}, which renews {}", subject.name()),
-            _ => continue,
-        };
-        let mut finding = subject.finding(&CHECK, Some("account"), message);
-        finding.evidence.extend(refused.map(support::logged));
-        let folder = format!("/etc/letsencrypt/accounts/{}", server.split_once("://").map_or(server, |(_, rest)| rest));
-        let folder = crate::base::TreePath::from(folder.as_str());
-        let others: Vec<_> =
-            subject.certbot.accounts.iter().filter(|p| p.parent() == folder && p.name() != account.as_bytes()).collect();
-        if let [other] = others[..]
-            && let Ok(id) = std::str::from_utf8(other.name())
-        {
-            let set: Option<Change> =
-                subject.splice(subject.conf.config.set(&[PARAMETERS], "account", &Value::One(id.to_owned())));
-            finding
-                .remedies
-                .extend(subject.patch(format!("use account {id}, the only other one of this server here"), vec![set]));
-        }
-        if !is_here {
-            finding.facts.push(("expected", folder.join(account).to_string()));
-        }
-        let command = format!("certbot register --agree-tos -m YOU@EXAMPLE.COM --server {}", crate::base::shell(server));
-        finding
-            .remedies
-            .push(support::by_hand("register again, then run certdoctor renewal once more: it puts the new account in", command));
-        finding.facts.push(("verify", subject.dry_run()));
-        out.push(finding);
+    out.extend(support::lineages(case).iter().filter_map(about));
+}
+
+/// What is to be said about one lineage.
+pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
+    let account = subject.conf.parameter("account")?;
+    let unknown = |kind: &EventKind| matches!(kind, EventKind::Acme(kind, _) if kind == "accountDoesNotExist");
+    let refused = subject.last_event(|e| unknown(&e.kind));
+    let is_here = subject.certbot.accounts.iter().any(|path| path.name() == account.as_bytes());
+    // What can't be listed may be there.
+    let is_readable = !subject.certbot.unread.iter().any(|(path, _)| path.starts_with(&"/etc/letsencrypt/accounts".into()));
+    let server = subject.conf.server();
+    let message = match (is_here, refused) {
+        (false, _) if is_readable => format!("account {account}, which renews {}, is not on this host", subject.name()),
+        (_, Some(_)) => format!("the CA does not know account {account}, which renews {}", subject.name()),
+        _ => return None,
+    };
+    let mut finding = subject.finding(&CHECK, Some("account"), message);
+    finding.evidence.extend(refused.map(support::logged));
+    let folder = format!("/etc/letsencrypt/accounts/{}", server.split_once("://").map_or(server, |(_, rest)| rest));
+    let folder = crate::base::TreePath::from(folder.as_str());
+    let others: Vec<_> =
+        subject.certbot.accounts.iter().filter(|p| p.parent() == folder && p.name() != account.as_bytes()).collect();
+    if let [other] = others[..]
+        && let Ok(id) = std::str::from_utf8(other.name())
+    {
+        let set: Option<Change> = subject.splice(subject.conf.config.set(&[PARAMETERS], "account", &Value::One(id.to_owned())));
+        finding.remedies.extend(subject.patch(format!("use account {id}, the only other one of this server here"), vec![set]));
     }
+    if !is_here {
+        finding.facts.push(("expected", folder.join(account).to_string()));
+    }
+    let command = format!("certbot register --agree-tos -m YOU@EXAMPLE.COM --server {}", crate::base::shell(server));
+    finding
+        .remedies
+        .push(support::by_hand("register again, then run certdoctor renewal once more: it puts the new account in", command));
+    finding.facts.push(("verify", subject.dry_run()));
+    Some(finding)
 }
 
 #[cfg(test)]

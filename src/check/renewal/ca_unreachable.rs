@@ -17,37 +17,37 @@ rule! {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for subject in support::lineages(case) {
-        // The last run that tried counts: an outage that is over is none.
-        let Some(failed) = subject.last_event(|e| matches!(e.kind, EventKind::Failed(_))) else { continue };
-        let is_it = |e: &crate::facts::renewal::Event| e.run == failed.run && matches!(e.kind, EventKind::Unreachable(_));
-        let Some(event) = subject.renewal.log.events.iter().rev().find(|e| is_it(e)) else { continue };
-        let EventKind::Unreachable(words) = &event.kind else { continue };
-        let server = subject.conf.parameter("server").unwrap_or("https://acme-v02.api.letsencrypt.org/directory");
-        let host = server.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(server);
-        let untrusted = words.contains("CERTIFICATE_VERIFY_FAILED");
-        let message = match (untrusted, words.contains("name resolution")) {
-            (true, _) => format!("this host does not trust {host}, so {} was not renewed", subject.name()),
-            (_, true) => format!("the name of {host} does not resolve, so {} was not renewed", subject.name()),
-            _ => format!("{host} could not be reached, so {} was not renewed", subject.name()),
-        };
-        let mut finding = subject.finding(&CHECK, Some("server"), message);
-        finding.facts.push(("logged", words.clone()));
-        finding.evidence.push(support::logged(event));
-        let remedy = match (untrusted, words.contains("name resolution")) {
-            (true, _) => support::by_hand("mend the trust store", format!("certdoctor diagnose {}", crate::base::shell(host))),
-            (_, true) => {
-                let name = host.split(':').next().unwrap_or(host);
-                support::by_hand("mend the resolver of this host", format!("getent hosts {}", crate::base::shell(name)))
-            }
-            _ => {
-                support::by_hand("look for a firewall or a proxy in between", format!("curl -sv {}", crate::base::shell(server)))
-            }
-        };
-        finding.remedies.push(remedy);
-        finding.facts.push(("verify", subject.dry_run()));
-        out.push(finding);
-    }
+    out.extend(support::lineages(case).iter().filter_map(about));
+}
+
+/// What is to be said about one lineage.
+pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
+    // The last run that tried counts: an outage that is over is none.
+    let (failed, _) = subject.failed()?;
+    let event = subject.with(failed).rev().find(|e| matches!(e.kind, EventKind::Unreachable(_)))?;
+    let EventKind::Unreachable(words) = &event.kind else { return None };
+    let server = subject.conf.server();
+    let host = server.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(server);
+    let untrusted = words.contains("CERTIFICATE_VERIFY_FAILED");
+    let message = match (untrusted, words.contains("name resolution")) {
+        (true, _) => format!("this host does not trust {host}, so {} was not renewed", subject.name()),
+        (_, true) => format!("the name of {host} does not resolve, so {} was not renewed", subject.name()),
+        _ => format!("{host} could not be reached, so {} was not renewed", subject.name()),
+    };
+    let mut finding = subject.finding(&CHECK, Some("server"), message);
+    finding.facts.push(("logged", words.clone()));
+    finding.evidence.push(support::logged(event));
+    let remedy = match (untrusted, words.contains("name resolution")) {
+        (true, _) => support::by_hand("mend the trust store", format!("certdoctor diagnose {}", crate::base::shell(host))),
+        (_, true) => {
+            let name = host.split(':').next().unwrap_or(host);
+            support::by_hand("mend the resolver of this host", format!("getent hosts {}", crate::base::shell(name)))
+        }
+        _ => support::by_hand("look for a firewall or a proxy in between", format!("curl -sv {}", crate::base::shell(server))),
+    };
+    finding.remedies.push(remedy);
+    finding.facts.push(("verify", subject.dry_run()));
+    Some(finding)
 }
 
 #[cfg(test)]

@@ -16,20 +16,23 @@ rule! {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for subject in support::lineages(case) {
-        let Some(event) = subject.last_event(|e| matches!(&e.kind, EventKind::Acme(kind, _) if kind == "caa")) else { continue };
-        let EventKind::Acme(_, detail) = &event.kind else { continue };
-        let mut finding = subject.finding(&CHECK, None, format!("a CAA record forbids the CA to issue for {}", subject.name()));
-        finding.facts.push(("the CA said", detail.clone()));
-        finding.evidence.insert(0, support::logged(event));
-        let names = subject.lineage.names();
-        let name = names.first().map_or(subject.name(), |n| n.trim_start_matches("*."));
-        let command = format!("dig +short CAA {}", crate::base::shell(name));
-        let text = "add the CA to the records (for Let's Encrypt: 0 issue \"letsencrypt.org\"), or take them away";
-        finding.remedies.push(support::by_hand(text, command));
-        finding.facts.push(("verify", subject.dry_run()));
-        out.push(finding);
-    }
+    out.extend(support::lineages(case).iter().filter_map(about));
+}
+
+/// What is to be said about one lineage.
+pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
+    let event = subject.last_event(|e| matches!(&e.kind, EventKind::Acme(kind, _) if kind == "caa"))?;
+    let EventKind::Acme(_, detail) = &event.kind else { return None };
+    let mut finding = subject.finding(&CHECK, None, format!("a CAA record forbids the CA to issue for {}", subject.name()));
+    finding.facts.push(("the CA said", detail.clone()));
+    finding.evidence.insert(0, support::logged(event));
+    let names = subject.lineage.names();
+    let name = names.first().map_or(subject.name(), |n| n.trim_start_matches("*."));
+    let command = format!("dig +short CAA {}", crate::base::shell(name));
+    let text = "add the CA to the records (for Let's Encrypt: 0 issue \"letsencrypt.org\"), or take them away";
+    finding.remedies.push(support::by_hand(text, command));
+    finding.facts.push(("verify", subject.dry_run()));
+    Some(finding)
 }
 
 #[cfg(test)]

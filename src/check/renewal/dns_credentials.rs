@@ -75,6 +75,18 @@ mod tests {
     #[test]
     fn is_silent_about_a_private_file_and_other_plugins() {
         with(Some(0o600)).silent(&CHECK);
+        // What can't be seen may be there.
+        let world = World::renewing(|tree| {
+            edit(tree, CONF, |text| {
+                text.replace(
+                    "authenticator = webroot\n",
+                    &format!("authenticator = dns-cloudflare\ndns_cloudflare_credentials = {INI}\n"),
+                )
+            });
+            tree.symlink(INI, INI);
+        });
+        assert_eq!(world.facts.renewal.as_ref().map(|r| r.certbot.unread.len()), Some(1));
+        world.silent(&CHECK);
         World::renewing(|tree| edit(tree, CONF, |text| text.replace("server =", "dns_cloudflare_credentials = /gone\nserver =")))
             .silent(&CHECK);
     }

@@ -1,19 +1,22 @@
 //! CD765.
 
-use super::support::certbot as support;
+use super::{
+    account_missing, ca_unreachable, caa_forbids, order_refused, rate_limited, standalone_hooks, standalone_port_held,
+    support::certbot::{self as support, Subject},
+};
 use crate::{
     check::Case,
-    facts::renewal::{Event, EventKind},
-    finding::Finding,
+    facts::renewal::EventKind,
+    finding::{Finding, Severity},
 };
 
 rule! {
     /// **What it means.** Certbot tried to renew, failed, and has not succeeded since. Where another finding tells why, this one is beside
     /// it; where none does, the words of certbot and of the CA are all that this host knows.
     ///
-    /// **How it is found.** The last failure in the log with no success since, and what the CA answered in the same run. Failures whose
-    /// words have a code of their own (the port: CD708, CD709; the CA not reached: CD720; refusals: CD716, CD742, CD743, CD750) are
-    /// told there.
+    /// **How it is found.** The last failure in the log with no success since, and what the CA answered about it in the same run. It is
+    /// left out where a code of its own tells the reason (the port: CD708, CD709; the CA not reached: CD720; refusals: CD716, CD742,
+    /// CD743, CD750).
     ///
     /// **What to do.** Read the words, mend what they name, then try it without issuing.
     ///
@@ -21,27 +24,26 @@ rule! {
     "CD765" "last-renewal-failed" Warning "the last renewal failed"
 }
 
-/// Errors of the CA that have checks of their own.
-const TOLD: [&str; 6] = ["accountDoesNotExist", "badCSR", "badPublicKey", "caa", "invalidProfile", "rateLimited"];
+/// A check that tells of some failures, and what it says about a lineage.
+type Teller = fn(&Subject<'_>) -> Option<Finding>;
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for subject in support::lineages(case) {
-        let Some(failed) = subject.last_event(|e| matches!(e.kind, EventKind::Failed(_))) else { continue };
-        let EventKind::Failed(why) = &failed.kind else { continue };
-        let same_run = || subject.renewal.log.events.iter().filter(|e| e.run == failed.run);
-        let has_its_code = |e: &Event| match &e.kind {
-            EventKind::Acme(kind, _) => TOLD.contains(&kind.as_str()),
-            EventKind::Unreachable(_) => true,
-            _ => false,
-        };
-        if why.contains("Could not bind TCP port") || same_run().any(has_its_code) {
+        let Some((failed, why)) = subject.failed() else { continue };
+        let of_port: &[Teller] = if subject.port_refused().is_some() { PORT } else { &[] };
+        // Another authenticator has been chosen since, which needs no port.
+        if !of_port.is_empty() && subject.conf.parameter("authenticator") != Some("standalone") {
+            continue;
+        }
+        let mut tellers = subject.with(failed).filter_map(|e| teller(&e.kind)).chain(of_port.iter().copied());
+        // A note is no reason: a rate limit that is over stops nobody.
+        if tellers.any(|tells| tells(&subject).is_some_and(|f| f.severity >= Severity::Warning)) {
             continue;
         }
         let message = format!("the last renewal of {}, {}, failed: {}", subject.name(), failed.at, why.trim_end_matches('.'));
         let mut finding = subject.finding(&CHECK, None, message);
         finding.evidence.insert(0, support::logged(failed));
-        let of_it = |e: &&Event| e.lineage.is_none() || e.lineage.as_deref() == Some(subject.name());
-        for event in same_run().filter(of_it) {
+        for event in subject.with(failed) {
             if let EventKind::Acme(kind, detail) = &event.kind {
                 finding.evidence.push(support::logged(event));
                 finding.facts.push(("the CA said", format!("{kind}: {detail}")));
@@ -50,6 +52,24 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.remedies.push(support::by_hand("try it without issuing, once what is named there is mended", subject.dry_run()));
         out.push(finding);
     }
+}
+
+/// Those that tell that the port was not to be had.
+const PORT: &[Teller] = &[standalone_port_held::about, standalone_hooks::about];
+
+/// The check that has a code for this.
+fn teller(kind: &EventKind) -> Option<Teller> {
+    Some(match kind {
+        EventKind::Unreachable(_) => ca_unreachable::about,
+        EventKind::Acme(kind, _) => match kind.as_str() {
+            "accountDoesNotExist" => account_missing::about,
+            "badCSR" | "badPublicKey" | "invalidProfile" => order_refused::about,
+            "caa" => caa_forbids::about,
+            "rateLimited" => rate_limited::about,
+            _ => return None,
+        },
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -64,12 +84,32 @@ mod tests {
         assert!(finding.evidence[0].line.is_some(), "{:?}", finding.evidence);
     }
 
+    /// What another code would tell is left out only where that code speaks.
+    #[test]
+    fn the_words_of_another_lineage_and_what_is_over_are_no_reason() {
+        let why = "urn:ietf:params:acme:error:caa :: Records forbid it :: CAA record for b.test prevents issuance";
+        let other = failed("2026-11-22 01:00:00", why).replace("a.test", "b.test");
+        let own = failed("2026-11-22 01:00:00", "Some challenges have failed.");
+        // One run tries both.
+        let text = other + own.split_once('\n').expect("a line").1;
+        let finding = World::renewing(|tree| tree.file(LOG, text)).one(&CHECK);
+        assert!(finding.message.ends_with("Some challenges have failed"), "{}", finding.message);
+        let limit = "urn:ietf:params:acme:error:rateLimited :: There were too many requests of a given type :: too many failed authorizations (5) for \"a.test\" in the last 1h0m0s, retry after 2026-11-21 01:12:00 UTC: see https://letsencrypt.org/docs/rate-limits/";
+        World::renewing(|tree| tree.file(LOG, failed("2026-11-21 00:59:00", limit))).one(&CHECK);
+        World::renewing(|tree| tree.file(LOG, failed("2026-11-22 00:59:00", &limit.replace("21 01", "22 01")))).silent(&CHECK);
+    }
+
     #[test]
     fn is_silent_after_a_success_and_where_another_check_tells() {
         World::renewing(|_| {}).silent(&CHECK);
         let success = failed("2026-11-21 01:00:00", "Some challenges have failed.") + &issued("2026-11-21 13:00:00");
         World::renewing(|tree| tree.file(LOG, success)).silent(&CHECK);
         let port = failed("2026-11-22 01:00:00", "Could not bind TCP port 80 because it is already in use");
+        World::renewing(|tree| {
+            edit(tree, CONF, |text| standalone(&text));
+            tree.file(LOG, port.clone());
+        })
+        .silent(&CHECK);
         World::renewing(|tree| tree.file(LOG, port)).silent(&CHECK);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::support::certbot as support;
 use crate::{
+    base::shell,
     check::Case,
     edit::{Change, Precondition},
     facts::renewal::certbot::LiveState,
@@ -47,29 +48,31 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                             // A name that is no UTF-8 can't be compared as it was written.
                             (!t.contains('\u{fffd}')).then(|| Precondition::Link(t.clone().into_bytes()))?
                         }
-                        LiveState::Copied(_) => return None,
+                        LiveState::Copied { .. } => return None,
                     };
                     Some(Change::Link { path: live.path.clone(), was, target })
                 };
                 // All four, so that certificate and key stay a pair.
-                let moved = subject.conf.live.iter().filter(|l| !matches!(l.state, LiveState::Linked(_, v) if v == version));
-                let links = moved.filter(|l| !matches!(l.state, LiveState::Copied(_))).map(link).collect();
-                let text = format!("link live/{} to version {version}, the newest that is whole", subject.name());
+                let moved = subject.conf.live.iter().filter(|l| l.state.version() != Some(version));
+                let links = moved.filter(|l| !matches!(l.state, LiveState::Copied { .. })).map(link).collect();
+                let newest = subject.conf.newest.as_ref();
+                let until = newest.and_then(|c| c.validity().not_after).map(|end| {
+                    let verb = if end < case.at { "expired" } else { "valid until" };
+                    format!(" ({verb} {end}, {})", case.at.relative(end))
+                });
+                let until = until.unwrap_or_default();
+                let text = format!("link live/{} to version {version}, the newest that is whole{until}", subject.name());
                 finding.remedies.extend(subject.patch(text, links));
-                finding.facts.push(("newest whole version", version.to_string()));
-                let command =
-                    format!("certbot update_symlinks && certbot certificates --cert-name {}", crate::base::shell(subject.name()));
-                finding.remedies.push(support::by_hand("or let certbot look for them", command));
+                finding.facts.push(("newest whole version", format!("{version}{until}")));
+                let command = format!("certbot certificates --cert-name {}", shell(subject.name()));
+                finding.facts.push(("verify", command));
             }
-            None => {
-                let domains = format!(" -d {}", crate::base::shell(subject.name()));
-                let command = format!(
-                    "certbot delete --cert-name {0} && certbot certonly --cert-name {0}{domains}",
-                    crate::base::shell(subject.name())
-                );
-                let text = format!("no version in {} is whole: order it again", subject.conf.archive);
-                finding.remedies.push(support::by_hand(text, command));
-            }
+            None => finding.remedies.push(support::order_again(&subject)),
+        }
+        if finding.remedies.is_empty() {
+            let command =
+                format!("ls -l {} {}", shell(&first.path.parent().to_string()), shell(&subject.conf.archive.to_string()));
+            finding.remedies.push(support::by_hand("link all four to one version by hand", command));
         }
         out.push(finding);
     }
@@ -98,6 +101,8 @@ mod tests {
         );
         let Intent::Patch(changes) = &finding.remedies[0].intent else { panic!("no patch") };
         assert_eq!(changes.len(), 4);
+        let text = "link live/a.test to version 1, the newest that is whole (valid until 2027-01-18T00:00:00Z, in 56 days)";
+        assert_eq!(finding.remedies[0].text, text);
         assert!(
             matches!(&changes[1], Change::Link { target, .. } if target == b"../../archive/a.test/privkey1.pem"),
             "{changes:?}"
@@ -107,7 +112,9 @@ mod tests {
     #[test]
     fn an_empty_archive_has_nothing_to_link_to() {
         let finding = World::renewing(|tree| tree.remove_directory(&"/etc/letsencrypt/archive".into())).one(&CHECK);
-        assert!(finding.remedies[0].text.ends_with("order it again"), "{:?}", finding.remedies);
+        let command = finding.remedies[0].command.as_deref().unwrap_or_default();
+        assert!(command.ends_with("certbot certonly --cert-name a.test --webroot -w /srv/acme -d a.test"), "{command}");
+        assert!(!command.contains("delete"), "{command}");
     }
 
     #[test]

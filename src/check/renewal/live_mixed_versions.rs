@@ -27,8 +27,7 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for subject in support::lineages(case) {
         let live = &subject.conf.live;
-        let version = |state: &LiveState| if let LiveState::Linked(_, version) = state { Some(*version) } else { None };
-        let Some(versions) = live.iter().map(|l| version(&l.state)).collect::<Option<BTreeSet<u32>>>() else { continue };
+        let Some(versions) = live.iter().map(|l| l.state.version()).collect::<Option<BTreeSet<u32>>>() else { continue };
         let Some(newest) = subject.conf.newest_whole() else { continue };
         if versions.is_empty() || versions == BTreeSet::from([newest]) {
             continue;
@@ -48,7 +47,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if !mixed {
             finding.severity = Severity::Warning;
         }
-        let off = || live.iter().filter(|l| version(&l.state) != Some(newest));
+        let off = || live.iter().filter(|l| l.state.version() != Some(newest));
         finding.evidence = off().map(|l| Evidence::file(&l.path, None, "not the newest version")).collect();
         // A server that reads them does not start again.
         let reads_them = |pair: &Pair| lineage_of(subject.renewal, pair).is_some_and(|l| l == subject.lineage);

@@ -1,4 +1,4 @@
-//! Checks of the server side: CD701 to CD765, numbered and staged as certificates fail (the client never came to issue; validation
+//! Checks of the server side: CD701 to CD766, numbered and staged as certificates fail (the client never came to issue; validation
 //! failed; what was issued is not served). Each is entered in [`super::ALL`] like every other.
 
 pub(super) mod account_missing;
@@ -48,6 +48,7 @@ pub(super) mod redirect_before_locations;
 pub(super) mod redirect_loop;
 pub(super) mod reload_refused;
 pub(super) mod renewal_conf_broken;
+pub(super) mod renewal_unexplained;
 pub(super) mod retry_loop;
 pub(super) mod runs_too_rarely;
 pub(super) mod scheduled_service_fails;

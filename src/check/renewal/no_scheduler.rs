@@ -3,8 +3,8 @@
 use super::support::certbot as support;
 use crate::{
     check::Case,
-    facts::renewal::{EventKind, schedule::UnitState},
-    finding::{Evidence, Finding, Severity},
+    facts::renewal::{EventKind, Schedule, schedule::UnitState},
+    finding::{Evidence, Finding, Remedy, Severity},
 };
 
 rule! {
@@ -51,24 +51,21 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     };
     let mut finding = support::of_host(&CHECK, "schedule", &all, format!("nothing starts certbot: {here}"));
     // What is left for weeks may be renewed from outside: only a certificate that is overdue proves that nobody does.
-    let overdue = |s: &support::Subject<'_>| {
-        let due = s.lineage.leaf().and_then(|leaf| support::due::due(s.version(), s.conf, leaf));
-        // A certificate younger than two days may not have been looked at.
-        let begins = s.lineage.leaf().and_then(|leaf| leaf.validity().not_before);
-        due.zip(begins).is_some_and(|(due, begins)| due.at.max(begins).plus_days(2) < s.at)
-    };
-    if !all.iter().any(overdue) {
+    if !all.iter().any(|subject| subject.overdue().is_some()) {
         finding.severity = Severity::Warning;
     }
     for job in schedule.of("certbot") {
         let what = if job.timer().is_some() { "a timer, but systemd is not here" } else { "a cron job that is not run here" };
         finding.evidence.push(Evidence::file(&job.path, job.line, what));
     }
-    let remedy = match (schedule.systemd, schedule.cron) {
-        (true, _) => support::by_hand(
-            "give certbot a timer",
-            "systemd-run --unit=certbot-renew --on-calendar='*-*-* 03,15:17' certbot -q renew   # until the next boot; then a unit file",
-        ),
+    finding.remedies.push(own_job(schedule));
+    out.push(finding);
+}
+
+/// A job for certbot by what starts jobs on this host.
+pub(super) fn own_job(schedule: &Schedule) -> Remedy {
+    match (schedule.systemd, schedule.cron) {
+        (true, _) => support::by_hand("give certbot a timer", TIMER),
         (false, true) => {
             support::by_hand("give certbot a cron job", "echo '17 3,15 * * * root certbot -q renew' > /etc/cron.d/certbot-renew")
         }
@@ -76,10 +73,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             "run it beside the server, from what starts this container",
             "while :; do certbot -q renew; sleep 43200; done &",
         ),
-    };
-    finding.remedies.push(remedy);
-    out.push(finding);
+    }
 }
+
+/// Writes a timer and its service; a name without a path is looked for in systemd's own (systemd 239).
+const TIMER: &str = "printf '[Service]\\nType=oneshot\\nExecStart=certbot -q renew\\n' > /etc/systemd/system/certbot-renew.service && \
+    printf '[Timer]\\nOnCalendar=*-*-* 00,12:00:00\\nRandomizedDelaySec=43200\\nPersistent=true\\n[Install]\\nWantedBy=timers.target\\n' \
+    > /etc/systemd/system/certbot-renew.timer && systemctl enable --now certbot-renew.timer";
 
 #[cfg(test)]
 mod tests {
@@ -101,6 +101,35 @@ mod tests {
         assert_eq!(finding.message, "nothing starts certbot: neither systemd nor a cron daemon is installed");
         assert_eq!(finding.severity, Severity::Warning);
         assert_eq!(finding.evidence.len(), 2);
+    }
+
+    /// What is printed for systemd is what cures it: the files that the command writes, with the link of `enable`.
+    #[test]
+    fn the_timer_that_is_printed_cures_it() {
+        let bare = |tree: &Tree| {
+            tree.remove_directory(&TIMER_LINK.into());
+            tree.remove_directory(&"/usr/lib/systemd/system/certbot.timer".into());
+        };
+        let finding = World::renewing(bare).one(&CHECK);
+        let command = finding.remedies[0].command.clone().expect("a command");
+        let words: Vec<&str> = command.split('\'').collect();
+        let [_, service, to_service, timer, to_timer] = words[..] else { panic!("{command}") };
+        let path = |rest: &str| rest.split_whitespace().nth(1).expect("a path").to_owned();
+        World::renewing(|tree| {
+            bare(tree);
+            tree.file(path(to_service).as_str(), service.replace("\\n", "\n"));
+            tree.file(path(to_timer).as_str(), timer.replace("\\n", "\n"));
+            let link = format!("/etc/systemd/system/timers.target.wants/{}", path(to_timer).rsplit('/').next().expect("a name"));
+            tree.symlink(link.as_str(), path(to_timer));
+        })
+        .silent(&CHECK);
+        // What systemd-run makes lies elsewhere, and nothing is linked.
+        World::renewing(|tree| {
+            bare(tree);
+            tree.file("/run/systemd/transient/certbot-renew.timer", "[Timer]\nOnCalendar=*-*-* 03,15:17\n");
+            tree.file("/run/systemd/transient/certbot-renew.service", "[Service]\nExecStart=\"certbot\" \"-q\" \"renew\"\n");
+        })
+        .silent(&CHECK);
     }
 
     #[test]

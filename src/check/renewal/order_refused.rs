@@ -25,45 +25,44 @@ rule! {
 const NO_MUST_STAPLE: At = At(1_746_576_000);
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for subject in support::lineages(case) {
-        let server = subject.conf.parameter("server").unwrap_or("https://acme-v02.api.letsencrypt.org/directory");
-        let staple = subject.conf.parameter("must_staple").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        if staple && server.contains(".api.letsencrypt.org") && case.at >= NO_MUST_STAPLE {
-            let message =
-                format!("`must_staple = True`: Let's Encrypt refuses such orders, so {} can't be renewed", subject.name());
-            let mut finding = subject.finding(&CHECK, Some("must_staple"), message);
-            let remove = subject.splice(subject.conf.config.remove(&[PARAMETERS], "must_staple"));
-            finding.remedies.extend(subject.patch("take `must_staple` out", vec![remove]));
-            finding.facts.push(("verify", subject.dry_run()));
-            out.push(finding);
-            continue;
-        }
-        let refused = |kind: &EventKind| matches!(kind, EventKind::Acme(kind, _) if ["invalidProfile", "badPublicKey", "badCSR"].contains(&kind.as_str()));
-        let Some(event) = subject.last_event(|e| refused(&e.kind)) else { continue };
-        let EventKind::Acme(kind, detail) = &event.kind else { continue };
-        let key = if kind == "invalidProfile" { "required_profile" } else { "key_type" };
-        let message = format!("the CA refuses the order for {}: {kind}", subject.name());
-        let mut finding = subject.finding(&CHECK, Some(key), message);
-        finding.severity = finding.severity.max(Severity::Warning);
-        finding.facts.push(("the CA said", detail.clone()));
-        finding.evidence.push(support::logged(event));
-        let name = crate::base::shell(subject.name());
-        let remedy = match kind.as_str() {
-            "invalidProfile" => support::by_hand(
-                "name a profile that the CA's directory lists",
-                format!(
-                    "curl -s {} && certbot reconfigure --cert-name {name} --preferred-profile PROFILE",
-                    crate::base::shell(server)
-                ),
-            ),
-            _ => {
-                support::by_hand("have a new key made", format!("certbot certonly --cert-name {name} --key-type ecdsa --new-key"))
-            }
-        };
-        finding.remedies.push(remedy);
+    out.extend(support::lineages(case).iter().filter_map(about));
+}
+
+/// What is to be said about one lineage.
+pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
+    let server = subject.conf.server();
+    let staple = subject.conf.parameter("must_staple").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    if staple && server.contains(".api.letsencrypt.org") && subject.at >= NO_MUST_STAPLE {
+        let message = format!("`must_staple = True`: Let's Encrypt refuses such orders, so {} can't be renewed", subject.name());
+        let mut finding = subject.finding(&CHECK, Some("must_staple"), message);
+        let remove = subject.splice(subject.conf.config.remove(&[PARAMETERS], "must_staple"));
+        finding.remedies.extend(subject.patch("take `must_staple` out", vec![remove]));
         finding.facts.push(("verify", subject.dry_run()));
-        out.push(finding);
+        return Some(finding);
     }
+    let refused = |kind: &EventKind| matches!(kind, EventKind::Acme(kind, _) if ["invalidProfile", "badPublicKey", "badCSR"].contains(&kind.as_str()));
+    let event = subject.last_event(|e| refused(&e.kind))?;
+    let EventKind::Acme(kind, detail) = &event.kind else { return None };
+    let key = if kind == "invalidProfile" { "required_profile" } else { "key_type" };
+    let message = format!("the CA refuses the order for {}: {kind}", subject.name());
+    let mut finding = subject.finding(&CHECK, Some(key), message);
+    finding.severity = finding.severity.max(Severity::Warning);
+    finding.facts.push(("the CA said", detail.clone()));
+    finding.evidence.push(support::logged(event));
+    let name = crate::base::shell(subject.name());
+    let remedy = match kind.as_str() {
+        "invalidProfile" => support::by_hand(
+            "name a profile that the CA's directory lists",
+            format!(
+                "curl -s {} && certbot reconfigure --cert-name {name} --preferred-profile PROFILE",
+                crate::base::shell(server)
+            ),
+        ),
+        _ => support::by_hand("have a new key made", format!("certbot certonly --cert-name {name} --key-type ecdsa --new-key")),
+    };
+    finding.remedies.push(remedy);
+    finding.facts.push(("verify", subject.dry_run()));
+    Some(finding)
 }
 
 #[cfg(test)]

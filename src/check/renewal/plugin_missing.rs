@@ -1,6 +1,6 @@
 //! CD718.
 
-use super::support::certbot as support;
+use super::support::{by_hand, certbot as support, shell};
 use crate::{
     check::Case,
     facts::renewal::certbot::OWN_PLUGINS,
@@ -37,19 +37,21 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let message = format!("the {plugin} plugin, which renews {}, is not installed", subject.name());
             let mut finding = subject.finding(&CHECK, Some(key), message);
             finding.evidence.extend(installed.iter().map(|i| Evidence::file(&i.path, None, "certbot without it")));
-            let first = &installed[0];
-            let command = match first.how {
+            let Some(current) = subject.certbot.current() else { continue };
+            // What is copied into a shell comes from a file: only what can be the name of a package.
+            let is_name = !plugin.is_empty() && plugin.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            let command = match current.how {
                 "Debian package" => format!("apt-get install python3-certbot-{plugin}"),
+                "RPM package" => format!("dnf install python3-certbot-{plugin}"),
                 "snap" => format!("snap set certbot trust-plugin-with-root=ok && snap install certbot-{plugin}"),
                 _ => {
                     // site-packages lies in lib/python3.x of the environment.
-                    let prefix = first.path.parent().parent().parent().parent();
-                    format!("{prefix}/bin/pip install certbot-{plugin}")
+                    let prefix = current.path.parent().parent().parent().parent();
+                    format!("{} install certbot-{plugin}", shell(&prefix.join("bin/pip").to_string()))
                 }
             };
-            finding
-                .remedies
-                .push(support::by_hand(format!("install the {plugin} plugin for this certbot ({})", first.how), command));
+            let text = format!("install the {plugin} plugin for this certbot ({})", current.how);
+            finding.remedies.push(by_hand(text, is_name.then_some(command)));
             finding.facts.push(("verify", subject.dry_run()));
             out.push(finding);
         }
@@ -66,6 +68,13 @@ mod tests {
             World::renewing(|tree| edit(tree, CONF, |text| text.replace("= webroot\n", "= dns-cloudflare\n"))).one(&CHECK);
         assert_eq!(finding.message, "the dns-cloudflare plugin, which renews a.test, is not installed");
         assert_eq!(finding.remedies[0].command.as_deref(), Some("apt-get install python3-certbot-dns-cloudflare"));
+    }
+
+    #[test]
+    fn a_name_that_is_no_package_is_not_made_a_command() {
+        let hostile = |text: String| text.replace("= webroot\n", "= x;touch /tmp/y\n");
+        let finding = World::renewing(|tree| edit(tree, CONF, hostile)).one(&CHECK);
+        assert_eq!(finding.remedies[0].command, None);
     }
 
     #[test]

@@ -22,30 +22,33 @@ rule! {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for subject in support::lineages(case) {
-        let is_limit = |kind: &EventKind| matches!(kind, EventKind::Acme(kind, _) if kind == "rateLimited");
-        let Some(event) = subject.last_event(|e| is_limit(&e.kind)) else { continue };
-        let EventKind::Acme(_, detail) = &event.kind else { continue };
-        let next = rate_limit::next_try(detail, event.at);
-        let is_over = next.is_some_and(|next| next <= case.at);
-        let message = match next {
-            Some(next) if is_over => {
-                format!("the CA refused {} because of a rate limit until {next}, which is over", subject.name())
-            }
-            Some(next) => format!("the CA refuses {} because of a rate limit until {next}", subject.name()),
-            None => format!("the CA refused {} because of a rate limit", subject.name()),
-        };
-        let mut finding = subject.finding(&CHECK, None, message);
-        if is_over {
-            finding.severity = Severity::Note;
+    out.extend(support::lineages(case).iter().filter_map(about));
+}
+
+/// What is to be said about one lineage.
+pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
+    let is_limit = |kind: &EventKind| matches!(kind, EventKind::Acme(kind, _) if kind == "rateLimited");
+    let event = subject.last_event(|e| is_limit(&e.kind))?;
+    let EventKind::Acme(_, detail) = &event.kind else { return None };
+    let next = rate_limit::next_try(detail, event.at);
+    let is_over = next.is_some_and(|next| next <= subject.at);
+    let message = match next {
+        Some(next) if is_over => {
+            format!("the CA refused {} because of a rate limit until {next}, which is over", subject.name())
         }
-        finding.evidence.insert(0, support::logged(event));
-        finding.facts.push(("the CA said", detail.clone()));
-        finding.facts.extend(rate_limit::limit(detail).map(|limit| ("limit", limit.what.to_owned())));
-        finding.facts.extend(next.map(|next| ("next try", next.to_string())));
-        finding.remedies.push(support::by_hand("mend what fails, prove it without counting, then try again", subject.dry_run()));
-        out.push(finding);
+        Some(next) => format!("the CA refuses {} because of a rate limit until {next}", subject.name()),
+        None => format!("the CA refused {} because of a rate limit", subject.name()),
+    };
+    let mut finding = subject.finding(&CHECK, None, message);
+    if is_over {
+        finding.severity = Severity::Note;
     }
+    finding.evidence.insert(0, support::logged(event));
+    finding.facts.push(("the CA said", detail.clone()));
+    finding.facts.extend(rate_limit::limit(detail).map(|limit| ("limit", limit.what.to_owned())));
+    finding.facts.extend(next.map(|next| ("next try", next.to_string())));
+    finding.remedies.push(support::by_hand("mend what fails, prove it without counting, then try again", subject.dry_run()));
+    Some(finding)
 }
 
 #[cfg(test)]

@@ -39,10 +39,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.severity = finding.severity.max(Severity::Warning);
         finding.evidence.insert(0, support::logged(failures[first]));
         finding.evidence.insert(1, support::logged(failures[first + count - 1]));
-        let jobs: Vec<_> = subject.renewal.schedule.of("certbot").filter(|job| subject.renewal.schedule.starts(job)).collect();
+        let jobs: Vec<_> = subject.renewal.schedule.starting("certbot").collect();
         finding.evidence.extend(jobs.iter().map(|job| Evidence::file(&job.path, job.line, "starts certbot")));
         let command = match jobs.iter().find_map(|job| job.timer()) {
-            Some(timer) => format!("systemctl stop {}   # until {} works", timer.unit, subject.dry_run()),
+            Some(timer) => format!("systemctl stop {}   # until {} works", crate::base::shell(&timer.unit), subject.dry_run()),
             None => format!("ps -ef | grep [c]ertbot   # stop what starts it, until {} works", subject.dry_run()),
         };
         finding.remedies.push(support::by_hand("stop what repeats it, and mend the cause first", command));

@@ -2,8 +2,10 @@
 
 use super::support::certbot as support;
 use crate::{
+    base::shell,
     check::Case,
     edit::{Applicability, Change},
+    facts::renewal::schedule::{JobKind, Table},
     finding::{Evidence, Finding, Intent, Remedy},
 };
 
@@ -23,7 +25,7 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some((renewal, all)) = support::host(case) else { return };
-    let starting: Vec<_> = renewal.schedule.of("certbot").filter(|job| renewal.schedule.starts(job)).collect();
+    let starting: Vec<_> = renewal.schedule.starting("certbot").collect();
     // One job that can't be told may run often.
     let gaps: Option<Vec<u32>> = starting.iter().map(|job| job.longest_gap).collect();
     let Some(gap) = gaps.and_then(|gaps| gaps.into_iter().min()) else { return };
@@ -53,11 +55,30 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let command = Some("systemctl daemon-reload && systemctl list-timers".to_owned());
         finding.remedies.push(Remedy::new(Intent::Patch(vec![create]), Applicability::Auto, text, command));
     }
-    let command = match job.timer() {
-        Some(timer) => format!("systemctl edit {}   # [Timer] OnCalendar= and OnCalendar=*-*-* 00,12:00:00", timer.unit),
-        None => format!("sed -i '{line}s/.*/17 3,15 * * * root certbot -q renew/' {}", crate::base::shell(&path.to_string())),
+    let file = shell(&path.to_string());
+    let (text, command) = match &job.kind {
+        JobKind::Timer(timer) => {
+            let unit = shell(&timer.unit);
+            ("run it twice a day", format!("systemctl edit {unit}   # [Timer] OnCalendar= and OnCalendar=*-*-* 00,12:00:00"))
+        }
+        // Only the time is replaced: the user and what the job does stay.
+        JobKind::Cron { table: Table::System, .. } => {
+            let fields =
+                if finding.facts.iter().any(|(name, when)| *name == "schedule" && when.starts_with('@')) { 1 } else { 5 };
+            let time = vec!["[^[:space:]]+"; fields].join("[[:space:]]+");
+            ("run it twice a day", format!("sed -i -E '{line}s/^[[:space:]]*{time}/17 3,15 * * */' {file}"))
+        }
+        JobKind::Cron { table: Table::User(user), .. } => {
+            ("run it twice a day", format!("crontab -u {} -e   # line {line}: 17 3,15 * * * instead of its time", shell(user)))
+        }
+        JobKind::Cron { table: Table::Script, .. } => {
+            // /etc/cron.monthly, /etc/periodic/monthly
+            let above = path.parent().parent();
+            let daily = if above.as_bytes() == b"/etc" { above.join("cron.daily") } else { above.join("daily") };
+            ("run it daily", format!("mv {file} {}/", shell(&daily.to_string())))
+        }
     };
-    finding.remedies.push(support::by_hand("run it twice a day", command));
+    finding.remedies.push(support::by_hand(text, command));
     out.push(finding);
 }
 
@@ -71,6 +92,38 @@ mod tests {
         let finding = World::renewing(|tree| tree.file(drop_in, "[Timer]\nOnCalendar=\nOnCalendar=monthly\n")).one(&CHECK);
         assert_eq!(finding.message, "certbot is started every 31 days, but a.test is due only 30 days before it expires");
         assert_eq!((finding.evidence[0].path.clone(), finding.evidence[0].line), (Some(drop_in.into()), Some(3)));
+    }
+
+    /// What the job does, and for whom, is not touched.
+    #[test]
+    fn the_command_is_that_of_the_kind_of_table() {
+        let command = |path: &'static str, text: &'static str| {
+            let finding = World::renewing(|tree| {
+                tree.remove_directory(&"/usr/lib/systemd".into());
+                tree.remove_directory(&TIMER_LINK.into());
+                tree.file("/usr/sbin/cron", "x");
+                tree.put(path, FILE, 0o755, text.as_bytes().to_vec());
+            })
+            .one(&CHECK);
+            finding.remedies[0].command.clone().expect("a command")
+        };
+        assert_eq!(
+            command("/etc/cron.monthly/certbot", "#!/bin/sh\ncertbot renew\n"),
+            "mv /etc/cron.monthly/certbot /etc/cron.daily/"
+        );
+        let user = command("/var/spool/cron/crontabs/root", "0 3 1 * * certbot renew\n");
+        assert_eq!(user, "crontab -u root -e   # line 1: 17 3,15 * * * instead of its time");
+        let job = "# x\n\t0  3 1 * *\troot certbot renew --deploy-hook 'x | y'\n";
+        let system = command("/etc/cron.d/certbot", job);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        #[expect(clippy::disallowed_methods, reason = "the command is run on a file of its own")]
+        let after = {
+            std::fs::write(file.path(), job).expect("written");
+            let system = system.replace("/etc/cron.d/certbot", &file.path().display().to_string());
+            assert!(std::process::Command::new("sh").args(["-c", &system]).status().expect("sh").success(), "{system}");
+            std::fs::read_to_string(file.path()).expect("read")
+        };
+        assert_eq!(after, "# x\n17 3,15 * * *\troot certbot renew --deploy-hook 'x | y'\n");
     }
 
     #[test]

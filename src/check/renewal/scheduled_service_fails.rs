@@ -2,6 +2,7 @@
 
 use super::support::certbot as support;
 use crate::{
+    base::shell,
     check::Case,
     finding::{Evidence, Finding},
 };
@@ -22,7 +23,7 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some((renewal, all)) = support::host(case) else { return };
-    let starting: Vec<_> = renewal.schedule.of("certbot").filter(|job| renewal.schedule.starts(job)).collect();
+    let starting: Vec<_> = renewal.schedule.starting("certbot").collect();
     let is_broken = |job: &&crate::facts::renewal::schedule::Job| {
         job.program.as_ref().is_some_and(|(_, there)| !there) || job.timer().is_some_and(|t| !t.write_protected.is_empty())
     };
@@ -41,9 +42,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let text = format!("name the certbot that is installed instead of {program}");
             let command = match job.timer() {
                 Some(_) => {
+                    let service = shell(&service);
                     format!("systemctl edit --full {service} && systemctl start {service} && journalctl -u {service} -n 20")
                 }
-                None => format!("editor {}", crate::base::shell(&place.to_string())),
+                None => format!("editor {}", shell(&place.to_string())),
             };
             finding.remedies.push(support::by_hand(text, command));
             out.push(finding);
@@ -53,7 +55,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let mut finding = support::of_host(&CHECK, &service, &all, message);
             finding.evidence = vec![Evidence::file(path, Some(*line), "forbids it")];
             let command = format!(
-                "systemctl edit {service}   # [Service] ReadWritePaths=/etc/letsencrypt /var/lib/letsencrypt /var/log/letsencrypt"
+                "systemctl edit {}   # [Service] ReadWritePaths=/etc/letsencrypt /var/lib/letsencrypt /var/log/letsencrypt",
+                shell(&service)
             );
             finding.remedies.push(support::by_hand("allow the directories that certbot writes to", command));
             out.push(finding);

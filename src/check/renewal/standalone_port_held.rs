@@ -1,16 +1,19 @@
 //! CD708.
 
-use super::support::{
-    Failing,
-    certbot::{self as support, Holder, Subject},
-    unserved,
+use super::{
+    standalone_hooks,
+    support::{
+        Failing,
+        certbot::{self as support, Holder, Subject},
+        unserved,
+    },
 };
 use crate::{
     base::shell,
     check::Case,
     edit::{Applicability, Change},
     facts::renewal::{
-        Event, EventKind, Value,
+        Value,
         certbot::{PARAMETERS, Version},
     },
     finding::{Finding, Intent, Remedy},
@@ -22,7 +25,8 @@ rule! {
     /// port 80", and creates an order at the CA before it does.
     ///
     /// **How it is found.** The renewal configuration; the listening socket's inode and the process that has it open (in an unpacked
-    /// root: the web server's own `listen`); the log. A pre-hook that stops the program is CD709.
+    /// root: the web server's own `listen`); or the last failure in the log, whoever held the port then. A pre-hook that stops another
+    /// program is CD709.
     ///
     /// **What to do.** Let the web server that is there answer, out of a directory (`authenticator = webroot`), and pair it with a
     /// deploy hook: without one the new certificate lies on disk and the old one goes on being served. certbot 2.3 and later can change
@@ -38,38 +42,58 @@ rule! {
 const RECONFIGURE: Version = Version(2, 3, 0);
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for subject in support::lineages(case) {
-        if subject.conf.parameter("authenticator") != Some("standalone") {
-            continue;
-        }
-        let bind = |e: &Event| matches!(&e.kind, EventKind::Failed(why) if why.contains("Could not bind TCP port"));
-        let failed = subject.last_event(bind);
-        let has_pre_hook = hooks(&subject, "pre");
-        let port = subject.conf.parameter("http01_port").and_then(|p| p.parse().ok()).unwrap_or(80);
-        let Some(holder) = support::holder(subject.renewal, port) else { continue };
-        // A hook may free the port; that it did not is only known when it was tried.
-        if has_pre_hook && failed.is_none() || subject.conf.parameter("pre_hook").is_some() {
-            continue;
-        }
-        let message = format!("certbot wants port {port} for the challenge, but {} holds it", holder.label);
-        let mut finding = subject.finding(&CHECK, Some("authenticator"), message);
-        finding.evidence.extend(holder.evidence.clone());
-        finding.evidence.extend(failed.map(support::logged));
-        match holder.web_server() {
-            Some(server) => webroot(&subject, &holder, server, port, &mut finding),
-            None => {
-                let program = if holder.program.is_empty() { "what holds it" } else { &holder.program };
-                let text = format!(
-                    "have {program} hand requests for /.well-known/acme-challenge/ to another port, and certbot listen there"
-                );
-                let command =
-                    format!("certbot certonly --cert-name {} --standalone --http-01-port 8402 --dry-run", shell(subject.name()));
-                finding.remedies.push(support::by_hand(text, command));
-            }
-        }
-        finding.facts.push(("verify", subject.dry_run()));
-        out.push(finding);
+    out.extend(support::lineages(case).iter().filter_map(about));
+}
+
+/// What is to be said about one lineage.
+pub(super) fn about(subject: &Subject<'_>) -> Option<Finding> {
+    if subject.conf.parameter("authenticator") != Some("standalone") {
+        return None;
     }
+    let (port, failed) = (subject.conf.http01_port(), subject.port_refused());
+    let holder = support::holder(subject.renewal, port);
+    // A hook may free the port; that it did not is only known when it was tried.
+    let may_be_freed = hooks(subject, "pre") || holder.is_none();
+    if failed.is_none() && may_be_freed || standalone_hooks::stops_another(subject) {
+        return None;
+    }
+    let message = match (&holder, failed) {
+        (Some(holder), _) => format!("certbot wants port {port} for the challenge, but {} holds it", holder.label),
+        (None, Some(failed)) => {
+            format!("certbot wanted port {port} for the challenge, but another program held it {}", failed.at)
+        }
+        (None, None) => return None,
+    };
+    let mut finding = subject.finding(&CHECK, Some("authenticator"), message);
+    finding.evidence.extend(holder.as_ref().and_then(|h| h.evidence.clone()));
+    finding.evidence.extend(failed.map(support::logged));
+    finding.facts.extend(subject.conf.parameter("pre_hook").map(|hook| ("pre-hook", hook.to_owned())));
+    match holder.as_ref().and_then(|h| Some((h, h.web_server()?))) {
+        Some((holder, server)) => webroot(subject, holder, server, port, &mut finding),
+        None => {
+            if holder.as_ref().is_none_or(|h| h.program.is_empty()) {
+                let command = format!("ss -ltnp 'sport = :{port}'");
+                finding.remedies.push(support::by_hand("find what holds the port when certbot runs", command));
+            }
+            finding.remedies.push(behind(subject, holder.as_ref()));
+        }
+    }
+    finding.facts.push(("verify", subject.dry_run()));
+    Some(finding)
+}
+
+/// The remedy beside a program that serves no directory, or one that is not known: certbot's server on another port, behind it.
+pub(super) fn behind(subject: &Subject<'_>, holder: Option<&Holder<'_>>) -> Remedy {
+    let program = holder.map(|h| h.program.as_str()).filter(|p| !p.is_empty()).unwrap_or("what holds it");
+    let name = shell(subject.name());
+    let command = match subject.version() {
+        Some(version) if version >= RECONFIGURE => format!("certbot reconfigure --cert-name {name} --http-01-port 8402"),
+        _ => format!("certbot certonly --cert-name {name} --standalone --http-01-port 8402"),
+    };
+    let text = format!(
+        "have {program} hand requests for /.well-known/acme-challenge/ to port 8402, and let certbot listen there from now on"
+    );
+    support::by_hand(text, command)
 }
 
 /// Whether something may free the port first: a hook of this lineage, of `cli.ini`, or a file for all.
@@ -104,14 +128,18 @@ fn webroot(subject: &Subject<'_>, holder: &Holder<'_>, server: &(&str, &str, &st
         }
         Some(all)
     });
-    let complete = server_changes.is_some();
+    // What the hooks do besides only a person can tell.
+    let complete = server_changes.is_some() && subject.conf.parameter("pre_hook").is_none();
     let text = format!("have {} answer the challenge out of {root}, and be reloaded after each renewal", server.0);
     let patch = changes(subject, &names, &root, &reload).and_then(|changes| {
         let all = changes.into_iter().chain(server_changes.unwrap_or_default().into_iter().map(Some)).collect();
         subject.patch(text, all)
     });
     if !complete {
-        let text = format!("first have {} answer /.well-known/acme-challenge/ out of {root}", server.0);
+        let text = match subject.conf.parameter("pre_hook") {
+            Some(_) => format!("first see what the hooks do besides stopping {}: with a webroot they must not stop it", server.0),
+            None => format!("first have {} answer /.well-known/acme-challenge/ out of {root}", server.0),
+        };
         finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, None));
     }
     // Alone, certbot's part would only fail in another way.
@@ -158,6 +186,12 @@ fn changes(subject: &Subject<'_>, names: &[String], root: &str, reload: &str) ->
             None => plain.push(("renew_hook", &hook)),
         }
     }
+    // A server that is stopped for the renewal answers nothing.
+    for key in ["pre_hook", "post_hook"] {
+        if subject.conf.parameter(key).is_some() {
+            changes.push(subject.splice(config.remove(section, key)));
+        }
+    }
     let inner: &[&str] = &[PARAMETERS, "webroot_map"];
     if config.section(inner).is_none() {
         changes.push(subject.splice(config.insert_with_section(section, &plain, "webroot_map", &map)));
@@ -166,7 +200,11 @@ fn changes(subject: &Subject<'_>, names: &[String], root: &str, reload: &str) ->
     if !plain.is_empty() {
         changes.push(subject.splice(config.insert(section, &plain)));
     }
-    let missing: Vec<(&str, &Value)> = map.into_iter().filter(|(name, _)| config.get(inner, name).is_none()).collect();
+    let (known, missing): (Vec<_>, Vec<_>) = map.into_iter().partition(|(name, _)| config.get(inner, name).is_some());
+    // The map has the last word (plugins/webroot.py): an entry of old would keep the new directory from being used.
+    for (name, value) in known.into_iter().filter(|(name, value)| config.get(inner, name).is_none_or(|s| s.value != **value)) {
+        changes.push(subject.splice(config.set(inner, name, value)));
+    }
     if !missing.is_empty() {
         changes.push(subject.splice(config.insert(inner, &missing)));
     }
@@ -194,6 +232,47 @@ mod tests {
             finding.remedies[0].command.as_deref().is_some_and(|c| c.starts_with("certbot renew --dry-run")),
             "2.1 has no reconfigure"
         );
+    }
+
+    /// certbot's webroot plugin prefers the map (plugins/webroot.py).
+    #[test]
+    fn an_old_map_does_not_keep_the_new_directory_from_being_used() {
+        let old = |text: String| standalone(&text) + "[[webroot_map]]\na.test = /var/www/gone\n";
+        let finding = World::renewing(|tree| edit(tree, CONF, old)).one(&CHECK);
+        let patch = finding.remedies.iter().find(|r| matches!(r.intent, Intent::Patch(_))).expect("a patch");
+        let after = patched(&old(RENEWAL_CONF.to_owned()), patch);
+        assert!(after.ends_with("[[webroot_map]]\na.test = /srv/acme\n"), "{after}");
+    }
+
+    /// Whoever held the port: it is known that somebody did.
+    #[test]
+    fn the_log_is_enough() {
+        let why =
+            "Could not bind TCP port 80 because it is already in use by another process on this system (such as a web server).";
+        let with = |hooks: &'static str, nginx: bool| {
+            World::renewing(move |tree| {
+                edit(tree, CONF, |text| standalone(&text) + hooks);
+                tree.file(LOG, failed("2026-11-22 00:30:00", why));
+                if !nginx {
+                    tree.remove_directory(&"/etc/nginx".into());
+                }
+            })
+        };
+        let finding = with("", false).one(&CHECK);
+        let message = "certbot wanted port 80 for the challenge, but another program held it 2026-11-22T00:30:00Z";
+        assert_eq!(finding.message, message);
+        assert!(finding.remedies.iter().all(|r| r.command.as_deref().is_some_and(|c| !c.contains("--dry-run"))), "{finding:?}");
+        let fitting = "pre_hook = systemctl stop nginx\npost_hook = systemctl start nginx\n";
+        let finding = with(fitting, true).one(&CHECK);
+        assert_eq!(finding.message, "certbot wants port 80 for the challenge, but nginx holds it");
+        assert!(finding.remedies.iter().all(|r| r.applicability == Applicability::Manual), "{:?}", finding.remedies);
+        let patch = finding.remedies.iter().find(|r| matches!(r.intent, Intent::Patch(_))).expect("a patch");
+        let after = patched(&(standalone(RENEWAL_CONF) + fitting), patch);
+        assert!(
+            after.contains("authenticator = webroot") && !after.contains("pre_hook") && !after.contains("post_hook"),
+            "{after}"
+        );
+        with("pre_hook = systemctl stop apache2\npost_hook = systemctl start apache2\n", true).silent(&CHECK);
     }
 
     /// One patch for both: certbot's files and the server's location.

@@ -2,7 +2,7 @@
 
 use super::support::certbot as support;
 use crate::{
-    base::TreePath,
+    base::{TreePath, shell},
     check::Case,
     edit::{Applicability, Change, Precondition},
     facts::renewal::schedule::{Job, UnitState},
@@ -29,7 +29,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let message = format!("{} is disabled, and nothing else starts certbot", timer.unit);
     let mut finding = support::of_host(&CHECK, &timer.unit, &all, message);
     finding.evidence = vec![support::defined(job)];
-    let enable = format!("systemctl enable --now {}", timer.unit);
+    let enable = format!("systemctl enable --now {}", shell(&timer.unit));
     if renewal.processes.all.is_empty() {
         let path = TreePath::from("/etc/systemd/system/timers.target.wants").join(&timer.unit);
         let link = Change::Link { path, was: Precondition::Absent, target: job.path.as_bytes().to_vec() };
@@ -37,14 +37,14 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.remedies.push(Remedy::new(Intent::Patch(vec![link]), Applicability::Auto, text, None));
     }
     finding.remedies.push(support::by_hand(format!("enable and start {}", timer.unit), enable));
-    finding.facts.push(("verify", format!("systemctl list-timers {}", timer.unit)));
+    finding.facts.push(("verify", format!("systemctl list-timers {}", shell(&timer.unit))));
     out.push(finding);
 }
 
 /// Certbot's first timer in such a state, where systemd would start it and nothing else does.
 pub(super) fn idle<'a>(case: &Case<'a>, wanted: impl Fn(&UnitState) -> bool) -> Option<&'a Job> {
     let schedule = &case.facts.renewal.as_ref()?.schedule;
-    if !schedule.systemd || schedule.of("certbot").any(|job| schedule.starts(job)) {
+    if !schedule.systemd || schedule.starting("certbot").next().is_some() {
         return None;
     }
     schedule.of("certbot").find(|job| job.timer().is_some_and(|timer| wanted(&timer.state)))

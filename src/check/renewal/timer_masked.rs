@@ -1,7 +1,7 @@
 //! CD702.
 
 use super::{support::certbot as support, timer_disabled};
-use crate::{check::Case, facts::renewal::schedule::UnitState, finding::Finding};
+use crate::{base::shell, check::Case, facts::renewal::schedule::UnitState, finding::Finding};
 
 rule! {
     /// **What it means.** The timer that renews is masked: its unit is a link to `/dev/null`, and systemd refuses to start it, enabled
@@ -24,9 +24,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let message = format!("{} is masked, and nothing else starts certbot", timer.unit);
     let mut finding = support::of_host(&CHECK, &timer.unit, &all, message);
     finding.evidence = vec![timer_disabled::link(path, "masks the timer")];
-    let command = format!("systemctl unmask {0} && systemctl enable --now {0}", timer.unit);
+    let command = format!("systemctl unmask {0} && systemctl enable --now {0}", shell(&timer.unit));
     finding.remedies.push(support::by_hand(format!("unmask, enable and start {}", timer.unit), command));
-    finding.facts.push(("verify", format!("systemctl list-timers {}", timer.unit)));
+    finding.facts.push(("verify", format!("systemctl list-timers {}", shell(&timer.unit))));
     out.push(finding);
 }
 

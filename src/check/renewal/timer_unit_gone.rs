@@ -1,7 +1,11 @@
 //! CD703.
 
-use super::{support::certbot as support, timer_disabled};
-use crate::{check::Case, facts::renewal::schedule::UnitState, finding::Finding};
+use super::{
+    no_scheduler,
+    support::{by_hand, certbot as support},
+    timer_disabled,
+};
+use crate::{base::shell, check::Case, facts::renewal::schedule::UnitState, finding::Finding};
 
 rule! {
     /// **What it means.** The timer is enabled by a link, but its unit file is gone: the package was removed, or replaced by pip or
@@ -24,20 +28,16 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let message = format!("{} is linked, but there is no such unit, and nothing else starts certbot", timer.unit);
     let mut finding = support::of_host(&CHECK, &timer.unit, &all, message);
     finding.evidence = vec![timer_disabled::link(path, "a link to nothing")];
-    let installed: Vec<&str> = renewal.certbot.installed.iter().map(|i| i.how).collect();
-    let remedy = match installed.as_slice() {
-        [] => support::by_hand("install certbot again", "apt-get install --reinstall certbot"),
-        all if all.contains(&"Debian package") => {
-            support::by_hand("install the package again", "apt-get install --reinstall certbot")
+    let disable = format!("systemctl disable {}", shell(&timer.unit));
+    let remedy = match renewal.certbot.current().map(|i| i.how) {
+        None => by_hand("install certbot again", None),
+        Some("Debian package") => support::by_hand("install the package again", "apt-get install --reinstall certbot"),
+        Some("RPM package") => support::by_hand("install the package again", "dnf reinstall certbot"),
+        Some("snap") => support::by_hand("use the snap's own timer", format!("{disable}; snap start --enable certbot.renew")),
+        Some(_) => {
+            let own = no_scheduler::own_job(&renewal.schedule);
+            support::by_hand("give this certbot a job of its own", format!("{disable}; {}", own.command.unwrap_or_default()))
         }
-        all if all.contains(&"snap") => {
-            let command = format!("systemctl disable {}; snap start --enable certbot.renew", timer.unit);
-            support::by_hand("use the snap's own timer", command)
-        }
-        _ => support::by_hand(
-            "give this certbot a job of its own",
-            format!("systemctl disable {}; echo '17 3,15 * * * root certbot -q renew' > /etc/cron.d/certbot-renew", timer.unit),
-        ),
     };
     finding.remedies.push(remedy);
     finding.facts.push(("verify", "systemctl list-timers".to_owned()));

@@ -102,6 +102,18 @@ pub(in crate::check) fn lineage_for(tree: &MemoryTree, names: &[&str], from: &st
     }
 }
 
+/// Plain files in `live` instead of links, with a certificate that the archive does not have.
+pub(in crate::check) fn copied(tree: &MemoryTree, from: &str, days: i64) {
+    let (leaf, chain) = issued_at(&["a.test"], At::parse(from).expect("a day"), days);
+    for (kind, content) in
+        [("cert", leaf.clone()), ("privkey", "(not read)\n".into()), ("chain", chain.clone()), ("fullchain", leaf + &chain)]
+    {
+        let path = format!("/etc/letsencrypt/live/a.test/{kind}.pem");
+        tree.remove_directory(&path.as_str().into());
+        tree.file(path.as_str(), content);
+    }
+}
+
 /// A leaf and its issuer.
 fn issued_at(names: &[&str], from: At, days: i64) -> (String, String) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};

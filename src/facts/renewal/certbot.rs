@@ -22,12 +22,10 @@ pub struct Certbot {
     pub hooks: Vec<HookFile>,
     /// `cli.ini`: its options in order, each with its line.
     pub options: Vec<(String, String, u32)>,
-    /// The certbots found, sorted by where they lie.
+    /// The certbots found: those in Python's folders, then the Debian package without files, then the snap.
     pub installed: Vec<Installed>,
     /// Processes that hold certbot's lock, with the lock file.
     pub lock_holders: Vec<(u32, TreePath)>,
-    /// Where Apache's configuration listens on port 80: file, line.
-    pub apache_on_80: Vec<(TreePath, u32)>,
     /// What could not be read, and why.
     pub unread: Vec<(TreePath, String)>,
 }
@@ -45,6 +43,8 @@ pub struct RenewalConf {
     pub config: Config,
     /// `live/NAME/KIND.pem`, in the order of [`KINDS`], those that the configuration names.
     pub live: Vec<LiveFile>,
+    /// Files that lie beside those, for the kinds that the configuration does not name.
+    pub unnamed: Vec<(&'static str, TreePath)>,
     /// `previous_KIND.pem` in `live/NAME`: left by an update that was interrupted.
     pub previous: Vec<TreePath>,
     /// Where the versions lie.
@@ -75,14 +75,28 @@ pub struct LiveFile {
 pub enum LiveState {
     /// Nothing.
     Missing,
-    /// No link.
-    Copied(Fingerprint),
+    /// No link: what it looks like from outside ([`crate::host::shape()`]), and, where that could be read, the certificate. A key is not
+    /// read.
+    Copied {
+        /// The shape.
+        shape: Fingerprint,
+        /// The first certificate in it.
+        leaf: Option<Certificate>,
+    },
     /// A link to nothing: its target as written.
     Dangling(String),
     /// A link into the archive: its target as written, and the version.
     Linked(String, u32),
     /// A link to something else.
     Elsewhere(String),
+}
+
+impl LiveState {
+    /// The version that it is linked to.
+    #[must_use]
+    pub fn version(&self) -> Option<u32> {
+        if let LiveState::Linked(_, version) = self { Some(*version) } else { None }
+    }
 }
 
 /// A file in `renewal-hooks`.
@@ -112,7 +126,7 @@ pub struct Credentials {
 /// An installed certbot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
-    /// How it came: `Debian package`, `Python package`, `snap`.
+    /// How it came: `Debian package`, `RPM package`, `Python package`, `snap`.
     pub how: &'static str,
     /// Where it says what it is.
     pub path: TreePath,
@@ -138,10 +152,16 @@ impl Certbot {
         self.options.iter().rev().find(|(key, ..)| key == name).map(|(_, value, _)| value.as_str())
     }
 
+    /// The certbot that is taken for the one that renews: the newest that is installed.
+    #[must_use]
+    pub fn current(&self) -> Option<&Installed> {
+        self.installed.iter().rev().max_by_key(|i| i.version.as_deref().and_then(Version::parse))
+    }
+
     /// The version that renews: of what is installed the newest, else the one that wrote the configuration.
     #[must_use]
     pub fn version(&self, conf: &RenewalConf) -> Option<Version> {
-        let installed = self.installed.iter().filter_map(|i| Version::parse(i.version.as_deref()?)).max();
+        let installed = self.current().and_then(|i| Version::parse(i.version.as_deref()?));
         installed.or_else(|| Version::parse(conf.config.text(&[], "version")?))
     }
 }
@@ -151,6 +171,18 @@ impl RenewalConf {
     #[must_use]
     pub fn parameter(&self, key: &str) -> Option<&str> {
         self.config.text(&[PARAMETERS], key).filter(|v| *v != "None")
+    }
+
+    /// The CA's directory; certbot's default when it names none.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        self.parameter("server").unwrap_or("https://acme-v02.api.letsencrypt.org/directory")
+    }
+
+    /// The port on which the CA's requests come to this host.
+    #[must_use]
+    pub fn http01_port(&self) -> u16 {
+        self.parameter("http01_port").and_then(|p| p.parse().ok()).unwrap_or(80)
     }
 
     /// The line of a parameter.

@@ -64,9 +64,14 @@ pub struct Fault {
     pub line: u32,
     /// The line with its end.
     pub span: Range<usize>,
+    /// The beginning of its text.
+    pub text: String,
     /// Why.
     pub why: &'static str,
 }
+
+/// The fault of a line that is not read: a limit of this program's own, behind which nothing is read.
+pub const TOO_MUCH: &str = "more than is read";
 
 /// Bytes in the place of others.
 pub type Replacement = (Range<usize>, Vec<u8>);

@@ -2,7 +2,7 @@
 
 use crate::base::{At, TreePath};
 
-/// Events of every log file, the oldest first.
+/// Events of every log file, the oldest first; those of dry runs, which renew nothing, are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// The events.

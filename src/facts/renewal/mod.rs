@@ -2,6 +2,7 @@
 //!
 //! Each manager's own facts are a file here, filled by the file of the same name in [`crate::renewal`].
 
+mod apache;
 pub mod certbot;
 pub mod certmagic;
 pub mod config;
@@ -14,6 +15,7 @@ mod process;
 mod public;
 pub mod schedule;
 
+pub use apache::Apache;
 pub use certbot::Certbot;
 pub use certmagic::CertMagic;
 pub use config::{Config, Fault, Section, Setting, Value};
@@ -42,6 +44,8 @@ pub struct Renewal {
     pub challenges: Vec<HttpChallenge>,
     /// The servers of nginx's family.
     pub nginx: Nginx,
+    /// Apache, where it is installed.
+    pub apache: Apache,
     /// What runs and listens here; nothing for an unpacked root.
     pub processes: Processes,
     /// What was asked over the network, and what answered.

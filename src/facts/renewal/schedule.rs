@@ -43,9 +43,22 @@ pub enum JobKind {
     Cron {
         /// Whether the command itself gives way where systemd runs (Debian's `! -d /run/systemd/system`).
         unless_systemd: bool,
+        /// What kind of file it stands in.
+        table: Table,
     },
     /// A timer of systemd.
     Timer(Timer),
+}
+
+/// Where a job of cron stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// A script in a directory whose scripts are run at an interval.
+    Script,
+    /// A table of the system: its lines have a user behind the time.
+    System,
+    /// The table of this user.
+    User(String),
 }
 
 /// A timer of systemd.
@@ -80,11 +93,16 @@ impl Schedule {
         self.jobs.iter().filter(move |job| job.command.contains(manager) || job.timer().is_some_and(|t| t.unit.contains(manager)))
     }
 
+    /// The jobs of a manager that something starts.
+    pub fn starting<'a>(&'a self, manager: &'a str) -> impl Iterator<Item = &'a Job> {
+        self.of(manager).filter(|job| self.starts(job))
+    }
+
     /// Whether something starts this job: it is enabled, and who would start it is here.
     #[must_use]
     pub fn starts(&self, job: &Job) -> bool {
         match &job.kind {
-            JobKind::Cron { unless_systemd } => self.cron && !(*unless_systemd && self.systemd),
+            JobKind::Cron { unless_systemd, .. } => self.cron && !(*unless_systemd && self.systemd),
             JobKind::Timer(timer) => self.systemd && timer.state == UnitState::Enabled && !job.when.is_empty(),
         }
     }

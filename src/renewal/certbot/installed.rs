@@ -36,7 +36,7 @@ pub(super) fn read(tree: &dyn Tree) -> Vec<Installed> {
                 let Ok(real) = tree.resolve(&path) else { continue };
                 // `lib64` is often a link to `lib`.
                 if real.node.is_some() && seen.insert(real.path) {
-                    found.extend(package(tree, &path, debian.as_deref()));
+                    found.extend(package(tree, lib, &path, debian.as_deref()));
                 }
             }
         }
@@ -53,6 +53,9 @@ pub(super) fn read(tree: &dyn Tree) -> Vec<Installed> {
 
 const DEBIAN: &str = "Debian package";
 
+/// Where RPM keeps its database; where it is, nothing else puts packages into /usr/lib (pip and pipx use /usr/local and their own).
+const RPMS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
+
 fn names(tree: &dyn Tree, path: &TreePath) -> Vec<Vec<u8>> {
     tree.resolve(path).ok().and_then(|r| tree.names_nofollow(&r.path).ok()).unwrap_or_default()
 }
@@ -68,7 +71,7 @@ fn debian(tree: &dyn Tree) -> Option<String> {
 }
 
 /// The certbot in a folder of Python packages.
-fn package(tree: &dyn Tree, path: &TreePath, debian: Option<&str>) -> Option<Installed> {
+fn package(tree: &dyn Tree, lib: &str, path: &TreePath, debian: Option<&str>) -> Option<Installed> {
     let names = names(tree, path);
     let text = |name: &[u8]| std::str::from_utf8(name).ok().map(str::to_owned);
     let infos = names.iter().filter_map(|n| text(n)).filter(|n| n.ends_with(".dist-info") || n.ends_with(".egg-info"));
@@ -88,7 +91,12 @@ fn package(tree: &dyn Tree, path: &TreePath, debian: Option<&str>) -> Option<Ins
     plugins.retain(|p| !OWN_PLUGINS.contains(&p.as_str()));
     // Debian's Python packages lie where nothing else is put.
     let of_debian = debian.is_some() && path.as_bytes() == b"/usr/lib/python3/dist-packages";
-    let how = if of_debian { DEBIAN } else { "Python package" };
+    let of_rpm = lib.starts_with("/usr/lib") && RPMS.iter().any(|database| tree.exists(&TreePath::from(*database)));
+    let how = match (of_debian, of_rpm) {
+        (true, _) => DEBIAN,
+        (_, true) => "RPM package",
+        _ => "Python package",
+    };
     Some(Installed { how, path: path.join(certbot), version: Some(version.to_owned()), plugins: Some(plugins) })
 }
 
@@ -137,6 +145,15 @@ mod tests {
         assert_eq!(told, [("Debian package", Some("2.1.0")), ("Python package", Some("5.8.0")), ("snap", Some("5.1.0"))]);
         assert_eq!(found[0].plugins.as_ref().map(|p| p.len()), Some(1));
         assert_eq!(read(&MemoryTree::new()), []);
+    }
+
+    #[test]
+    fn fedoras_is_an_rpm() {
+        let tree = MemoryTree::new();
+        tree.file("/usr/lib/sysimage/rpm/rpmdb.sqlite", "x");
+        tree.file("/usr/lib/python3.13/site-packages/certbot-4.1.1.dist-info/METADATA", "x");
+        tree.file("/usr/local/lib/python3.13/site-packages/certbot-5.8.0.dist-info/METADATA", "x");
+        assert_eq!(read(&tree).iter().map(|i| i.how).collect::<Vec<_>>(), ["RPM package", "Python package"]);
     }
 
     #[test]

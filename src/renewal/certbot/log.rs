@@ -16,9 +16,9 @@ const DIRECTORY: &str = "/var/log/letsencrypt";
 /// The most directories that configurations may name.
 const DIRECTORIES: usize = 20;
 
-/// The most files, and the most bytes of one and of all.
+/// The most files, and the most bytes of one, counted from its end, and of all.
 const FILES: usize = 200;
-const FILE: u64 = 16 << 20;
+const FILE: usize = 16 << 20;
 const ALL: usize = 64 << 20;
 
 /// The most events, and characters kept of one.
@@ -34,6 +34,7 @@ pub(super) fn read(tree: &dyn Tree, now: At, elsewhere: &BTreeSet<TreePath>) -> 
         directory_of_logs(tree, directory, now, &mut run, &mut log);
     }
     log.events.sort_by_key(|e| e.at);
+    drop_oldest(&mut log);
     log.ca_dates.sort_by_key(|(theirs, ..)| *theirs);
     log
 }
@@ -66,8 +67,30 @@ fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize,
         }
     }
     for (path, text, modified) in texts.into_iter().rev() {
-        Reader { path, log: &mut *log, run: &mut *run, lineage: None, at: None, modified, from: 0, acme: None, ca_date: None }
-            .read(&text, now);
+        if log.events.len() > 2 * EVENTS {
+            drop_oldest(log);
+        }
+        Reader {
+            path,
+            log: &mut *log,
+            run: &mut *run,
+            lineage: None,
+            at: None,
+            modified,
+            from: 0,
+            is_dry: false,
+            acme: None,
+            ca_date: None,
+        }
+        .read(&text, now);
+    }
+}
+
+/// The newest events are kept.
+fn drop_oldest(log: &mut Log) {
+    let surplus = log.events.len().saturating_sub(EVENTS);
+    if let Some(event) = log.events.drain(..surplus).next_back() {
+        log.unread.push((event.path, format!("more than {EVENTS} events; those before {} are left out", event.at)));
     }
 }
 
@@ -81,19 +104,21 @@ fn number(name: &[u8]) -> Option<u32> {
 }
 
 fn content(tree: &dyn Tree, path: &TreePath, left: usize) -> Result<(String, At), String> {
-    let (bytes, resolved) = tree.read(path, FILE).map_err(|e| e.to_string())?;
+    let limit = ALL.min(left);
+    let (mut bytes, resolved) = tree.read(path, limit as u64).map_err(|e| e.to_string())?;
     let modified = resolved.node.map_or(At(0), |n| n.modified);
-    if !path.as_bytes().ends_with(b".gz") {
-        return Ok((String::from_utf8_lossy(&bytes).into_owned(), modified));
+    if path.as_bytes().ends_with(b".gz") {
+        let mut text = Vec::new();
+        // What can be unpacked of a damaged file is read.
+        let outcome = flate2::read::GzDecoder::new(bytes.as_slice()).take(limit as u64).read_to_end(&mut text);
+        match outcome {
+            Err(e) if text.is_empty() => return Err(e.to_string()),
+            _ => bytes = text,
+        }
     }
-    let limit = FILE.min(left as u64);
-    let mut text = Vec::new();
-    // What can be unpacked of a damaged file is read.
-    let outcome = flate2::read::GzDecoder::new(bytes.as_slice()).take(limit).read_to_end(&mut text);
-    match outcome {
-        Err(e) if text.is_empty() => Err(e.to_string()),
-        _ => Ok((String::from_utf8_lossy(&text).into_owned(), modified)),
-    }
+    // What was written last counts.
+    let start = bytes.len().saturating_sub(FILE);
+    Ok((String::from_utf8_lossy(&bytes[start..]).into_owned(), modified))
 }
 
 struct Reader<'l> {
@@ -105,6 +130,8 @@ struct Reader<'l> {
     modified: At,
     /// The first event of this file.
     from: usize,
+    /// Whether this run is a `--dry-run`.
+    is_dry: bool,
     /// The type of an error whose detail is still to come.
     acme: Option<String>,
     /// The last `Date` of an answer: by the CA, by this host, and its line.
@@ -115,10 +142,6 @@ impl Reader<'_> {
     fn read(mut self, text: &str, now: At) {
         self.from = self.log.events.len();
         for (number, line) in (1..).zip(text.lines()) {
-            if self.log.events.len() >= EVENTS {
-                self.log.unread.push((self.path.clone(), format!("more than {EVENTS} events")));
-                break;
-            }
             match head(line) {
                 Some((at, level, module, words)) => {
                     self.at = Some(at);
@@ -128,10 +151,11 @@ impl Reader<'_> {
                 None => self.body(number, line),
             }
         }
-        // The file was last written when its last line was: how far that time is off is the zone, if it is off by whole quarters.
+        // The file was last written when its last line was: how far that time is off is the zone, if it is off by whole quarters. (A
+        // copy has the time at which it was made, which hits a quarter by chance once in 300 times.)
         let off = self.at.map_or(0, |last| self.modified.0 - last.0);
         let quarter = (off + 450).div_euclid(900) * 900;
-        if (off - quarter).abs() <= 30 && quarter.abs() <= 14 * 3600 && self.modified <= At(now.0.saturating_add(60)) {
+        if (0..=2).contains(&(off - quarter)) && quarter.abs() <= 14 * 3600 && self.modified <= At(now.0.saturating_add(60)) {
             for event in &mut self.log.events[self.from..] {
                 event.at = At(event.at.0 + quarter);
             }
@@ -145,10 +169,18 @@ impl Reader<'_> {
     fn record(&mut self, number: u32, level: &str, module: &str, words: &str) {
         if let Some(version) = words.strip_prefix("certbot version: ") {
             *self.run += 1;
-            self.lineage = None;
+            (self.lineage, self.is_dry) = (None, false);
             self.push(number, EventKind::Run(version.trim().to_owned(), String::new()));
+        } else if words.strip_prefix("Arguments: [").is_some_and(|given| given.contains("'--dry-run'")) {
+            // It asks another server and keeps nothing: neither a failure nor a success tells about renewals.
+            let run = *self.run;
+            self.log
+                .events
+                .truncate(self.log.events.iter().rposition(|e| e.run != run).map_or(0, |last| last + 1).max(self.from));
+            self.is_dry = true;
         } else if let Some(program) = words.strip_prefix("Location of certbot entry point: ") {
-            if let Some(Event { kind: EventKind::Run(_, entry), .. }) = self.log.events.last_mut() {
+            let last = self.log.events[self.from..].last_mut();
+            if let Some(Event { kind: EventKind::Run(_, entry), .. }) = last.filter(|_| !self.is_dry) {
                 *entry = program.trim().to_owned();
             }
         } else if let Some((_, file)) = words.split_once("Processing /etc/letsencrypt/renewal/") {
@@ -223,7 +255,7 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, line: u32, kind: EventKind) {
-        let Some(at) = self.at else { return };
+        let Some(at) = self.at.filter(|_| !self.is_dry) else { return };
         let kind = if let EventKind::Failed(why) = kind { EventKind::Failed(clip(&why)) } else { kind };
         self.log.events.push(Event { at, path: self.path.clone(), line, run: *self.run, lineage: self.lineage.clone(), kind });
     }
@@ -308,6 +340,47 @@ Date: Sun, 22 Nov 2026 00:00:01 GMT
         );
         assert!(log.events[1..].iter().all(|e| e.lineage.as_deref() == Some("a.test")));
         assert_eq!(log.events[3].at.to_string(), "2026-11-22T00:00:02Z");
+    }
+
+    #[test]
+    fn a_dry_run_is_no_renewal() {
+        let tree = MemoryTree::new();
+        let dry = RUN.replace(
+            "2026-11-22 00:00:00,002",
+            "2026-11-22 00:00:00,001:DEBUG:certbot._internal.main:Arguments: ['--cert-name', 'a.test', '--dry-run']\n2026-11-22 00:00:00,002",
+        );
+        let wet = RUN.replace(
+            "2026-11-22 00:00:00,002",
+            "2026-11-22 00:00:00,001:DEBUG:certbot._internal.main:Arguments: ['-q']\n2026-11-22 00:00:00,002",
+        );
+        tree.file("/var/log/letsencrypt/letsencrypt.log", format!("{wet}{dry}{wet}"));
+        let log = read(&tree, At(0), &BTreeSet::new());
+        let of_run = |run: usize| log.events.iter().filter(|e| e.run == run).count();
+        assert_eq!([1, 2, 3].map(of_run), [4, 0, 4]);
+    }
+
+    #[test]
+    fn of_a_big_log_the_end_is_read() {
+        let tree = MemoryTree::new();
+        let old = RUN.replace("2026-11-22", "2026-11-01");
+        let filler = "x".repeat(99) + "\n";
+        tree.file("/var/log/letsencrypt/letsencrypt.log", old + &filler.repeat(FILE / 100) + RUN);
+        let log = read(&tree, At(0), &BTreeSet::new());
+        assert_eq!(log.events.iter().filter(|e| matches!(e.kind, EventKind::Run(..))).count(), 1);
+        assert_eq!(log.events.last().map(|e| e.at.to_string()).as_deref(), Some("2026-11-22T00:00:02Z"));
+    }
+
+    #[test]
+    fn of_too_many_events_the_newest_are_kept() {
+        let tree = MemoryTree::new();
+        let run = |n: usize| {
+            format!("2026-11-20 {:02}:{:02}:{:02},000:DEBUG:certbot:certbot version: {n}\n", n / 3600, n / 60 % 60, n % 60)
+        };
+        tree.file("/var/log/letsencrypt/letsencrypt.log", (0..EVENTS + 10).map(run).collect::<String>());
+        let log = read(&tree, At(0), &BTreeSet::new());
+        assert_eq!(log.events.len(), EVENTS);
+        assert_eq!(log.events.last().map(|e| e.kind.clone()), Some(EventKind::Run((EVENTS + 9).to_string(), String::new())));
+        assert_eq!(log.unread.len(), 1);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use crate::{
     check::{Case, Check},
     edit::{Applicability, Change},
     facts::renewal::{
-        Certbot, Event, HttpChallenge, Lineage, Renewal,
+        Certbot, Event, EventKind, HttpChallenge, Lineage, Renewal,
         certbot::{LiveState, RenewalConf, Version},
         config::Replacement,
         nginx::Instance,
         schedule::Job,
     },
     finding::{Evidence, Finding, Intent, Remedy, Severity},
+    x509::Certificate,
 };
 
 use super::{challenge_roots, in_force, place, unserved};
@@ -89,6 +90,27 @@ impl Subject<'_> {
         Some(("certificate", format!("{verb} {end}, {}", self.at.relative(end))))
     }
 
+    /// Since when it should have been renewed, when what runs certbot has had its try since, and a day more. A certificate that is younger
+    /// may not have been looked at.
+    pub(in crate::check::renewal) fn overdue(&self) -> Option<At> {
+        let leaf = self.lineage.leaf()?;
+        let due = due::due(self.version(), self.conf, leaf)?;
+        let since = due.at.max(leaf.validity().not_before?);
+        let gap = self.renewal.schedule.starting("certbot").filter_map(|job| job.longest_gap).min().unwrap_or(1);
+        (since.plus_days(i64::from(gap) + 1) < self.at).then_some(since)
+    }
+
+    /// Whether the newest whole version of the archive, which is `version`, ends before what lies in `live`; also when that can't be told.
+    pub(in crate::check::renewal) fn goes_back(&self, version: u32) -> bool {
+        let copied = self.conf.live.iter().find_map(|live| match &live.state {
+            LiveState::Copied { leaf, .. } => leaf.as_ref(),
+            LiveState::Linked(_, v) if *v > version => self.lineage.leaf(),
+            _ => None,
+        });
+        let end = |leaf: &Certificate| leaf.validity().not_after;
+        copied.is_some_and(|live| self.conf.newest.as_ref().is_none_or(|newest| newest != live && end(newest) < end(live)))
+    }
+
     /// The version of certbot that renews.
     pub(in crate::check::renewal) fn version(&self) -> Option<Version> {
         self.certbot.version(self.conf)
@@ -113,10 +135,57 @@ impl Subject<'_> {
         format!("certbot renew --dry-run --cert-name {}", shell(self.name()))
     }
 
+    /// The last failed renewal, if it has not succeeded since: the last run that tried counts.
+    pub(in crate::check::renewal) fn failed(&self) -> Option<(&Event, &str)> {
+        self.renewal.log.since_issued(self.name()).find_map(|e| match &e.kind {
+            EventKind::Failed(why) => Some((e, why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The last failed renewal, if certbot's own server could not have its port.
+    pub(in crate::check::renewal) fn port_refused(&self) -> Option<&Event> {
+        self.failed().filter(|(_, why)| why.contains("Could not bind TCP port")).map(|(event, _)| event)
+    }
+
+    /// What the log says of the run of an event about this lineage, or about none.
+    pub(in crate::check::renewal) fn with<'e>(&'e self, event: &'e Event) -> impl DoubleEndedIterator<Item = &'e Event> {
+        let of_it = move |e: &&Event| e.run == event.run && e.lineage.as_deref().is_none_or(|name| name == self.name());
+        self.renewal.log.events.iter().filter(of_it)
+    }
+
     /// The newest event since the last success that `wanted` picks.
     pub(in crate::check::renewal) fn last_event(&self, wanted: impl Fn(&Event) -> bool) -> Option<&Event> {
         self.renewal.log.since_issued(self.name()).find(|e| wanted(e))
     }
+}
+
+/// The remedy where nothing is left to mend: an order under the same name. Certbot takes the name only when nothing has it any more
+/// (`storage.RenewableCert.new_lineage`), so what is there gets another one first; nothing is deleted.
+pub(in crate::check::renewal) fn order_again(subject: &Subject<'_>) -> Remedy {
+    let conf = subject.conf;
+    let mut names = subject.lineage.names();
+    if names.is_empty() {
+        names = conf.newest.as_ref().map(super::names).unwrap_or_default();
+    }
+    if names.is_empty() {
+        names.push(subject.name().to_owned());
+    }
+    let domains: String = names.iter().map(|n| format!(" -d {}", shell(n))).collect();
+    let live = conf.live.first().map(|live| live.path.parent());
+    let live = live.unwrap_or_else(|| TreePath::from("/etc/letsencrypt/live").join(subject.name()));
+    let webroot =
+        subject.renewal.challenges.iter().find(|c| c.lineage == super::key(subject.lineage)).map(|c| c.webroot.to_string());
+    let how = match conf.parameter("authenticator") {
+        None | Some("webroot") => format!("--webroot -w {}", webroot.map_or_else(|| "DIRECTORY".to_owned(), |root| shell(&root))),
+        Some(authenticator) => format!("-a {}", shell(authenticator)),
+    };
+    let aside: String =
+        [&conf.path, &live, &conf.archive].map(|path| format!("mv {0} {0}.broken; ", shell(&path.to_string()))).concat();
+    let command = format!("{aside}certbot certonly --cert-name {} {how}{domains}", shell(subject.name()));
+    let text =
+        "order it again under the same name, which needs that nothing has the name any more; servers keep what they have loaded";
+    by_hand(text, command)
 }
 
 /// Something that only a person can do, with the command.
@@ -199,7 +268,7 @@ fn configured(renewal: &Renewal, port: u16) -> Option<Holder<'_>> {
             }
         }
     }
-    let (path, line) = renewal.certbot.apache_on_80.first().filter(|_| port == 80)?;
+    let (path, line) = renewal.apache.on_80.first().filter(|_| port == 80)?;
     let evidence = Some(Evidence::file(path, Some(*line), "listens on port 80"));
     Some(Holder { program: "Apache".to_owned(), label: "Apache".to_owned(), unit: None, evidence, instance: None })
 }
@@ -246,8 +315,7 @@ pub(in crate::check::renewal) fn reload(renewal: &Renewal, server: &(&str, &str,
 
 /// Whether the links of `live` lead to several versions at once.
 pub(in crate::check::renewal) fn has_mixed_links(conf: &RenewalConf) -> bool {
-    let version = |state: &LiveState| if let LiveState::Linked(_, version) = state { Some(*version) } else { None };
-    let mut versions = conf.live.iter().filter_map(|l| version(&l.state));
+    let mut versions = conf.live.iter().filter_map(|l| l.state.version());
     versions.next().is_some_and(|first| versions.any(|other| other != first))
 }
 

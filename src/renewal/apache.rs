@@ -1,6 +1,9 @@
 //! Whether Apache is told to listen on port 80, for a root in which nothing runs: as much of its configuration as that takes.
 
-use crate::{base::TreePath, facts::renewal::Certbot, host::Tree};
+use crate::{base::TreePath, facts::renewal::Apache, host::Tree};
+
+/// Its program; a package that was removed leaves its configuration behind.
+const PROGRAMS: [&str; 4] = ["/usr/sbin/apache2", "/usr/sbin/httpd", "/usr/bin/httpd", "/usr/local/apache2/bin/httpd"];
 
 /// Where its configuration lies: files, and folders with files.
 const FILES: [&str; 2] = ["/etc/apache2/ports.conf", "/etc/httpd/conf/httpd.conf"];
@@ -8,7 +11,11 @@ const FOLDERS: [&str; 3] = ["/etc/apache2/conf-enabled", "/etc/apache2/sites-ena
 
 const LIMIT: u64 = 1 << 20;
 
-pub(super) fn read(tree: &dyn Tree, certbot: &mut Certbot) {
+pub(super) fn read(tree: &dyn Tree) -> Apache {
+    let mut apache = Apache::default();
+    if !PROGRAMS.iter().any(|program| tree.exists(&TreePath::from(*program))) {
+        return apache;
+    }
     let mut paths: Vec<TreePath> = FILES.iter().map(|f| TreePath::from(*f)).collect();
     for folder in FOLDERS {
         let Ok(resolved) = tree.resolve(&TreePath::from(folder)) else { continue };
@@ -22,10 +29,11 @@ pub(super) fn read(tree: &dyn Tree, certbot: &mut Certbot) {
             let listens = words.next().is_some_and(|w| w.eq_ignore_ascii_case("listen"));
             // `80`, `*:80`, `[::]:80`; a protocol may follow.
             if listens && words.next().is_some_and(|w| w.rsplit_once(':').map_or(w, |(_, port)| port) == "80") {
-                certbot.apache_on_80.push((path.clone(), number));
+                apache.on_80.push((path.clone(), number));
             }
         }
     }
+    apache
 }
 
 #[cfg(test)]
@@ -38,8 +46,8 @@ mod tests {
         let tree = MemoryTree::new();
         tree.file("/etc/apache2/ports.conf", "# Listen 80\nListen 8080\nListen 127.0.0.1:443 https\n");
         tree.file("/etc/httpd/conf/httpd.conf", "ServerRoot /etc/httpd\n  listen [::]:80\n");
-        let mut certbot = Certbot::default();
-        read(&tree, &mut certbot);
-        assert_eq!(certbot.apache_on_80, [("/etc/httpd/conf/httpd.conf".into(), 2)]);
+        assert_eq!(read(&tree), Apache::default(), "its package was removed");
+        tree.file("/usr/sbin/httpd", "x");
+        assert_eq!(read(&tree).on_80, [("/etc/httpd/conf/httpd.conf".into(), 2)]);
     }
 }
