@@ -38,6 +38,7 @@ fn main() -> Result<()> {
             seeds.put("dockerfile", &fs::read(path)?)?;
         }
     }
+    servers(&mut seeds)?;
     for (target, count) in &seeds.written {
         println!("{target}: {count} seeds");
     }
@@ -80,6 +81,27 @@ fn odd_files(seeds: &mut Seeds) -> Result<()> {
         }
         seeds.put("pem", &bytes)?;
         seeds.put("store", &bytes)?;
+    }
+    Ok(())
+}
+
+/// What web servers are told, and what CertMagic keeps.
+fn servers(seeds: &mut Seeds) -> Result<()> {
+    for path in files("renewal/nginx/corpus")? {
+        seeds.put("nginx", &fs::read(path)?)?;
+    }
+    let maps = "http { map $uri $a { default $b; ~^/(?<x>.)(.*)$ $x$2; hostnames; } map $host $b { a.test 1; *.test \"\"; } server { listen 80; \
+                server_name *.a.test ~^(w+)\\.a; if ($a) { return 301 https://$host$request_uri; } location ~ \\.php$ { fastcgi_pass x; } \
+                location / { try_files $uri $uri/ @x; } location @x { rewrite ^(.*)$ /y$1 last; alias /z/; } } }";
+    seeds.put("nginx", maps.as_bytes())?;
+    for text in [
+        "{\n\tstorage file_system {\n\t\troot \"/srv/a b\"\n\t}\n}\na.test, b.test {\n\trespond `x` \\\n 200 # c\n}\n",
+        "a.test\nrespond hi\n",
+    ] {
+        seeds.put("caddyfile", text.as_bytes())?;
+    }
+    for kept in walked("renewal/certmagic")?.iter().filter(|path| path.extension().is_some_and(|e| e != "crt")) {
+        seeds.put("certmagic", &fs::read(kept)?)?;
     }
     Ok(())
 }
@@ -190,6 +212,19 @@ fn files(folder: &str) -> Result<Vec<PathBuf>> {
     let mut paths = listed.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+/// The files of one folder and all below it, sorted.
+fn walked(folder: &str) -> Result<Vec<PathBuf>> {
+    let mut pending = vec![PathBuf::from(folder)];
+    let mut found = Vec::new();
+    while let Some(folder) = pending.pop() {
+        for path in files(&folder.to_string_lossy())? {
+            if path.is_dir() { pending.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// One file of `fixtures/corpora`, decompressed.
