@@ -19,7 +19,8 @@ use crate::{
 pub(super) static MANAGER: Manager = Manager {
     id: "nginx",
     title: "nginx, OpenResty, Tengine, NJet",
-    about: "The main configuration that the running master was told (`-c`, `-p`), if that runs as root or as this program's user, else the usual places; every include as nginx resolves it. \
+    about: "The main configuration that the running master was told (`-c`, `-p`), if that runs as root or as this program's user, else the \
+            usual places; every include as nginx resolves it. \
             Each `ssl_certificate` is loaded with the public half of its key, `[emerg]` lines are taken from the error log, and it is worked out which \
             server and location answer a challenge on port 80. On a live host each TLS socket is asked for the certificate of each of its names.",
     gather,
