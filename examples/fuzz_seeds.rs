@@ -33,12 +33,12 @@ fn main() -> Result<()> {
     pools(&mut seeds)?;
     names(&mut seeds)?;
     chains(&mut seeds)?;
+    servers(&mut seeds)?;
     for path in files("dockerfiles")? {
         if path.extension().is_some_and(|e| e == "Dockerfile") {
             seeds.put("dockerfile", &fs::read(path)?)?;
         }
     }
-    servers(&mut seeds)?;
     for (target, count) in &seeds.written {
         println!("{target}: {count} seeds");
     }
@@ -81,27 +81,6 @@ fn odd_files(seeds: &mut Seeds) -> Result<()> {
         }
         seeds.put("pem", &bytes)?;
         seeds.put("store", &bytes)?;
-    }
-    Ok(())
-}
-
-/// What web servers are told, and what CertMagic keeps.
-fn servers(seeds: &mut Seeds) -> Result<()> {
-    for path in files("renewal/nginx/corpus")? {
-        seeds.put("nginx", &fs::read(path)?)?;
-    }
-    let maps = "http { map $uri $a { default $b; ~^/(?<x>.)(.*)$ $x$2; hostnames; } map $host $b { a.test 1; *.test \"\"; } server { listen 80; \
-                server_name *.a.test ~^(w+)\\.a; if ($a) { return 301 https://$host$request_uri; } location ~ \\.php$ { fastcgi_pass x; } \
-                location / { try_files $uri $uri/ @x; } location @x { rewrite ^(.*)$ /y$1 last; alias /z/; } } }";
-    seeds.put("nginx", maps.as_bytes())?;
-    for text in [
-        "{\n\tstorage file_system {\n\t\troot \"/srv/a b\"\n\t}\n}\na.test, b.test {\n\trespond `x` \\\n 200 # c\n}\n",
-        "a.test\nrespond hi\n",
-    ] {
-        seeds.put("caddyfile", text.as_bytes())?;
-    }
-    for kept in walked("renewal/certmagic")?.iter().filter(|path| path.extension().is_some_and(|e| e != "crt")) {
-        seeds.put("certmagic", &fs::read(kept)?)?;
     }
     Ok(())
 }
@@ -159,6 +138,30 @@ fn chains(seeds: &mut Seeds) -> Result<()> {
     Ok(())
 }
 
+/// What web servers are told, and what CertMagic keeps.
+fn servers(seeds: &mut Seeds) -> Result<()> {
+    for path in files("renewal/nginx/corpus")? {
+        seeds.put("nginx", &fs::read(path)?)?;
+    }
+    let maps = "http { map $uri $a { default $b; ~^/(?<x>.)(.*)$ $x$2; hostnames; } map $host $b { a.test 1; *.test \"\"; } server { listen 80; \
+                server_name *.a.test ~^(w+)\\.a; if ($a) { return 301 https://$host$request_uri; } location ~ \\.php$ { fastcgi_pass x; } \
+                location / { try_files $uri $uri/ @x; } location @x { rewrite ^(.*)$ /y$1 last; alias /z/; } } }";
+    seeds.put("nginx", maps.as_bytes())?;
+    for text in [
+        "{\n\tstorage file_system {\n\t\troot \"/srv/a b\"\n\t}\n}\na.test, b.test {\n\trespond `x` \\\n 200 # c\n}\n",
+        "a.test\nrespond hi\n",
+    ] {
+        seeds.put("caddyfile", text.as_bytes())?;
+    }
+    for entry in walkdir::WalkDir::new(fixtures().join("renewal/certmagic")).sort_by_file_name() {
+        let path = entry?.into_path();
+        if path.is_file() && path.extension().is_some_and(|e| e != "crt") {
+            seeds.put("certmagic", &fs::read(path)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// ServerHello, Certificate and ServerHelloDone of TLS 1.2, one record each (RFC 5246, sections 7.4.1.3, 7.4.2 and 7.4.5).
 fn flight(certificates: &[&[u8]]) -> Vec<u8> {
     let hello = [&[3, 3][..], &[0; 32], &[0, 0xc0, 0x2f, 0, 0, 0]].concat();
@@ -212,19 +215,6 @@ fn files(folder: &str) -> Result<Vec<PathBuf>> {
     let mut paths = listed.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
     paths.sort();
     Ok(paths)
-}
-
-/// The files of one folder and all below it, sorted.
-fn walked(folder: &str) -> Result<Vec<PathBuf>> {
-    let mut pending = vec![PathBuf::from(folder)];
-    let mut found = Vec::new();
-    while let Some(folder) = pending.pop() {
-        for path in files(&folder.to_string_lossy())? {
-            if path.is_dir() { pending.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// One file of `fixtures/corpora`, decompressed.

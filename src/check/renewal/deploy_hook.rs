@@ -133,7 +133,10 @@ mod tests {
             patched(&bare, &finding.remedies[0]).contains("renew_hook = nginx -t && systemctl reload nginx\n[[webroot_map]]\n")
         );
         let script = finding.remedies[1].command.clone().expect("a command");
-        assert!(script.starts_with(r"printf '%s\n' '#!/bin/sh' 'nginx -t && systemctl reload nginx' > /etc/letsencrypt/"), "{script}");
+        assert!(
+            script.starts_with(r"printf '%s\n' '#!/bin/sh' 'nginx -t && systemctl reload nginx' > /etc/letsencrypt/"),
+            "{script}"
+        );
     }
 
     #[test]
