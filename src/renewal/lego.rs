@@ -251,8 +251,8 @@ mod tests {
             Some("/usr/local/bin/lego --path /etc/lego --email a@b --domains a.test renew --days 30")
         );
         assert_eq!(of("ExecStart=/usr/bin/lego run").as_deref(), Some("/usr/bin/lego run"));
-        let asked = "17 3 * * * root test -x /usr/bin/lego && /usr/bin/lego --path /x renew; true";
-        assert_eq!(of(asked).as_deref(), Some("/usr/bin/lego --path /x renew;"));
+        let asked = "17 3 * * * root test -x /usr/bin/lego && /usr/bin/lego --path /x renew ; true";
+        assert_eq!(of(asked).as_deref(), Some("/usr/bin/lego --path /x renew"));
         assert_eq!(of("# lego renew"), None);
         assert_eq!(of("Description=lego"), None);
         assert_eq!(of("ls /etc/lego"), None);
