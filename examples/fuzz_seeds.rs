@@ -35,6 +35,7 @@ fn main() -> Result<()> {
     chains(&mut seeds)?;
     images(&mut seeds)?;
     policies(&mut seeds)?;
+    servers(&mut seeds)?;
     for path in files("dockerfiles")? {
         if path.extension().is_some_and(|e| e == "Dockerfile") {
             seeds.put("dockerfile", &fs::read(path)?)?;
@@ -266,6 +267,30 @@ fn policies(seeds: &mut Seeds) -> Result<()> {
         "a.b.c = [[[[{ x = 1979-05-27 }]]]]\n",
     ] {
         seeds.put("policy", text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What web servers are told, and what CertMagic keeps.
+fn servers(seeds: &mut Seeds) -> Result<()> {
+    for path in files("renewal/nginx/corpus")? {
+        seeds.put("nginx", &fs::read(path)?)?;
+    }
+    let maps = "http { map $uri $a { default $b; ~^/(?<x>.)(.*)$ $x$2; hostnames; } map $host $b { a.test 1; *.test \"\"; } server { listen 80; \
+                server_name *.a.test ~^(w+)\\.a; if ($a) { return 301 https://$host$request_uri; } location ~ \\.php$ { fastcgi_pass x; } \
+                location / { try_files $uri $uri/ @x; } location @x { rewrite ^(.*)$ /y$1 last; alias /z/; } } }";
+    seeds.put("nginx", maps.as_bytes())?;
+    for text in [
+        "{\n\tstorage file_system {\n\t\troot \"/srv/a b\"\n\t}\n}\na.test, b.test {\n\trespond `x` \\\n 200 # c\n}\n",
+        "a.test\nrespond hi\n",
+    ] {
+        seeds.put("caddyfile", text.as_bytes())?;
+    }
+    for entry in walkdir::WalkDir::new(fixtures().join("renewal/certmagic")).sort_by_file_name() {
+        let path = entry?.into_path();
+        if path.is_file() && path.extension().is_some_and(|e| e != "crt") {
+            seeds.put("certmagic", &fs::read(path)?)?;
+        }
     }
     Ok(())
 }

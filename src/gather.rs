@@ -107,6 +107,10 @@ pub fn renewal(host: &renewal::Host<'_>, clock: Clock) -> Facts {
     let renewal = renewal::gather(host);
     let unread = renewal.certbot.unread.iter().chain(&renewal.log.unread).chain(&renewal.schedule.unread);
     let mut not_checked: Vec<(String, String)> = unread.map(|(path, why)| (path.to_string(), why.clone())).collect();
+    let of_nginx = renewal.nginx.instances.iter().flat_map(|i| &i.unread);
+    not_checked.extend(of_nginx.map(|d| (d.path.to_string(), d.what.clone())));
+    let of_stores = renewal.certmagic.storages.iter().flat_map(|s| &s.unlisted).chain(&renewal.lego.unread);
+    not_checked.extend(of_stores.chain(&renewal.certmagic.unread).map(|(path, why)| (path.to_string(), why.clone())));
     not_checked.dedup();
     Facts { renewal: Some(renewal), not_checked, ..Facts::new(clock) }
 }

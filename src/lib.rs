@@ -16,6 +16,7 @@ pub mod format;
 pub mod gather;
 pub mod host;
 pub mod judge;
+pub mod nginx;
 pub mod path;
 pub mod plan;
 pub mod policy;

@@ -14,6 +14,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("format", &["base", "x509", "facts"]),
     ("path", &["base", "x509"]),
     ("facts", &["base", "x509"]),
+    // A model of one program, made from what was read of it; its tests read text.
+    ("nginx", &["base", "x509", "format", "facts"]),
     // `Finding::new` takes the check that speaks; a remedy says how freely it may be carried out.
     ("policy", &["base", "finding"]),
     ("finding", &["base", "x509", "facts", "edit", "check"]),
@@ -22,10 +24,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("host", &["base", "x509", "facts", "edit"]),
     ("store", &["base", "x509", "format", "facts", "edit", "host"]),
     // Lends readers a host; fills the facts.
-    ("renewal", &["base", "x509", "format", "facts", "host"]),
+    ("renewal", &["base", "x509", "format", "facts", "nginx", "host"]),
     ("client", &["base", "x509", "facts", "path"]),
     // A verdict names the profile that gave it; a remedy says how freely it may be carried out; a patch is written in its file's grammar.
-    ("check", &["base", "x509", "path", "format", "facts", "finding", "client", "edit"]),
+    ("check", &["base", "x509", "path", "format", "facts", "nginx", "finding", "client", "edit"]),
     ("program", &["base", "facts", "host"]),
     ("gather", &["base", "facts", "format", "host", "store", "renewal"]),
     ("judge", &["base", "x509", "path", "facts", "check", "finding", "client"]),

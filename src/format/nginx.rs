@@ -13,7 +13,7 @@ use crate::facts::renewal::nginx::{Block, Directive, Word};
 const DEPTH: usize = 64;
 
 /// Directives of one file that are read; lists of networks for `geo` have tens of thousands.
-const DIRECTIVES: usize = 1_000_000;
+const DIRECTIVES: usize = 500_000;
 
 /// The longest word: nginx's buffer (`NGX_CONF_BUFFER`).
 const WORD: usize = 4096;
@@ -25,6 +25,8 @@ pub struct Parsed {
     pub directives: Vec<Directive>,
     /// Line, and what is wrong there; nginx stops at the first.
     pub defects: Vec<(u32, String)>,
+    /// Line, and which bound of this reader stopped it there; nginx reads on.
+    pub stopped: Option<(u32, String)>,
 }
 
 /// Reads a file; `file` is the number that its directives carry.
@@ -40,7 +42,7 @@ pub fn parse(bytes: &[u8], file: usize) -> Parsed {
         match token {
             Ok(Token::Simple(directive)) => out.directives.push(directive),
             Ok(Token::Open(directive)) if open.len() == DEPTH => {
-                out.defects.push((directive.line, format!("blocks are nested more than {DEPTH} deep")));
+                out.stopped = Some((directive.line, format!("blocks are nested more than {DEPTH} deep")));
                 break;
             }
             Ok(Token::Open(directive)) => open.push((directive, std::mem::take(&mut out.directives))),
@@ -69,7 +71,7 @@ pub fn parse(bytes: &[u8], file: usize) -> Parsed {
         }
         count += 1;
         if count == DIRECTIVES {
-            out.defects.push((reader.line_at(reader.at), format!("more than {DIRECTIVES} directives in one file")));
+            out.stopped = Some((reader.line_at(reader.at), format!("more than {DIRECTIVES} directives in one file")));
             break;
         }
     }
@@ -148,6 +150,9 @@ impl Reader<'_> {
         self.at += 1;
         let start = words.first().map_or(self.at, |w| w.span.start);
         let line = self.line_at(start);
+        let mut words = words;
+        // There may be hundreds of thousands.
+        words.shrink_to_fit();
         let mut directive = Directive { words, file: self.file, line, span: start..self.at, block: None };
         if !block {
             return Ok(Token::Simple(directive));
@@ -369,7 +374,8 @@ mod tests {
         // A brace ends a word unless it is quoted, in a pattern too.
         assert_eq!(defect("location ~ x{1}$ { a; }\n"), [(2, "unexpected end of file, expecting \"}\"".to_owned())]);
         assert_eq!(defect("a {b"), [(1, "unexpected end of file, expecting \";\" or \"}\"".to_owned())]);
-        assert_eq!(defect(&"a{".repeat(1000)).len(), 1);
+        let deep = parse("a{".repeat(1000).as_bytes(), 0);
+        assert_eq!((deep.defects.len(), deep.stopped.map(|(line, _)| line)), (0, Some(1)), "nginx has no such bound");
         assert_eq!(defect(&format!("a {};", "x".repeat(5000))), [(1, "too long parameter".to_owned())]);
     }
 

@@ -18,6 +18,8 @@ use crate::{
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
+/// The longest END line that is looked for before a BEGIN; OpenSSL reads lines of 254 octets.
+const LINE: usize = 256;
 /// OpenSSL 3 skips it at the beginning of a file (`sanitize_line`); 1.1.1 misses the first block.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -46,20 +48,41 @@ impl Block<'_> {
 pub fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
     let mut from = 0;
     let finder = memmem::Finder::new(BEGIN);
-    let end_finder = memmem::Finder::new(END);
+    let mut ends = Ends { finder: memmem::Finder::new(END), next: None };
     std::iter::from_fn(move || {
         loop {
             let begin = from + finder.find(&bytes[from..])?;
             let at_line_start = begin == 0 || bytes[begin - 1] == b'\n' || (begin == 3 && bytes.starts_with(BYTE_ORDER_MARK));
             let joined = !at_line_start && follows_end(&bytes[..begin]);
             let candidate = at_line_start || joined;
-            if let Some(block) = candidate.then(|| block(bytes, begin, joined, &finder, &end_finder)).flatten() {
+            if let Some(block) = candidate.then(|| block(bytes, begin, joined, &finder, &mut ends)).flatten() {
                 from = block.span.end;
                 return Some(block);
             }
             from = begin + BEGIN.len();
         }
     })
+}
+
+/// Where END lines are: a file may have a hundred thousand BEGINs before one, or before none.
+struct Ends<'a> {
+    finder: memmem::Finder<'a>,
+    /// What the last search found.
+    next: Option<Option<usize>>,
+}
+
+impl Ends<'_> {
+    /// The first at this place or behind it; places are asked in rising order.
+    fn from(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+        match self.next {
+            Some(known) if known.is_none_or(|n| n >= at) => known,
+            _ => {
+                let found = self.finder.find(&bytes[at..]).map(|n| at + n);
+                self.next = Some(found);
+                found
+            }
+        }
+    }
 }
 
 /// A line without what ends it: blanks, control characters, and every octet above 127, which a signed `char` holds for less than a blank
@@ -71,18 +94,18 @@ fn trimmed(line: &[u8]) -> &[u8] {
 
 /// Whether the text before a BEGIN is an END line that lacks only its newline.
 fn follows_end(before: &[u8]) -> bool {
-    let line = &before[memchr::memrchr(b'\n', before).map_or(0, |n| n + 1)..];
+    // No label is so long, and a line may be as long as the file.
+    let near = &before[before.len().saturating_sub(LINE)..];
+    let line = match memchr::memrchr(b'\n', near) {
+        Some(n) => &near[n + 1..],
+        None if near.len() < before.len() => return false,
+        None => near,
+    };
     line.starts_with(END) && line.ends_with(DASHES)
 }
 
 /// The block whose BEGIN stands at `begin`; `None` when that line is no BEGIN line after all.
-fn block<'a>(
-    bytes: &'a [u8],
-    begin: usize,
-    joined: bool,
-    finder: &memmem::Finder<'_>,
-    end_finder: &memmem::Finder<'_>,
-) -> Option<Block<'a>> {
+fn block<'a>(bytes: &'a [u8], begin: usize, joined: bool, finder: &memmem::Finder<'_>, ends: &mut Ends<'_>) -> Option<Block<'a>> {
     let after_begin = begin + BEGIN.len();
     let line_end = memchr(b'\n', &bytes[after_begin..]).map_or(bytes.len(), |n| after_begin + n);
     let label = trimmed(&bytes[after_begin..line_end]).strip_suffix(DASHES)?;
@@ -90,7 +113,7 @@ fn block<'a>(
     let fail = |end: usize, why| Some(Block { label, span: begin..end, body: Err(why), joined });
 
     // The next END decides, unless another block begins before it.
-    let Some(end) = end_finder.find(&bytes[body_start..]).map(|n| body_start + n) else {
+    let Some(end) = ends.from(bytes, body_start) else {
         let next = next_begin(bytes, body_start, bytes.len(), finder);
         return fail(next, "has no END line");
     };
@@ -288,6 +311,15 @@ mod tests {
             assert_eq!(entry.line as usize, before + 1);
         }
         assert!(!refused_by_openssl(&found));
+    }
+
+    #[test]
+    fn beginnings_without_end_are_no_trouble() {
+        assert_eq!(read(&b"-----BEGIN X-----\n".repeat(300_000)).entries.len(), 300_000);
+        let late = [b"-----BEGIN X-----\n".repeat(300_000), b"-----END X-----\n".to_vec()].concat();
+        assert_eq!(blocks(&late).filter(|b| b.body.is_ok()).count(), 1);
+        assert_eq!(read(&b"-----BEGIN ".repeat(500_000)).entries.len(), 0);
+        assert_eq!(read(&b"-----END X----------BEGIN X-----".repeat(200_000)).entries.len(), 1);
     }
 
     #[test]

@@ -7,12 +7,17 @@ mod log;
 mod places;
 mod storage;
 
+use std::collections::BTreeSet;
+
 use super::{Host, Manager};
 use crate::{
     base::TreePath,
     facts::{
         Renewal,
-        renewal::{Ask, CertMagic, Lineage, certmagic::Storage},
+        renewal::{
+            Ask, CertMagic, Lineage,
+            certmagic::{Site, Storage},
+        },
     },
     host::Exec,
 };
@@ -32,36 +37,37 @@ pub(super) static MANAGER: Manager = Manager {
 };
 
 fn gather(host: &Host<'_>, renewal: &mut Renewal) {
-    let mut found = CertMagic { storages: Vec::new(), log: log::read(host.tree) };
-    for place in places::find(host.tree, &renewal.processes) {
-        if let Some(storage) = storage::read(host, place) {
-            found.storages.push(storage);
+    let mut found = CertMagic { log: log::read(host.tree), ..CertMagic::default() };
+    let (places, unread) = places::find(host.tree, &renewal.processes);
+    found.unread = unread;
+    let mut left = storage::FOLDERS;
+    for place in places {
+        let path = place.path.clone();
+        match storage::read(host, place, &mut left) {
+            Ok(Some(storage)) => found.storages.push(storage),
+            Ok(None) => {}
+            Err(why) => found.unread.push((path, why)),
         }
     }
     storage::look_again(host, &mut found.storages);
     found.storages.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut taken = BTreeSet::new();
     for storage in &found.storages {
-        renewal.lineages.extend(lineages(storage, &renewal.lineages));
+        renewal.lineages.extend(lineages(storage, &mut taken));
     }
     renewal.certmagic = found;
 }
 
 /// One lineage for each site. A site that several CAs have a folder for is several.
-fn lineages(storage: &Storage, known: &[Lineage]) -> Vec<Lineage> {
-    let mut found: Vec<Lineage> = Vec::new();
-    for site in &storage.sites {
+fn lineages(storage: &Storage, taken: &mut BTreeSet<String>) -> Vec<Lineage> {
+    let lineage = |site: &Site| {
+        let names = [site.name.clone(), format!("{} ({})", site.name, site.ca), site.path.to_string()];
+        let name = names.iter().find(|name| !taken.contains(*name)).unwrap_or(&names[2]).clone();
+        taken.insert(name.clone());
         let chain = site.certificate.content.clone().unwrap_or_default();
-        let is_taken = |name: &str| known.iter().chain(&found).any(|l| l.manager == MANAGER.id && l.name == name);
-        let mut name = site.name.clone();
-        if is_taken(&name) {
-            name = format!("{} ({})", site.name, site.ca);
-        }
-        if is_taken(&name) {
-            name = site.path.to_string();
-        }
-        found.push(Lineage { manager: MANAGER.id, name, path: site.certificate.path.clone(), chain });
-    }
-    found
+        Lineage { manager: MANAGER.id, name, path: site.certificate.path.clone(), chain }
+    };
+    storage.sites.iter().map(lineage).collect()
 }
 
 /// Who answers a validation by TLS-ALPN is asked for every manager at once ([`super::tls_alpn`]).

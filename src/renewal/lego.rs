@@ -1,5 +1,7 @@
 //! lego: its store, the lines that run it, and which major version the program is.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Host, Manager};
@@ -69,11 +71,15 @@ fn gather(host: &Host<'_>, renewal: &mut Renewal) {
         _ => false,
     });
     lego.programs = programs.into_iter().filter_map(|p| version(tree, &p).map(|v| (p, v))).collect();
+    let mut looked_at = BTreeSet::new();
     for (path, found_by) in places(tree, &lego.lines) {
-        if let Some(store) = store(tree, path, found_by, renewal)
-            && !lego.stores.iter().any(|s| s.path == store.path)
-        {
-            lego.stores.push(store);
+        if !looked_at.insert(path.clone()) {
+            continue;
+        }
+        match store(tree, path.clone(), found_by, renewal) {
+            Ok(Some(store)) if !lego.stores.iter().any(|s| s.path == store.path) => lego.stores.push(store),
+            Ok(_) => {}
+            Err(why) => lego.unread.push((path, why)),
         }
     }
     lego.stores.sort_by(|a, b| a.path.cmp(&b.path));
@@ -136,13 +142,15 @@ fn words(line: &str) -> Option<Vec<String>> {
         return None;
     }
     let words: Vec<&str> = line.split_whitespace().map(|w| w.strip_prefix("ExecStart=").unwrap_or(w)).collect();
-    let is_lego = |w: &&str| w.trim_start_matches(['-', '@', '+', '!']).rsplit('/').next() == Some("lego");
-    let from = words.iter().position(is_lego)?;
-    let ends = |w: &&&str| !matches!(**w, "&&" | "||" | ";" | "|" | "&");
-    let words = words[from..].iter().take_while(ends).map(|w| w.trim_start_matches(['@', '+', '!']).to_owned());
-    let words: Vec<String> = words.collect();
-    // A word that is only called so (`Description=lego`) runs nothing.
-    (words.len() > 1).then_some(words)
+    let is_lego = |w: &&&str| w.trim_start_matches(['-', '@', '+', '!']).rsplit('/').next() == Some("lego");
+    let ends = |w: &&str| matches!(*w, "&&" | "||" | ";" | "|" | "&");
+    // Each command of the line: a first one may only ask whether the program is there. A word that is only called so
+    // (`Description=lego`) runs nothing.
+    let found = words.split(ends).find_map(|command| {
+        let from = command.iter().position(|w| is_lego(&w))?;
+        (from + 1 < command.len()).then(|| &command[from..])
+    })?;
+    Some(found.iter().map(|w| w.trim_start_matches(['@', '+', '!']).to_owned()).collect())
 }
 
 /// By the import paths that Go leaves in a program.
@@ -180,23 +188,32 @@ fn places(tree: &dyn Tree, lines: &[LegoLine]) -> Vec<(TreePath, String)> {
 }
 
 /// The certificates that a manager keeps in the form of lego's store.
-pub(super) fn lineages(tree: &dyn Tree, manager: &'static str, path: &TreePath, renewal: &mut Renewal) {
-    read(tree, manager, path.clone(), String::new(), renewal);
+///
+/// # Errors
+/// Why it can't be said whether there are some.
+pub(super) fn lineages(tree: &dyn Tree, manager: &'static str, path: &TreePath, renewal: &mut Renewal) -> Result<(), String> {
+    read(tree, manager, path.clone(), String::new(), renewal).map(drop)
 }
 
-fn store(tree: &dyn Tree, path: TreePath, found_by: String, renewal: &mut Renewal) -> Option<LegoStore> {
+fn store(tree: &dyn Tree, path: TreePath, found_by: String, renewal: &mut Renewal) -> Result<Option<LegoStore>, String> {
     read(tree, MANAGER.id, path, found_by, renewal)
 }
 
-fn read(tree: &dyn Tree, manager: &'static str, path: TreePath, found_by: String, renewal: &mut Renewal) -> Option<LegoStore> {
-    let path = tree.resolve(&path).ok()?.path;
-    let certificates = path.join("certificates");
-    let node = tree.resolve(&certificates).ok()?.node?;
-    if node.kind != NodeKind::Directory {
-        return None;
+fn read(
+    tree: &dyn Tree,
+    manager: &'static str,
+    path: TreePath,
+    found_by: String,
+    renewal: &mut Renewal,
+) -> Result<Option<LegoStore>, String> {
+    let path = tree.resolve(&path).map_err(|e| e.to_string())?.path;
+    let resolved = tree.resolve(&path.join("certificates")).map_err(|e| e.to_string())?;
+    if resolved.node.is_none_or(|node| node.kind != NodeKind::Directory) {
+        return Ok(None);
     }
+    let found = tree.names_nofollow(&resolved.path).map_err(|e| e.to_string())?;
     let mut store = LegoStore { path, found_by, old: Vec::new(), new: 0 };
-    for file in names(tree, &certificates) {
+    for file in found.into_iter().take(NAMES).map(|name| resolved.path.join(name)) {
         let name = String::from_utf8_lossy(file.name()).into_owned();
         if let Some(stem) = name.strip_suffix(".crt").filter(|stem| !stem.ends_with(".issuer")) {
             let is_known = renewal.lineages.iter().any(|l| l.manager == manager && l.path == file);
@@ -213,7 +230,7 @@ fn read(tree: &dyn Tree, manager: &'static str, path: TreePath, found_by: String
             }
         }
     }
-    Some(store)
+    Ok(Some(store))
 }
 
 fn chain(bytes: &[u8]) -> Vec<Certificate> {
@@ -234,6 +251,8 @@ mod tests {
             Some("/usr/local/bin/lego --path /etc/lego --email a@b --domains a.test renew --days 30")
         );
         assert_eq!(of("ExecStart=/usr/bin/lego run").as_deref(), Some("/usr/bin/lego run"));
+        let asked = "17 3 * * * root test -x /usr/bin/lego && /usr/bin/lego --path /x renew ; true";
+        assert_eq!(of(asked).as_deref(), Some("/usr/bin/lego --path /x renew"));
         assert_eq!(of("# lego renew"), None);
         assert_eq!(of("Description=lego"), None);
         assert_eq!(of("ls /etc/lego"), None);

@@ -19,7 +19,8 @@ use crate::{
 pub(super) static MANAGER: Manager = Manager {
     id: "nginx",
     title: "nginx, OpenResty, Tengine, NJet",
-    about: "The main configuration that the running master was told (`-c`, `-p`), else the usual places; every include as nginx resolves it. \
+    about: "The main configuration that the running master was told (`-c`, `-p`), if that runs as root or as this program's user, else the \
+            usual places; every include as nginx resolves it. \
             Each `ssl_certificate` is loaded with the public half of its key, `[emerg]` lines are taken from the error log, and it is worked out which \
             server and location answer a challenge on port 80. On a live host each TLS socket is asked for the certificate of each of its names.",
     gather,
@@ -31,6 +32,9 @@ pub(super) static MANAGER: Manager = Manager {
 /// Bytes of the error log that are looked at, from its end.
 const LOG: usize = 256 << 10;
 
+/// A larger log is not read: the host's own rotation keeps it smaller.
+const LOG_FILE: u64 = 128 << 20;
+
 /// `[emerg]` lines that are kept.
 const EMERGENCIES: usize = 20;
 
@@ -38,7 +42,6 @@ const EMERGENCIES: usize = 20;
 const TEST: u64 = 30;
 
 fn gather(host: &Host<'_>, renewal: &mut Renewal) {
-    renewal.nginx.elsewhere = find::elsewhere(&renewal.processes);
     for mut instance in find::instances(host, &renewal.processes) {
         include::read(host.tree, &mut instance);
         // Nothing is there: no server of this kind.
@@ -98,7 +101,7 @@ fn emergencies(tree: &dyn Tree, instance: &Instance) -> Vec<LogLine> {
         None => Some(TreePath::from("/var/log/nginx/error.log")),
     };
     let Some(path) = path else { return Vec::new() };
-    let Ok((bytes, resolved)) = tree.read(&path, Limits::DEFAULT.file) else { return Vec::new() };
+    let Ok((bytes, resolved)) = tree.read(&path, LOG_FILE) else { return Vec::new() };
     let from = bytes.len().saturating_sub(LOG);
     let mut number = u32::try_from(memchr::memchr_iter(b'\n', &bytes[..from]).count()).unwrap_or(u32::MAX);
     let mut found = Vec::new();
@@ -124,8 +127,9 @@ fn directories(tree: &dyn Tree, instance: &Instance, webroots: impl Iterator<Ite
     paths.extend(webroots);
     paths.sort();
     paths.dedup();
-    let user = instance.directives.iter().find(|d| d.name() == "user").and_then(|d| d.argument(0)).unwrap_or("nobody");
-    let ids = ids(tree, user);
+    // Without the directive it is the one that is compiled in, which differs: www-data for Debian, nginx for nginx.org.
+    let user = instance.directives.iter().find(|d| d.name() == "user");
+    let ids = user.and_then(|d| ids(tree, d.argument(0)?, d.argument(1)));
     paths.into_iter().take(1000).map(|path| directory(tree, path, ids.as_ref())).collect()
 }
 
@@ -140,19 +144,22 @@ fn collect_roots(instance: &Instance, directives: &[Directive], out: &mut Vec<Tr
     }
 }
 
-/// The user's number, and its groups.
-fn ids(tree: &dyn Tree, user: &str) -> Option<(u32, Vec<u32>)> {
+/// The user's number, and its groups: with a group of its own in the directive, that one in the place of the user's main one.
+fn ids(tree: &dyn Tree, user: &str, group: Option<&str>) -> Option<(u32, Vec<u32>)> {
     let text =
         |path: &str| tree.read(&path.into(), Limits::DEFAULT.file).map(|(b, _)| String::from_utf8_lossy(&b).into_owned()).ok();
     let passwd = text("/etc/passwd")?;
     let fields: Vec<&str> = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == user)?;
-    let (uid, gid) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
-    let group = text("/etc/group").unwrap_or_default();
+    let (uid, mut gid) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
+    let groups = text("/etc/group").unwrap_or_default();
+    if let Some(group) = group {
+        gid = groups.lines().find_map(|line| line.strip_prefix(group)?.strip_prefix(':')?.split(':').nth(1)?.parse().ok())?;
+    }
     let member = |line: &str| {
         let fields: Vec<&str> = line.split(':').collect();
         fields.get(3)?.split(',').any(|m| m == user).then(|| fields.get(2)?.parse().ok()).flatten()
     };
-    Some((uid, group.lines().filter_map(member).chain([gid]).collect()))
+    Some((uid, groups.lines().filter_map(member).chain([gid]).collect()))
 }
 
 fn directory(tree: &dyn Tree, path: TreePath, ids: Option<&(u32, Vec<u32>)>) -> Directory {
@@ -190,11 +197,17 @@ mod tests {
         tree.file("/etc/passwd", "root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n");
         tree.put("/srv/acme", NodeKind::Directory, 0o700, Vec::new());
         tree.directory("/srv/acme/webroot");
-        let ids = ids(&tree, "www-data");
+        tree.file("/etc/group", "root:x:0:\nwww-data:x:33:\nacme:x:900:certbot\n");
+        assert_eq!(super::ids(&tree, "www-data", Some("acme")), Some((33, vec![900])));
+        let ids = ids(&tree, "www-data", None);
         assert_eq!(ids, Some((33, vec![33])));
         let found = directory(&tree, "/srv/acme/webroot".into(), ids.as_ref());
         assert_eq!((found.exists, found.closed), (true, Some(("/srv/acme".into(), 0o700))));
         assert!(!directory(&tree, "/srv/none".into(), ids.as_ref()).exists);
+        // Whom the workers run as is not said here.
+        let instance = Instance::new("nginx", "/etc/nginx/nginx.conf".into(), None);
+        let found = directories(&tree, &instance, ["/srv/acme/webroot".into()].into_iter());
+        assert_eq!(found[0].closed, None);
     }
 
     #[test]

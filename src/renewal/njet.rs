@@ -33,7 +33,10 @@ const HELPERS: usize = 100;
 fn gather(host: &Host<'_>, renewal: &mut Renewal) {
     let found: Vec<Installed> = renewal.nginx.instances.iter().filter_map(|i| installed(host.tree, i)).collect();
     for njet in &found {
-        lego::lineages(host.tree, MANAGER.id, &njet.prefix.join(".lego"), renewal);
+        let path = njet.prefix.join(".lego");
+        if let Err(why) = lego::lineages(host.tree, MANAGER.id, &path, renewal) {
+            renewal.lego.unread.push((path, why));
+        }
     }
     renewal.njet.installed = found;
 }

@@ -31,10 +31,16 @@ pub(super) fn read(tree: &dyn Tree) -> Processes {
     let names = tree.names_nofollow(&"/proc".into()).unwrap_or_default();
     let mut pids: Vec<u32> = names.iter().filter_map(|name| std::str::from_utf8(name).ok()?.parse().ok()).collect();
     pids.sort_unstable();
+    // The owner of the directory is the effective user, whatever else the process does (`task_dump_owner` in fs/proc/base.c).
+    let owner = |dir: &TreePath| tree.resolve(dir).ok().and_then(|r| r.node).map(|node| node.uid);
+    let own = owner(&"/proc/self".into());
     for pid in pids.into_iter().take(Limits::DEFAULT.names) {
         let dir = TreePath::from(format!("/proc/{pid}").as_str());
         let Some(process) = process(tree, &dir, pid, boot) else { continue };
         found.all.push(process);
+        if owner(&dir).is_none_or(|uid| uid != 0 && Some(uid) != own) {
+            found.foreign.insert(pid);
+        }
         if sockets.is_empty() {
             continue;
         }

@@ -2,9 +2,9 @@
 
 use std::{fs, net::IpAddr, path::Path};
 
-use certdoctor::facts::renewal::nginx::{
-    Instance,
-    answer::{Outcome, Request},
+use certdoctor::{
+    facts::renewal::nginx::Instance,
+    nginx::answer::{Outcome, Request},
 };
 
 use crate::{

@@ -29,9 +29,15 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = &case.facts.renewal else { return };
+    // Most logs tell of none.
+    let refusals: Vec<&LogLine> =
+        renewal.certmagic.log.iter().filter(|line| matches!(line.event, LogEvent::AlreadyReplaced(Some(_)))).collect();
+    if refusals.is_empty() {
+        return;
+    }
     for site in renewal.certmagic.storages.iter().flat_map(|s| &s.sites) {
         let Some(leaf) = site.certificate.content.as_ref().ok().and_then(|chain| chain.first()) else { continue };
-        let lines: Vec<&LogLine> = renewal.certmagic.log.iter().filter(|line| is_about(line, leaf)).collect();
+        let lines: Vec<&LogLine> = refusals.iter().copied().filter(|line| is_about(line, leaf)).collect();
         if let (Some(last), Ok(metadata)) = (lines.last(), &site.metadata.content)
             && metadata.ca.is_some()
         {

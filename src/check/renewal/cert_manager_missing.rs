@@ -83,7 +83,7 @@ fn other_word(instance: &Instance, directive: &Directive) -> Finding {
     let message = "NJet does not start: the \"ssl_certificate_management\" directive only support acme now";
     let mut finding = Finding::new(&CHECK, instance.conf.to_string(), message);
     finding.evidence = vec![support::place(instance, directive)];
-    let verify = Some(instance.test_command().join(" "));
+    let verify = Some(support::test_command(instance));
     let change = directive.words.get(1).and_then(|word| support::reword(instance, directive, word, "acme"));
     finding.remedies.push(match change {
         Some(change) => {

@@ -60,6 +60,36 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_quoted_in_the_command() {
+        let world =
+            World::at(LAB).webroot("a';id;'.test", "/var/www/l e").nginx("server { listen 80; location / { return 404; } }");
+        let command = world.one(&CHECK).remedies[0].command.clone().expect("a command");
+        assert!(command.contains(r"-H 'Host: a'\'';id;'\''.test' http"), "{command}");
+        assert!(command.contains("'/var/www/l e/.well-known/acme-challenge'/certdoctor"), "{command}");
+    }
+
+    #[test]
+    fn a_ca_follows_no_redirect_to_another_port() {
+        let text = "server { listen 80; server_name a.test; location / { return 301 https://$host:8443$request_uri; } }\n\
+                    server { listen 8443 ssl; server_name a.test; root /var/www/le; }";
+        let finding = world(text).one(&CHECK);
+        assert!(finding.facts.iter().any(|(_, f)| f.starts_with("301 to https://a.test:8443/")), "{:?}", finding.facts);
+        // Where it leads is not known.
+        world("server { listen 80; server_name a.test; location / { return 301 https://$http_x_host$request_uri; } }")
+            .silent(&CHECK);
+    }
+
+    #[test]
+    fn an_alias_counts_from_the_prefix() {
+        let location = "location /.well-known/acme-challenge/ { alias le/.well-known/acme-challenge/; }";
+        let text = format!("server {{ listen 80; server_name a.test; {location} }}");
+        let world = World::at(LAB).webroot("a.test", "/usr/share/nginx/le").nginx(&text);
+        world.silent(&CHECK);
+        world.silent(&super::super::webroot_differs::CHECK);
+        world.silent(&super::super::challenge_path_doubled::CHECK);
+    }
+
+    #[test]
     fn is_silent_where_the_file_is_served_or_nothing_can_be_said() {
         world("server { listen 80; server_name a.test; location /.well-known/acme-challenge/ { root /var/www/le; } }")
             .silent(&CHECK);

@@ -23,7 +23,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for failing in support::failing(renewal) {
         if let Fault::Doubled(path) = &failing.fault {
-            let shown = path.to_string().replace(crate::facts::renewal::nginx::challenge::TOKEN, "TOKEN");
+            let shown = path.to_string().replace(crate::nginx::challenge::TOKEN, "TOKEN");
             out.push(failing.finding(&CHECK, format!("for the challenges of {} nginx opens {shown}", failing.names())));
         }
     }

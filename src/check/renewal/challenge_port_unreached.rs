@@ -7,11 +7,12 @@ use super::{
 use crate::{
     edit::{Applicability, Change},
     facts::renewal::{
-        nginx::{ALPN, Directive, server::Server},
+        nginx::Directive,
         njet::{Copilot, Setting},
     },
     finding::{Finding, Intent, Remedy},
     format::nginx::indentation,
+    nginx::{ALPN, server::Server},
 };
 
 rule! {

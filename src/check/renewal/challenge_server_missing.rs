@@ -9,14 +9,15 @@ use super::{
 use crate::{
     edit::{Applicability, Change},
     facts::renewal::{
-        nginx::{
-            Instance,
-            server::{Chosen, Listen, Selection, Server},
-        },
+        nginx::Instance,
         njet::{Copilot, Setting},
     },
     finding::{Finding, Intent, Remedy},
-    format::nginx::indentation,
+    format::nginx::{indentation, quoted},
+    nginx::{
+        Model,
+        server::{Chosen, Listen, Selection, Server},
+    },
 };
 
 rule! {
@@ -37,9 +38,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for managing in support::njet::managing(renewal) {
         let Some(copilot) = managing.challenges_by("http") else { continue };
+        let model = Model::new(managing.instance);
         for server in &managing.servers {
-            let lacking: Vec<String> =
-                server.plain_names().into_iter().filter(|name| taken(managing.instance, name).is_empty()).collect();
+            let lacking: Vec<String> = server.plain_names().into_iter().filter(|name| taken(&model, name).is_empty()).collect();
             if !lacking.is_empty() {
                 out.push(no_server(case, &managing, *server, copilot, &lacking));
             }
@@ -51,9 +52,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 }
 
 /// The servers that take a name on port 80, without TLS and because they have it: one for each address that is listened on.
-fn taken<'a>(instance: &'a Instance, name: &str) -> Vec<Selection<'a>> {
+fn taken<'a>(model: &Model<'a>, name: &str) -> Vec<Selection<'a>> {
     let by_name = |s: &Selection<'_>| s.chosen == Chosen::ByName && !s.tls;
-    instance.addresses(80).into_iter().filter_map(|address| instance.select(address, 80, name)).filter(by_name).collect()
+    model.addresses(80).into_iter().filter_map(|address| model.select(address, 80, name)).filter(by_name).collect()
 }
 
 fn no_server(case: &Case<'_>, managing: &Managing<'_>, server: Server<'_>, copilot: &Copilot, names: &[String]) -> Finding {
@@ -62,7 +63,7 @@ fn no_server(case: &Case<'_>, managing: &Managing<'_>, server: Server<'_>, copil
     let mut finding = managing.finding(case, &CHECK, names, message);
     finding.evidence.push(support::place(managing.instance, server.directive));
     finding.evidence.extend(copilot.setting("acme", "challengeType").map(|s| support::njet::said(copilot, s)));
-    let verify = names.first().map(|name| format!("curl -sI -H {} http://127.0.0.1/", support::shell(&format!("Host: {name}"))));
+    let verify = names.first().map(|name| format!("curl -sI -H {} http://127.0.0.1/", support::host_header(name)));
     match add_server(managing.instance, server, names) {
         Some(change) => {
             let text = format!("add a server on port 80 for {shown}");
@@ -79,7 +80,7 @@ fn no_server(case: &Case<'_>, managing: &Managing<'_>, server: Server<'_>, copil
 fn add_server(instance: &Instance, server: Server<'_>, names: &[String]) -> Option<Change> {
     let (file, start) = (server.directive.file, server.directive.span.start);
     let indent = String::from_utf8_lossy(indentation(&instance.files.get(file)?.bytes, start)).into_owned();
-    let names = names.join(" ");
+    let names = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(" ");
     // What is no challenge is answered as before, when nobody had the name here: not at all.
     let text = format!("server {{ listen 80; server_name {names}; location / {{ return 404; }} }}\n{indent}");
     support::splice(instance, file, start..start, text)
@@ -89,7 +90,8 @@ fn add_server(instance: &Instance, server: Server<'_>, names: &[String]) -> Opti
 fn other_address(case: &Case<'_>, managing: &Managing<'_>, copilot: &Copilot, setting: &Setting) -> Option<Finding> {
     let told: IpAddr = setting.text.parse().ok()?;
     let mut names: Vec<String> = managing.names();
-    let listens = |name: &String| -> Vec<Listen<'_>> { taken(managing.instance, name).into_iter().map(|s| s.listen).collect() };
+    let model = Model::new(managing.instance);
+    let listens = |name: &String| -> Vec<Listen<'_>> { taken(&model, name).into_iter().map(|s| s.listen).collect() };
     names.retain(|name| {
         let listens = listens(name);
         !listens.is_empty() && listens.iter().all(|l| !l.address.is_unspecified() && l.address != told)

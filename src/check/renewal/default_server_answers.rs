@@ -1,7 +1,10 @@
 //! CD760.
 
 use super::{super::Case, support};
-use crate::{facts::renewal::nginx::server::Chosen, finding::Finding};
+use crate::{
+    finding::Finding,
+    nginx::{Model, server::Chosen},
+};
 
 rule! {
     /// **What it means.** A name has a server for port 80 here and a certificate, but no server for it listens with TLS: the default server of
@@ -20,23 +23,24 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for instance in support::in_force(renewal) {
+        let model = Model::new(instance);
+        let (https, http) = (model.addresses(443), model.addresses(80));
         for lineage in &renewal.lineages {
             let mut wrong: Vec<String> = Vec::new();
             let mut by = None;
             for name in lineage.names().into_iter().filter(|n| !n.contains('*')) {
-                let Some(address) = instance.addresses(443).into_iter().next() else { continue };
-                let Some(tls) = instance.select(address, 443, &name) else { continue };
-                let has_http = instance
-                    .addresses(80)
-                    .into_iter()
-                    .any(|a| instance.select(a, 80, &name).is_some_and(|s| s.chosen == Chosen::ByName));
+                let Some(tls) = https.first().and_then(|address| model.select(*address, 443, &name)) else { continue };
+                if !tls.tls || tls.chosen != Chosen::ByDefault {
+                    continue;
+                }
+                let has_http = http.iter().any(|a| model.select(*a, 80, &name).is_some_and(|s| s.chosen == Chosen::ByName));
                 let rejects = tls.server.inherited("ssl_reject_handshake").iter().any(|d| d.argument(0) == Some("on"));
                 let pairs = support::pairs(instance, tls.server);
                 let covered = pairs.is_empty()
                     || pairs
                         .iter()
                         .any(|(p, ..)| p.certificate.leaf().is_none_or(|c| support::covers(&support::names(c), &name)));
-                if tls.tls && tls.chosen == Chosen::ByDefault && has_http && !covered && !rejects {
+                if has_http && !covered && !rejects {
                     by = Some(tls.server.directive);
                     wrong.push(name);
                 }

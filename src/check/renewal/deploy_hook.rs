@@ -97,7 +97,11 @@ fn absent(subject: &Subject<'_>) -> Option<Finding> {
         remedy.command = Some(format!("{reload}   # once now: what was renewed already may not be served yet"));
     }
     finding.remedies.extend(remedy);
-    finding.remedies.push(support::by_hand("or once for all certificates", format!("printf '#!/bin/sh\\n{reload}\\n' > /etc/letsencrypt/renewal-hooks/deploy/reload && chmod 755 /etc/letsencrypt/renewal-hooks/deploy/reload")));
+    // A name that nobody has: what is there already is not to be overwritten.
+    let file = "/etc/letsencrypt/renewal-hooks/deploy/certdoctor-reload";
+    let script = crate::base::shell(&reload);
+    let command = format!("printf '%s\\n' '#!/bin/sh' {script} > {file} && chmod 755 {file}");
+    finding.remedies.push(support::by_hand("or once for all certificates", command));
     Some(finding)
 }
 
@@ -127,6 +131,11 @@ mod tests {
         assert_eq!(finding.message, "no hook reloads nginx after a renewal of a.test");
         assert!(
             patched(&bare, &finding.remedies[0]).contains("renew_hook = nginx -t && systemctl reload nginx\n[[webroot_map]]\n")
+        );
+        let script = finding.remedies[1].command.clone().expect("a command");
+        assert!(
+            script.starts_with(r"printf '%s\n' '#!/bin/sh' 'nginx -t && systemctl reload nginx' > /etc/letsencrypt/"),
+            "{script}"
         );
     }
 

@@ -26,8 +26,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let header = server.inherited("add_header").into_iter().find(|d| is_hsts(d));
         let Some(header) = header else { continue };
         let end = leaf.validity().not_after;
-        // Managers renew at a third of the lifetime at the latest; what is left below that will not be renewed by itself.
-        let soon = end.is_some_and(|end| end.0 - case.at.0 < case.within.min(7) * 86_400);
+        // Managers renew at a third of the lifetime at the latest; what is left below that will not be renewed by itself. The shortest
+        // lifetimes are below a week.
+        let lifetime = end.zip(leaf.validity().not_before).map(|(end, begin)| end.0.saturating_sub(begin.0));
+        let late = (case.within.min(7) * 86_400).min(lifetime.unwrap_or(i64::MAX) / 4);
+        let soon = end.is_some_and(|end| end.0.saturating_sub(case.at.0) < late);
         if !soon {
             continue;
         }
@@ -71,6 +74,17 @@ mod tests {
     fn catches_an_expired_certificate_and_one_that_will_be() {
         assert_eq!(world("2026-11-22", "max-age=63072000; includeSubDomains").one(&CHECK).severity, Severity::Error);
         assert_eq!(world("2026-10-30", "max-age=63072000").one(&CHECK).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn six_days_are_a_whole_lifetime() {
+        let short = |at: &str| {
+            let text = "server { listen 443 ssl; server_name a.test; ssl_certificate /c.pem; add_header Strict-Transport-Security max-age=1; }";
+            let instance = with_pairs(nginx(text), &[&issue(&["a.test"], "2026-11-20", "2026-11-26")]);
+            World::at(at).renewal(|r| r.nginx.instances.push(instance))
+        };
+        short("2026-11-22").silent(&CHECK);
+        assert_eq!(short("2026-11-25").one(&CHECK).severity, Severity::Warning);
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             vec![support::place(instance, directive), Evidence::file(&lineage.path, None, "leaf and intermediates")];
         let change =
             directive.words.get(1).and_then(|word| support::reword(instance, directive, word, &lineage.path.to_string()));
-        let test = Some(instance.test_command().join(" "));
+        let test = Some(support::test_command(instance));
         let text = format!("read {}", lineage.path);
         finding.remedies.push(Remedy::new(Intent::Patch(change.into_iter().collect()), Applicability::Auto, text, test));
         finding.remedies.push(support::reload(instance));

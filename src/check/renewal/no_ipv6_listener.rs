@@ -5,6 +5,7 @@ use crate::{
     edit::Applicability,
     facts::renewal::nginx::Instance,
     finding::{Finding, Intent, Remedy},
+    nginx::Model,
 };
 
 rule! {
@@ -24,12 +25,13 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for instance in support::in_force(renewal) {
+        let model = Model::new(instance);
         let mut seen: Vec<*const crate::facts::renewal::nginx::Directive> = Vec::new();
         for challenge in renewal.challenges.iter().filter(|c| c.port == 80) {
             let v6 = Instance::any(true);
-            let https = instance.select(v6, 443, &challenge.name).is_some();
-            let Some(http) = instance.select(Instance::any(false), 80, &challenge.name) else { continue };
-            if !https || instance.select(v6, 80, &challenge.name).is_some() || http.listen.both_families {
+            let https = model.select(v6, 443, &challenge.name).is_some();
+            let Some(http) = model.select(Instance::any(false), 80, &challenge.name) else { continue };
+            if !https || model.select(v6, 80, &challenge.name).is_some() || http.listen.both_families {
                 continue;
             }
             let Some(listen) = http.listen.directive.filter(|d| !seen.contains(&std::ptr::from_ref(*d))) else { continue };
@@ -39,7 +41,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             finding.lineages = vec![challenge.lineage.clone()];
             finding.evidence.push(support::place(instance, listen));
             let change = support::splice(instance, listen.file, listen.span.end..listen.span.end, " listen [::]:80;");
-            let verify = Some(format!("curl -sI -H 'Host: {}' 'http://[::1]/'", challenge.name));
+            let verify = Some(format!("curl -sI -H {} 'http://[::1]/'", support::host_header(&challenge.name)));
             let text = "listen on port 80 over IPv6 too";
             // Whether this host has IPv6 at all is for a person to know: nginx does not start where it can't bind.
             let remedy = Remedy::new(Intent::Patch(change.into_iter().collect()), Applicability::Ask, text, verify);

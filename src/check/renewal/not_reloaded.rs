@@ -33,24 +33,24 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     let mut told: Vec<(&'static str, String)> = Vec::new();
-    for served in support::served(renewal) {
-        let Some(lineage) = support::lineage_for(renewal, served.name).filter(|l| !told.contains(&support::key(l))) else {
-            continue;
-        };
+    let all = support::served(renewal);
+    for served in &all {
+        let lineage = support::lineage_after(renewal, served.name, served.leaf);
+        let Some(lineage) = lineage.filter(|l| !told.contains(&support::key(l))) else { continue };
         let Some(disk) = lineage.leaf() else { continue };
         // A file of another place is CD755's.
         let reads_it =
             served.nginx.is_none_or(|(_, pair, _)| support::lineage_of(renewal, pair).is_some_and(|l| l.path == lineage.path));
-        if support::succeeds(disk, served.leaf) && reads_it {
+        if reads_it {
             told.push(support::key(lineage));
-            out.push(seen(case, renewal, &served, lineage, disk));
+            out.push(seen(case, renewal, served, lineage, disk));
         }
     }
     for (instance, pair, directive) in support::written_after_load(renewal) {
         let Some(lineage) = support::lineage_of(renewal, pair).filter(|l| !told.contains(&support::key(l))) else { continue };
         // A handshake that showed the newest certificate says more than times do.
         let shown = |s: &Served<'_>| Some(s.leaf) == pair.certificate.leaf();
-        if support::served(renewal).iter().any(shown) {
+        if all.iter().any(shown) {
             continue;
         }
         told.push(support::key(lineage));
@@ -156,6 +156,19 @@ mod tests {
         // Times alone, where no handshake could be made.
         let finding = world(&new, 2000, None).one(&CHECK);
         assert!(finding.message.contains("was written after nginx loaded it"), "{}", finding.message);
+    }
+
+    #[test]
+    fn a_newer_wildcard_hides_nothing() {
+        let old = issue(&["a.x.test"], "2026-08-01", "2026-11-01");
+        let new = issue(&["a.x.test"], "2026-11-01", "2027-01-30");
+        let wildcard = issue(&["*.x.test"], "2026-11-20", "2027-02-18");
+        let ask = Ask::Handshake { address: [127, 0, 0, 1].into(), port: 443, sni: Some("a.x.test".into()), alpn: Vec::new() };
+        let presented = Presented { certificates: vec![old[0].clone()], ..Presented::default() };
+        let world = World::at("2026-11-22").lineage("x.test", wildcard).lineage("a.x.test", new);
+        let answer = Answer::Handshake(Box::new(Ok(presented)));
+        let finding = world.renewal(|r| r.probes.push(Probe { ask, answer })).one(&CHECK);
+        assert_eq!((finding.severity, finding.lineages), (Severity::Error, vec![("certbot", "a.x.test".to_owned())]));
     }
 
     #[test]

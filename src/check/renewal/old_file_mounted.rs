@@ -45,7 +45,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         ];
         finding.facts.extend(process.and_then(|p| p.unit.clone()).map(|unit| ("unit", unit)));
         let text = "mount the directory /etc/letsencrypt instead of the file, and make the container again";
-        finding.remedies.push(support::by_hand(text, Some(format!("grep ' {} ' /proc/{}/mountinfo", bound.point, bound.pid))));
+        finding.remedies.push(support::by_hand(
+            text,
+            Some(format!("grep -F {} /proc/{}/mountinfo", support::shell(&format!(" {} ", bound.point)), bound.pid)),
+        ));
         out.push(finding);
     }
 }

@@ -91,7 +91,9 @@ fn changes(words: &[String]) -> Vec<String> {
 /// The line as version 5 takes it.
 fn renewed(words: &[String]) -> String {
     let mut line = vec![words.first().cloned().unwrap_or_default(), "run".to_owned()];
-    for word in words.iter().skip(1).filter(|w| !matches!(w.as_str(), "renew" | "run")) {
+    // The first is the command; behind it such a word is somebody's argument.
+    let command = words.iter().skip(1).position(|w| matches!(w.as_str(), "renew" | "run"));
+    for (_, word) in words.iter().skip(1).enumerate().filter(|(n, _)| Some(*n) != command) {
         let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
         let name = RENAMED.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new);
         line.push(value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}")));
@@ -124,6 +126,9 @@ mod tests {
         assert_eq!(found.remedies[1].command.as_deref(), Some(line));
         assert_eq!(found.evidence[0].line, Some(3));
         world(5, line).silent(&CHECK);
+        let found = world(5, "/usr/bin/lego --path /etc/lego renew --renew-hook 'systemctl run x'").one(&CHECK);
+        let kept = "/usr/bin/lego run --path /etc/lego --deploy-hook 'systemctl run x'";
+        assert_eq!(found.remedies[1].command.as_deref(), Some(kept));
     }
 
     #[test]

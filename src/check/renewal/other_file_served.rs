@@ -12,7 +12,7 @@ use crate::{
 
 rule! {
     /// **What it means.** The server is told to read another file than the one that the manager renews: a copy, a numbered file of the
-    /// archive, the lineage of an earlier name (`NAME-0001`). Renewals succeed and nothing changes.
+    /// archive, a file of an earlier name that is renewed no more. Renewals succeed and nothing changes.
     ///
     /// **How it is found.** The configured file and the lineage's hold certificates for the same names; the configured one is older, and it has
     /// expired, lies in an archive, or has the same issuer. A certificate of another authority that is still good may be meant so.
@@ -39,6 +39,10 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let Some(newest) = lineage.leaf() else { continue };
         let in_archive = pair.certificate.path.to_string().contains("/archive/");
         let expired = leaf.is_expired(case.at);
+        // What is configured is the newest of a lineage of its own (certbot's `N` beside `N-0001`), and renewed too.
+        if !expired && renewal.lineages.iter().any(|l| l.path == pair.certificate.path && l.leaf() == Some(leaf)) {
+            continue;
+        }
         if !(expired || in_archive || leaf.issuer() == newest.issuer()) {
             continue;
         }
@@ -52,7 +56,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         match changes(instance, lineage, directive, key) {
             Some(changes) => {
                 let text = format!("read {} and its key", lineage.path);
-                let verify = Some(instance.test_command().join(" "));
+                let verify = Some(support::test_command(instance));
                 finding.remedies.push(Remedy::new(Intent::Patch(changes), Applicability::Auto, text, verify));
             }
             None => finding
@@ -95,6 +99,20 @@ mod tests {
         assert_eq!((finding.severity, finding.evidence[0].line), (Severity::Error, Some(3)));
         let after = String::from_utf8(nginx_patched(&instance, &finding).files[0].bytes.clone()).expect("text");
         assert!(after.contains("ssl_certificate /etc/letsencrypt/live/a.test/fullchain.pem; ssl_certificate_key /etc/letsencrypt/live/a.test/privkey.pem;"), "{after}");
+    }
+
+    #[test]
+    fn of_two_lineages_that_are_both_renewed_either_may_be_served() {
+        let first = issue(&["a.test"], "2026-10-01", "2026-12-30");
+        let second = issue(&["a.test"], "2026-10-20", "2027-01-18");
+        let text = "server { listen 443 ssl; server_name a.test; ssl_certificate /etc/letsencrypt/live/a.test/fullchain.pem; ssl_certificate_key /k.pem; }";
+        let world = |at: &str| {
+            let instance = with_pairs(nginx(text), &[&first]);
+            let world = World::at(at).lineage("a.test", first.clone()).lineage("a.test-0001", second.clone());
+            world.renewal(|r| r.nginx.instances.push(instance))
+        };
+        world("2026-11-22").silent(&CHECK);
+        assert_eq!(world("2026-12-31").one(&CHECK).severity, Severity::Error);
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for (instance, server, pair, directive, key) in support::all_pairs(renewal) {
         let Some(refused) = pair.refused() else { continue };
-        // Without a socket for TLS the files are never loaded (`ngx_http_ssl_module` loads them for `listen … ssl` alone since 1.15; before, for all).
+        // They are loaded for a server without a socket for TLS too (measured with 1.22.1).
         let names = server.plain_names();
         let lineage = support::lineage_of(renewal, pair);
         // Links of `live` that lead to different versions are CD714's, which tells of the server too.
@@ -41,7 +41,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding
             .evidence
             .extend(instance.emergencies.last().map(|line| Evidence::file(&line.path, Some(line.line), line.text.clone())));
-        let test = instance.test_command().iter().map(|w| support::shell(w)).collect::<Vec<_>>().join(" ");
+        let test = support::test_command(instance);
         let own = lineage.filter(|l| {
             l.path != pair.certificate.path
                 && l.leaf().is_some_and(|c| !c.is_expired(case.at))

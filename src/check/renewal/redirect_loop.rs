@@ -3,12 +3,13 @@
 use super::{super::Case, support};
 use crate::{
     edit::{Applicability, Change},
-    facts::renewal::nginx::{
-        Directive, Instance,
+    facts::renewal::nginx::{Directive, Instance},
+    finding::{Finding, Intent, Remedy},
+    nginx::{
+        Model,
         answer::{Outcome, Request},
         server::Server,
     },
-    finding::{Finding, Intent, Remedy},
 };
 
 rule! {
@@ -28,10 +29,15 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for instance in support::in_force(renewal).filter(|i| i.is_whole()) {
-        for server in instance.servers() {
+        let servers = instance.servers();
+        // Who speaks TLS itself is not behind somebody who ends it.
+        if servers.iter().any(|s| s.listens().iter().any(|l| l.tls)) {
+            continue;
+        }
+        let model = Model::new(instance);
+        for server in servers {
             let (Some(name), true) = (server.plain_names().into_iter().next(), is_behind_a_balancer(server)) else { continue };
-            let tls = instance.servers().iter().any(|s| s.listens().iter().any(|l| l.tls));
-            let Some(listen) = server.listens().into_iter().find(|l| !l.proxy_protocol).filter(|_| !tls) else { continue };
+            let Some(listen) = server.listens().into_iter().find(|l| !l.proxy_protocol) else { continue };
             let nothing = |_: &str| None;
             let request = Request {
                 address: listen.address,
@@ -42,7 +48,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 client: None,
                 lies_at: &nothing,
             };
-            let answer = instance.answer(&request);
+            let answer = model.answer(&request);
             let (Outcome::Redirect(_, to), Some(by)) = (&answer.outcome, answer.by) else { continue };
             let itself = answer.server.as_ref().is_some_and(|s| std::ptr::eq(s.server.directive, server.directive));
             if !itself || !to.starts_with(&format!("https://{name}/")) || mentions_header(server.directive) {
@@ -53,7 +59,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let lineages = renewal.lineages.iter().filter(|l| support::covers(&l.names(), &name));
             finding.lineages = lineages.map(support::key).collect();
             finding.evidence = vec![support::place(instance, by)];
-            let verify = format!("curl -sI -H 'Host: {name}' -H 'X-Forwarded-Proto: https' http://127.0.0.1:{}/", listen.port);
+            let verify = format!(
+                "curl -sI -H {} -H 'X-Forwarded-Proto: https' http://127.0.0.1:{}/",
+                support::host_header(&name),
+                listen.port
+            );
             let text = "redirect only what came to the balancer without TLS";
             match patch(instance, by).filter(|_| has_content(server)) {
                 Some(change) => {

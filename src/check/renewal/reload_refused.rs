@@ -1,17 +1,15 @@
 //! CD752.
 
 use super::{super::Case, support};
-use crate::{
-    facts::renewal::nginx::Instance,
-    finding::{Evidence, Finding},
-};
+use crate::finding::{Evidence, Finding};
 
 rule! {
     /// **What it means.** nginx runs, but with the configuration as it lies on disk it would not start. A reload changes nothing then: the old
     /// workers go on with the old certificates, and after a restart or a reboot nothing is served at all.
     ///
     /// **How it is found.** The grammar and the includes are read as nginx reads them; the newest `[emerg]` lines of the error log show that a
-    /// reload was refused. Certificates that nginx refuses are told by CD756.
+    /// reload was refused. Certificates that nginx refuses are told by CD756. What could not be read for want of permission is no fault of
+    /// nginx's: it stands among what was not checked.
     ///
     /// **What to do.** Mend the configuration, ask `nginx -t`, then reload.
     ///
@@ -32,15 +30,11 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding
             .evidence
             .extend(instance.emergencies.last().map(|line| Evidence::file(&line.path, Some(line.line), line.text.clone())));
-        finding.remedies.push(support::by_hand("mend it and ask nginx", Some(test(instance))));
+        finding.remedies.push(support::by_hand("mend it and ask nginx", Some(support::test_command(instance))));
         // What is renewed meanwhile is not served.
         finding.lineages = renewal.lineages.iter().filter(|_| instance.master.is_some()).map(support::key).collect();
         out.push(finding);
     }
-}
-
-fn test(instance: &Instance) -> String {
-    instance.test_command().iter().map(|w| support::shell(w)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -60,6 +54,14 @@ mod tests {
             finding.message
         );
         assert_eq!(finding.remedies[0].command.as_deref(), Some("nginx -t -c /etc/nginx/nginx.conf"));
+    }
+
+    #[test]
+    fn what_this_program_may_not_read_is_no_refusal() {
+        let mut instance = nginx("server { listen 80; }");
+        let what = "open() \"/etc/nginx/secret.conf\" failed: Permission denied".to_owned();
+        instance.unread.push(Defect { path: "/etc/nginx/nginx.conf".into(), line: Some(3), what });
+        World::at(LAB).renewal(|r| r.nginx.instances.push(instance)).silent(&CHECK);
     }
 
     #[test]

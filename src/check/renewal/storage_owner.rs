@@ -16,7 +16,7 @@ rule! {
     /// **How it is found.** Owner, group and permission bits of everything in the storage against the user of the running process, or
     /// `User=` of `caddy.service`. A group that the user may be in besides its main one counts as open, except root's.
     ///
-    /// **What to do.** Give the whole storage to the user.
+    /// **What to do.** Give those folders of the storage to the user.
     ///
     /// **Sources.** Reproduced with Debian's Caddy; caddyserver.com/docs/conventions#data-directory.
     "CD748" "storage-owner" Warning "files in CertMagic's storage belong to somebody else than the server's user"
@@ -49,8 +49,15 @@ fn finding(renewal: &Renewal, storage: &Storage) -> Option<Finding> {
             finding.lineages.extend(renewal.lineage_at(&site.certificate.path).map(|l| (l.manager, l.name.clone())));
         }
     }
-    let text = format!("give the storage to {}, then restart the server", user.name);
-    let command = format!("chown -R {}:{} {}", user.uid, user.gid, shell(&storage.path.to_string()));
+    let text = format!("give what is in the storage to {}, then restart the server", user.name);
+    // Not the directory with all that is in it: it may hold more than the storage.
+    let names = Storage::OWN.iter().map(|name| storage.path.join(name));
+    let theirs = names.filter(|own| storage.strangers.iter().any(|s| s.path.starts_with(own)));
+    let theirs: Vec<String> = theirs.map(|own| shell(&own.to_string())).collect();
+    let is_closed = storage.strangers.iter().any(|s| s.path == storage.path);
+    let itself = is_closed.then(|| format!("chown {}:{} {}", user.uid, user.gid, shell(&storage.path.to_string())));
+    let inside = (!theirs.is_empty()).then(|| format!("chown -R {}:{} {}", user.uid, user.gid, theirs.join(" ")));
+    let command = itself.into_iter().chain(inside).collect::<Vec<_>>().join(" && ");
     finding.remedies.push(Remedy::new(Intent::Manual, Applicability::Manual, text, Some(command)));
     Some(finding)
 }
@@ -77,7 +84,9 @@ mod tests {
     fn a_key_of_root_keeps_caddy_from_starting() {
         let found = world(Some("/s/certificates/ca/a.test/a.test.key")).one(&CHECK);
         assert_eq!(found.severity, Severity::Error);
-        assert_eq!(found.remedies[0].command.as_deref(), Some("chown -R 998:997 /s"));
+        // `/s` may hold more than the storage.
+        assert_eq!(found.remedies[0].command.as_deref(), Some("chown -R 998:997 /s/certificates"));
+        assert_eq!(world(Some("/s")).one(&CHECK).remedies[0].command.as_deref(), Some("chown 998:997 /s"));
         assert_eq!(found.evidence[0].what, "owner 0:0, mode 0600");
         assert_eq!(world(Some("/s/ocsp")).one(&CHECK).severity, Severity::Warning);
     }

@@ -12,7 +12,10 @@ pub(super) use nginx::*;
 pub(super) use served::*;
 
 use crate::{
-    facts::{Renewal, renewal::Lineage},
+    facts::{
+        Renewal,
+        renewal::{Lineage, nginx::Instance},
+    },
     finding::Remedy,
     x509::Certificate,
 };
@@ -54,8 +57,13 @@ pub(super) fn told(certificate: &Certificate) -> String {
     }
 }
 
+/// The command that asks a server of nginx's family whether it accepts its configuration, for a shell.
+pub(super) fn test_command(instance: &Instance) -> String {
+    instance.test_command().iter().map(|word| shell(word)).collect::<Vec<_>>().join(" ")
+}
+
 /// Checks and loads the configuration again.
-pub(super) fn reload(instance: &crate::facts::renewal::nginx::Instance) -> Remedy {
+pub(super) fn reload(instance: &Instance) -> Remedy {
     let test = instance.test_command().iter().map(|w| shell(w)).collect::<Vec<_>>();
     let reload: Vec<String> = test.iter().map(|w| if w == "-t" { "-s reload".to_owned() } else { w.clone() }).collect();
     let text = "have nginx load its files again; a deploy hook does it after each renewal";

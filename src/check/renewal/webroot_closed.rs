@@ -2,8 +2,8 @@
 
 use super::{super::Case, support};
 use crate::{
-    facts::renewal::nginx::challenge::End,
     finding::{Evidence, Finding},
+    nginx::{Model, challenge::End},
 };
 
 rule! {
@@ -22,10 +22,14 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let Some(renewal) = support::renewal(case) else { return };
     for instance in support::in_force(renewal) {
+        if instance.directories.iter().all(|d| d.closed.is_none()) {
+            continue;
+        }
+        let model = Model::new(instance);
         for directory in &instance.directories {
             let Some((closed, mode)) = &directory.closed else { continue };
             let served = |c: &&crate::facts::renewal::HttpChallenge| {
-                let ends = || instance.addresses(c.port).into_iter().map(|a| instance.challenge(c, a).end);
+                let ends = || model.addresses(c.port).into_iter().map(|a| model.challenge(c, a).end);
                 c.webroot == directory.path && ends().any(|end| end == End::Served)
             };
             let Some(challenge) = renewal.challenges.iter().find(served) else { continue };

@@ -18,6 +18,8 @@ pub struct CertMagic {
     pub storages: Vec<Storage>,
     /// What its logs say about renewals, oldest first.
     pub log: Vec<LogLine>,
+    /// Places that may be a storage and could not be looked at, and why.
+    pub unread: Vec<(TreePath, String)>,
 }
 
 /// One storage: the directory that holds `certificates`, `acme` and `locks`.
@@ -229,6 +231,9 @@ impl Storage {
 
     /// The most strangers that are kept.
     pub const STRANGERS: usize = 20;
+
+    /// What CertMagic and Caddy make in a storage's directory.
+    pub const OWN: &[&str] = &["acme", "certificates", "instance.uuid", "last_clean.json", "locks", "ocsp", "pki"];
 }
 
 impl Site {

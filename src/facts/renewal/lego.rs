@@ -11,6 +11,8 @@ pub struct Lego {
     pub lines: Vec<LegoLine>,
     /// The programs called lego, and the major version of each.
     pub programs: Vec<(TreePath, u32)>,
+    /// Stores that may be there and could not be looked at, and why.
+    pub unread: Vec<(TreePath, String)>,
 }
 
 /// A directory with `certificates` and `accounts`.

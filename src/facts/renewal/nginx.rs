@@ -1,32 +1,20 @@
-//! What an nginx (or a server of its grammar: OpenResty, Tengine, NJet) is told, and what that means for one request.
+//! What an nginx (or a server of its grammar: OpenResty, Tengine, NJet) is told.
 //!
-//! [`Instance::directives`] is the configuration as nginx sees it, with every `include` replaced by what it names. [`server`] and
-//! [`answer`] work on it as nginx does, so that checks need no knowledge of its rules.
-//!
-//! Absent on purpose: names of directives that are allowed. Modules add them, and each server of the family has its own.
+//! [`Instance::directives`] is the configuration as nginx sees it, with every `include` replaced by what it names. What that means for
+//! a request is for [`crate::nginx`].
 
-pub mod answer;
-pub mod challenge;
-mod location;
 mod pair;
-pub mod server;
-mod stream;
-mod value;
 
 use std::ops::Range;
 
-pub use pair::{Key, KeyState, Leaves, Pair, PemFile, PemState};
-pub use stream::ALPN;
-
 use crate::base::{At, Fingerprint, TreePath};
+pub use pair::{Key, KeyState, Leaves, Pair, PemFile, PemState};
 
 /// The servers of this family here.
 #[derive(Clone, Debug, Default)]
 pub struct Nginx {
     /// Each running one; where none runs, each configuration in a usual place.
     pub instances: Vec<Instance>,
-    /// Processes of the family that run in another mount namespace (a container): their files are not those of this tree.
-    pub elsewhere: Vec<u32>,
 }
 
 /// One server: its configuration, and what else it left.
@@ -46,6 +34,8 @@ pub struct Instance {
     pub directives: Vec<Directive>,
     /// What can't be read as nginx's grammar, or not at all: nginx would not start with it.
     pub defects: Vec<Defect>,
+    /// What was not read for want of permission, or beyond a bound of this program: nginx itself may well read it.
+    pub unread: Vec<Defect>,
     /// Every certificate that is named, with its key.
     pub pairs: Vec<Pair>,
     /// The newest lines of the error log that say `[emerg]`, oldest first.
@@ -203,6 +193,7 @@ impl Instance {
             files: Vec::new(),
             directives: Vec::new(),
             defects: Vec::new(),
+            unread: Vec::new(),
             pairs: Vec::new(),
             emergencies: Vec::new(),
             directories: Vec::new(),
@@ -212,7 +203,7 @@ impl Instance {
     /// Whether the configuration can be read to its end: only then it can be said what it does.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.defects.is_empty() && !self.files.is_empty()
+        self.defects.is_empty() && self.unread.is_empty() && !self.files.is_empty()
     }
 
     /// Where a directive stands.

@@ -16,6 +16,9 @@ pub struct Processes {
     pub listeners: Vec<Listener>,
     /// The processes that run in another mount namespace than this one: their paths are not those of this tree.
     pub elsewhere: BTreeSet<u32>,
+    /// The processes of users other than root and the one that this program runs as. What they say of themselves (their arguments are
+    /// theirs to write) is no reason to run a program.
+    pub foreign: BTreeSet<u32>,
     /// Single files that are bind-mounted into a process's view of the file system.
     pub bound: Vec<BoundFile>,
     /// How many processes' open files could not be looked at for want of permission: a listener without process may be theirs.

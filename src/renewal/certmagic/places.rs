@@ -1,5 +1,7 @@
 //! Where CertMagic's storages may lie, and who must be able to use them (`dataDir` in certmagic, `AppDataDir` in Caddy's `storage.go`).
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::{
@@ -37,8 +39,8 @@ struct Account {
     home: String,
 }
 
-/// Every place, the surest first; each directory once.
-pub(super) fn find(tree: &dyn Tree, processes: &Processes) -> Vec<Place> {
+/// Every place, the surest first, each directory once; and those that could not be looked at, with the reason.
+pub(super) fn find(tree: &dyn Tree, processes: &Processes) -> (Vec<Place>, Vec<(TreePath, String)>) {
     let accounts = accounts(tree);
     let service = service(tree);
     let named = |name: &str, because: String| {
@@ -67,15 +69,24 @@ pub(super) fn find(tree: &dyn Tree, processes: &Processes) -> Vec<Place> {
             places.push(Place { path: path(&account.home, below), found_by: format!("the home of {}", account.name), user });
         }
     }
-    let mut seen: Vec<TreePath> = Vec::new();
+    let mut seen: BTreeSet<TreePath> = BTreeSet::new();
+    let mut unread: Vec<(TreePath, String)> = Vec::new();
     places.retain_mut(|place| {
-        let Ok(resolved) = tree.resolve(&place.path) else { return false };
-        place.path = resolved.path;
-        let is_new = resolved.node.is_some() && !seen.contains(&place.path);
-        seen.push(place.path.clone());
-        is_new
+        match tree.resolve(&place.path) {
+            Ok(resolved) => {
+                place.path = resolved.path;
+                resolved.node.is_some() && seen.insert(place.path.clone())
+            }
+            // In most homes there is no storage; that of the service is one.
+            Err(e) => {
+                if place.user.is_some() && seen.insert(place.path.clone()) {
+                    unread.push((place.path.clone(), e.to_string()));
+                }
+                false
+            }
+        }
     });
-    places
+    (places, unread)
 }
 
 fn path(directory: &str, below: &str) -> TreePath {
@@ -209,7 +220,8 @@ mod tests {
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nbroken\ncaddy:x:998:997::/var/lib/caddy:/usr/sbin/nologin\n";
 
     fn found(tree: &MemoryTree) -> Vec<(String, String, Option<String>)> {
-        let places = find(tree, &Processes::default());
+        let (places, unread) = find(tree, &Processes::default());
+        assert_eq!(unread, []);
         places.into_iter().map(|p| (p.path.to_string(), p.found_by, p.user.map(|u| u.name))).collect()
     }
 

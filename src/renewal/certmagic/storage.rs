@@ -24,6 +24,9 @@ const LIMIT: u64 = 1 << 20;
 /// Names read of one directory.
 const NAMES: usize = 10_000;
 
+/// Folders of certificates and accounts that are read, in all storages.
+pub(super) const FOLDERS: usize = 50_000;
+
 /// Folders below one another when owners are looked at.
 const DEPTH: usize = 6;
 
@@ -33,27 +36,35 @@ const LEFT_AFTER: i64 = 15;
 /// A lock is looked at again after so many seconds: its holder has written to it twice by then.
 const SECOND_LOOK: u64 = 11;
 
-/// The storage at a place; `None` when there is none.
-pub(super) fn read(host: &Host<'_>, place: Place) -> Option<Storage> {
+/// The storage at a place; `None` when there is none. `left` folders are read at most.
+///
+/// # Errors
+/// Why it can't be said whether it is one.
+pub(super) fn read(host: &Host<'_>, place: Place, left: &mut usize) -> Result<Option<Storage>, String> {
     let tree = host.tree;
-    let is_storage = ["certificates", "acme", "locks"].iter().any(|name| {
-        let node = tree.node_nofollow(&place.path.join(name)).ok().flatten();
-        matches!(node.map(|n| n.kind), Some(NodeKind::Directory | NodeKind::Link(_)))
-    });
+    let mut is_storage = false;
+    for name in ["certificates", "acme", "locks"] {
+        let node = tree.node_nofollow(&place.path.join(name)).map_err(|e| e.to_string())?;
+        is_storage |= matches!(node.map(|n| n.kind), Some(NodeKind::Directory | NodeKind::Link(_)));
+    }
     if !is_storage {
-        return None;
+        return Ok(None);
     }
     let mut storage = Storage::new(place.path, place.found_by, place.user);
     let mut reader = Reader { tree, unlisted: Vec::new() };
     storage.instance = reader.instance(&storage.path);
     for ca in reader.folders(&storage.path.join("certificates")) {
         for folder in reader.folders(&ca) {
-            storage.sites.push(reader.site(&ca, folder));
+            if reader.is_one_more(left, &ca) {
+                storage.sites.push(reader.site(&ca, folder));
+            }
         }
     }
     for ca in reader.folders(&storage.path.join("acme")) {
         for folder in reader.folders(&ca.join("users")) {
-            storage.accounts.extend(reader.account(&ca, folder));
+            if reader.is_one_more(left, &ca) {
+                storage.accounts.extend(reader.account(&ca, folder));
+            }
         }
         storage.tokens.extend(reader.names(&ca.join("challenge_tokens")));
     }
@@ -64,7 +75,7 @@ pub(super) fn read(host: &Host<'_>, place: Place) -> Option<Storage> {
         strangers(tree, &mut storage, &user);
     }
     storage.unlisted = reader.unlisted;
-    Some(storage)
+    Ok(Some(storage))
 }
 
 struct Reader<'a> {
@@ -94,6 +105,17 @@ impl Reader<'_> {
                 Vec::new()
             }
         }
+    }
+
+    /// Whether one more folder is read.
+    fn is_one_more(&mut self, left: &mut usize, above: &TreePath) -> bool {
+        let is_one_more = *left > 0;
+        *left = left.saturating_sub(1);
+        let why = format!("only {FOLDERS} folders of certificates and accounts are read");
+        if !is_one_more && !self.unlisted.iter().any(|(path, said)| path == above && *said == why) {
+            self.unlisted.push((above.clone(), why));
+        }
+        is_one_more
     }
 
     fn folders(&mut self, directory: &TreePath) -> Vec<TreePath> {
@@ -227,7 +249,11 @@ fn lock(bytes: &[u8]) -> Result<At, Defect> {
     if bytes.is_empty() {
         return Err(Defect::Empty);
     }
-    let meta: Option<Meta> = go_json(bytes)?;
+    // Read by a `json.Decoder`, which does not look at what follows the first value.
+    let text = String::from_utf8_lossy(bytes);
+    let first = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next();
+    let first = first.unwrap_or(Ok(Value::Null)).map_err(|e| malformed(&e, bytes))?;
+    let meta: Option<Meta> = serde_json::from_value(first).map_err(|e| malformed(&e, bytes))?;
     let (created, updated) = meta.map_or((None, None), |m| (m.created, m.updated));
     // Go's time without a value is of year 1, and such a lock is stale.
     let Some(text) = updated.or(created) else { return Ok(At(0)) };
@@ -236,11 +262,13 @@ fn lock(bytes: &[u8]) -> Result<At, Defect> {
 
 /// JSON as Go reads it: bytes that are no UTF-8 become U+FFFD there.
 fn go_json<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, Defect> {
-    serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|e| {
-        let why = if e.is_eof() { "is cut off in the middle" } else { "is not the JSON that it should be" };
-        let zeros = if bytes.contains(&0) { ", and holds NUL bytes" } else { "" };
-        Defect::Malformed(format!("{why}{zeros} ({e})"), u32::try_from(e.line()).ok().filter(|line| *line > 0))
-    })
+    serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|e| malformed(&e, bytes))
+}
+
+fn malformed(e: &serde_json::Error, bytes: &[u8]) -> Defect {
+    let why = if e.is_eof() { "is cut off in the middle" } else { "is not the JSON that it should be" };
+    let zeros = if bytes.contains(&0) { ", and holds NUL bytes" } else { "" };
+    Defect::Malformed(format!("{why}{zeros} ({e})"), u32::try_from(e.line()).ok().filter(|line| *line > 0))
 }
 
 /// Every CERTIFICATE block.
@@ -251,11 +279,13 @@ fn chain(bytes: &[u8]) -> Result<Vec<Certificate>, Defect> {
     for entry in scan.entries {
         match entry.content {
             Content::Certificate(certificate) => chain.push(certificate),
-            _ if chain.is_empty() => {
+            // `tls.X509KeyPair` passes over blocks of other kinds.
+            Content::Other(_) | Content::PrivateKey | Content::Crl => {}
+            Content::Opaque(_) if chain.is_empty() => {
                 return Err(Defect::Malformed("its first block is no certificate that can be read".to_owned(), Some(entry.line)));
             }
             // What follows the leaf does not keep a server from loading it.
-            _ => {}
+            Content::Opaque(_) => {}
         }
     }
     if chain.is_empty() { Err(Defect::Malformed("holds no certificate in PEM form".to_owned(), None)) } else { Ok(chain) }
@@ -292,7 +322,8 @@ fn ca_span(bytes: &[u8], ca: &str) -> Option<std::ops::Range<usize>> {
     let mut wanted: Value = serde_json::from_slice(bytes).ok()?;
     wanted.get_mut("issuer_data")?.as_object_mut()?.remove("ca")?;
     let value = serde_json::to_string(ca).ok()?;
-    for start in memchr::memmem::find_iter(bytes, b"\"ca\"") {
+    // Each is tried by reading all that is left.
+    for start in memchr::memmem::find_iter(bytes, b"\"ca\"").take(16) {
         let rest = &bytes[start + 4..];
         let blanks = |rest: &[u8]| rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
         let colon = blanks(rest);
@@ -316,10 +347,14 @@ fn ca_span(bytes: &[u8], ca: &str) -> Option<std::ops::Range<usize>> {
 /// What belongs to somebody else and is not open to the storage's user.
 fn strangers(tree: &dyn Tree, storage: &mut Storage, user: &User) {
     let mut left = NAMES;
-    let mut pending = vec![(storage.path.clone(), DEPTH)];
+    // Only its own names: a Caddyfile may name a directory that holds other things too.
+    let own = Storage::OWN.iter().rev().map(|name| (storage.path.join(name), DEPTH));
+    let mut pending: Vec<(TreePath, usize)> = own.chain([(storage.path.clone(), 0)]).collect();
     while let Some((path, depth)) = pending.pop() {
         let Ok(Some(node)) = tree.node_nofollow(&path) else { continue };
         let needs = match node.kind {
+            // Its own names are there already.
+            NodeKind::Directory if path == storage.path => 0o5,
             NodeKind::Directory => 0o7,
             NodeKind::File(_) => 0o4,
             NodeKind::Link(_) | NodeKind::Other(_) => continue,
@@ -345,5 +380,76 @@ fn strangers(tree: &dyn Tree, storage: &mut Storage, user: &User) {
             }
             pending.extend(names.into_iter().rev().map(|name| (path.join(name), depth - 1)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{LiveDial, memory::MemoryTree};
+
+    fn host(tree: &MemoryTree) -> Host<'_> {
+        let dial = Box::leak(Box::new(LiveDial::new()));
+        Host { tree, dial, live: false, public: false, at: At(0), now: At(1_800_000_000), timeout: 1, jobs: 1 }
+    }
+
+    fn place(user: Option<User>) -> Place {
+        Place { path: "/s".into(), found_by: "a test".into(), user }
+    }
+
+    #[test]
+    fn a_lock_is_read_as_by_gos_decoder() {
+        let whole = lock(br#"{"created":"2026-11-22T01:00:00Z","updated":"2026-11-22T01:00:05.123456789+01:00"}"#);
+        assert_eq!(whole, Ok(At::parse("2026-11-22T00:00:05Z").expect("a time")));
+        let longer_before = br#"{"created":"2026-11-22T01:00:00Z","updated":"2026-11-22T01:00:05Z"}:05Z"}"#;
+        assert!(lock(longer_before).is_ok(), "what follows the first value is not looked at");
+        for bad in [&b"{\"created\""[..], b"\0\0\0", b"{\"updated\":\"yesterday\"}", b"[1]"] {
+            assert!(matches!(lock(bad), Err(Defect::Malformed(..))), "{bad:?}");
+        }
+        assert_eq!(lock(b""), Err(Defect::Empty));
+    }
+
+    #[test]
+    fn other_blocks_before_the_leaf_are_passed_over() {
+        let own = rcgen::generate_simple_self_signed(["a.test".to_owned()]).expect("a certificate").cert.pem();
+        let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        assert_eq!(chain(format!("{parameters}{own}").as_bytes()).map(|c| c.len()), Ok(1));
+        let cut = format!("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n{own}");
+        assert!(chain(cut.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_hostile_document_is_read_in_no_time() {
+        let many = r#""ca":"x","#.repeat(100_000);
+        let text = format!("{{\"a\":\"{}\",\"issuer_data\":{{\"ca\":\"x\",\"url\":\"u\"}}}}", many.replace('"', "\\\""));
+        let found = metadata(text.as_bytes()).expect("JSON");
+        assert_eq!(found.ca.as_deref(), Some("x"));
+        let deep = "[".repeat(100_000);
+        assert!(metadata(deep.as_bytes()).is_err() && lock(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_lies_beside_a_storage_is_no_stranger() {
+        let tree = MemoryTree::new();
+        tree.put("/s/certificates", NodeKind::Directory, 0o777, Vec::new());
+        tree.put("/s/database/private", NodeKind::File(1), 0o600, vec![0]);
+        let user = User { name: "caddy".into(), uid: 998, gid: 997, because: "x".into() };
+        let found = read(&host(&tree), place(Some(user.clone())), &mut 10).expect("looked at").expect("a storage");
+        assert_eq!(found.strangers, []);
+        tree.put("/s/certificates/ca/a.test/a.test.key", NodeKind::File(1), 0o600, vec![0]);
+        let found = read(&host(&tree), place(Some(user)), &mut 10).expect("looked at").expect("a storage");
+        let paths: Vec<String> = found.strangers.iter().map(|s| s.path.to_string()).collect();
+        assert!(paths.contains(&"/s/certificates/ca/a.test/a.test.key".to_owned()), "{paths:?}");
+    }
+
+    #[test]
+    fn more_folders_than_are_read_are_told() {
+        let tree = MemoryTree::new();
+        for n in 0..5 {
+            tree.directory(format!("/s/certificates/ca/{n}.test").as_str());
+        }
+        let mut left = 3;
+        let found = read(&host(&tree), place(None), &mut left).expect("looked at").expect("a storage");
+        assert_eq!((found.sites.len(), found.unlisted.len(), left), (3, 1, 0));
     }
 }

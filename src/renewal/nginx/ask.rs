@@ -22,6 +22,10 @@ pub(super) fn asks(renewal: &Renewal) -> Vec<Ask> {
     let handshake = |address, port, sni: Option<String>| Ask::Handshake { address, port, sni, alpn: Vec::new() };
     for instance in renewal.nginx.instances.iter().filter(|i| i.master.is_some()) {
         for server in instance.servers() {
+            // Each name on each port of a range is more than anybody asks.
+            if asks.len() > 10 * MOST {
+                break;
+            }
             for listen in server.listens().iter().filter(|l| l.tls && !l.proxy_protocol) {
                 let address = reachable(listen.address);
                 asks.push(handshake(address, listen.port, None));

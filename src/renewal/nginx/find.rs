@@ -52,14 +52,20 @@ fn title(process: &Process) -> Option<Vec<String>> {
     Some(rest.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
-/// Masters in other mount namespaces.
-pub(super) fn elsewhere(processes: &Processes) -> Vec<u32> {
-    processes.all.iter().filter(|p| title(p).is_some() && processes.elsewhere.contains(&p.pid)).map(|p| p.pid).collect()
+/// The family's programs, by the beginning of their names: nginx.org has an `nginx-debug` too.
+const PROGRAMS: &[&str] = &["nginx", "njet", "openresty", "tengine"];
+
+/// Whether what a process calls itself can be believed: it is asked to test and load configurations later, with the arguments from its
+/// title. So it is root's or our own, of this file system, and its program has a name of the family: a setuid program that waits for a
+/// password is root's too.
+fn is_believed(processes: &Processes, process: &Process) -> bool {
+    let is_here = !processes.elsewhere.contains(&process.pid) && !processes.foreign.contains(&process.pid);
+    is_here && process.exe.as_ref().is_none_or(|exe| PROGRAMS.iter().any(|p| exe.name().starts_with(p.as_bytes())))
 }
 
 /// Each running server; else each configuration in a usual place.
 pub(super) fn instances(host: &Host<'_>, processes: &Processes) -> Vec<Instance> {
-    let masters = processes.all.iter().filter(|p| !processes.elsewhere.contains(&p.pid));
+    let masters = processes.all.iter().filter(|p| is_believed(processes, p));
     let running: Vec<Instance> = masters.filter_map(|p| running(host, processes, p, &title(p)?)).collect();
     if !running.is_empty() {
         return running;
@@ -147,11 +153,15 @@ mod tests {
         processes.all.push(process(12, 10, "nginx: worker process is shutting down", 6));
         processes.all.push(process(20, 1, "nginx: master process nginx -g daemon off;", 5));
         processes.elsewhere.insert(20);
+        // Whoever may start a program may call it so.
+        processes.all.push(process(30, 1, "nginx: master process /usr/sbin/nginx -c /tmp/a.conf", 5));
+        processes.foreign.insert(30);
+        let posing = "nginx: master process /usr/sbin/nginx -c /tmp/b.conf";
+        processes.all.push(Process { exe: Some("/usr/bin/su".into()), ..process(40, 1, posing, 5) });
         let found = instances(&host, &processes);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].conf, "/srv/n/conf/a.conf".into());
         assert_eq!(found[0].test_command(), ["/usr/sbin/nginx", "-t", "-p", "/srv/n", "-c", "conf/a.conf"]);
         assert_eq!(found[0].master.as_ref().and_then(|m| m.youngest_worker), Some(At(7)));
-        assert_eq!(elsewhere(&processes), [20]);
     }
 }

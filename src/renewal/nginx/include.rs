@@ -7,7 +7,7 @@ use crate::{
     base::{Fingerprint, Limits, TreePath},
     facts::renewal::nginx::{ConfFile, Defect, Directive, Instance},
     format::nginx,
-    host::{NodeKind, Tree},
+    host::{NodeKind, ReadError, Tree},
 };
 
 /// Includes in includes. nginx has no limit but that of open files.
@@ -16,86 +16,138 @@ const DEPTH: usize = 20;
 /// Files in all.
 const FILES: usize = 10_000;
 
+/// Bytes of all files.
+const BYTES: usize = 128 << 20;
+
 /// Directives in all: a file may be included by every server.
-const DIRECTIVES: usize = 2_000_000;
+const DIRECTIVES: usize = 1_000_000;
+
+/// Places that are looked at for patterns, in all.
+const PLACES: usize = 500_000;
+
+/// What is told of each kind: nginx itself stops at the first.
+const DEFECTS: usize = 20;
 
 /// Reads the instance's main file and all that it includes.
 pub(super) fn read(tree: &dyn Tree, instance: &mut Instance) {
-    let mut reader =
-        Reader { tree, base: instance.conf.parent(), files: Vec::new(), known: BTreeMap::new(), defects: Vec::new(), count: 0 };
-    let directives = reader.file(&instance.conf, 0, None);
+    let mut reader = Reader {
+        tree,
+        base: instance.conf.parent(),
+        files: Vec::new(),
+        known: BTreeMap::new(),
+        open: Vec::new(),
+        defects: Vec::new(),
+        unread: Vec::new(),
+        count: 0,
+        bytes: 0,
+        places: 0,
+    };
+    let directives = reader.file(&instance.conf, None);
     instance.directives = directives;
     instance.files = reader.files;
     instance.defects = reader.defects;
+    instance.unread = reader.unread;
 }
+
+/// A directive that names a file: its own file, and its line.
+type Asked = Option<(usize, u32)>;
 
 struct Reader<'a> {
     tree: &'a dyn Tree,
     base: TreePath,
     files: Vec<ConfFile>,
     /// The number of each file, and what stands in it, includes unread.
-    known: BTreeMap<TreePath, (usize, Vec<Directive>)>,
+    known: BTreeMap<TreePath, Vec<Directive>>,
+    /// The files whose includes are being read, the main one first.
+    open: Vec<TreePath>,
     defects: Vec<Defect>,
+    unread: Vec<Defect>,
     count: usize,
+    bytes: usize,
+    places: usize,
 }
 
 impl Reader<'_> {
-    fn defect(&mut self, at: Option<(usize, u32)>, path: &TreePath, what: String) {
-        let (path, line) = match at {
-            Some((file, line)) => (self.files[file].path.clone(), Some(line)),
-            None => (path.clone(), None),
-        };
-        self.defects.push(Defect { path, line, what });
+    fn place(&self, at: Asked, path: &TreePath, what: String) -> Defect {
+        match at {
+            Some((file, line)) => Defect { path: self.files[file].path.clone(), line: Some(line), what },
+            None => Defect { path: path.clone(), line: None, what },
+        }
+    }
+
+    /// nginx stops here.
+    fn defect(&mut self, at: Asked, path: &TreePath, what: String) {
+        let defect = self.place(at, path, what);
+        if self.defects.len() < DEFECTS {
+            self.defects.push(defect);
+        }
+    }
+
+    /// Only this program stops here.
+    fn unread(&mut self, at: Asked, path: &TreePath, what: String) {
+        let defect = self.place(at, path, what);
+        if self.unread.len() < DEFECTS && !self.unread.contains(&defect) {
+            self.unread.push(defect);
+        }
     }
 
     /// The directives of a file, its includes in place. `asked` is the directive that named it.
-    fn file(&mut self, path: &TreePath, depth: usize, asked: Option<(usize, u32)>) -> Vec<Directive> {
+    fn file(&mut self, path: &TreePath, asked: Asked) -> Vec<Directive> {
         let directives = match self.known.get(path) {
-            Some((_, directives)) => directives.clone(),
+            Some(directives) => directives.clone(),
             None => {
+                if self.files.len() == FILES || self.bytes > BYTES {
+                    self.unread(asked, path, format!("more than {FILES} files, or more than {BYTES} bytes, are included"));
+                    return Vec::new();
+                }
                 let (bytes, resolved) = match self.tree.read(path, Limits::DEFAULT.file) {
                     Ok(read) => read,
                     Err(e) => {
-                        self.defect(asked, path, format!("open() \"{path}\" failed: {e}"));
+                        let what = format!("open() \"{path}\" failed: {e}");
+                        match is_ours(&e) {
+                            true => self.unread(asked, path, what),
+                            false => self.defect(asked, path, what),
+                        }
                         return Vec::new();
                     }
                 };
-                if self.files.len() == FILES {
-                    self.defect(asked, path, format!("more than {FILES} files are included"));
-                    return Vec::new();
-                }
+                self.bytes += bytes.len();
                 let number = self.files.len();
                 let parsed = nginx::parse(&bytes, number);
                 self.files.push(ConfFile { path: path.clone(), real: resolved.path, read: Fingerprint::of(&bytes), bytes });
                 for (line, what) in parsed.defects {
                     self.defect(Some((number, line)), path, what);
                 }
-                self.known.insert(path.clone(), (number, parsed.directives.clone()));
+                if let Some((line, what)) = parsed.stopped {
+                    self.unread(Some((number, line)), path, what);
+                }
+                self.known.insert(path.clone(), parsed.directives.clone());
                 parsed.directives
             }
         };
-        self.expanded(directives, depth)
+        self.open.push(path.clone());
+        let directives = self.expanded(directives);
+        self.open.pop();
+        directives
     }
 
-    fn expanded(&mut self, directives: Vec<Directive>, depth: usize) -> Vec<Directive> {
+    fn expanded(&mut self, directives: Vec<Directive>) -> Vec<Directive> {
         let mut out = Vec::with_capacity(directives.len());
         for mut directive in directives {
             self.count += 1;
             if self.count > DIRECTIVES {
-                if self.count == DIRECTIVES + 1 {
-                    let at = Some((directive.file, directive.line));
-                    self.defect(at, &TreePath::root(), format!("more than {DIRECTIVES} directives, includes counted"));
-                }
+                let at = Some((directive.file, directive.line));
+                self.unread(at, &TreePath::root(), format!("more than {DIRECTIVES} directives, includes counted"));
                 return out;
             }
             if let Some(block) = &mut directive.block {
                 let inner = std::mem::take(&mut block.directives);
-                block.directives = self.expanded(inner, depth);
+                block.directives = self.expanded(inner);
             }
             match directive.argument(0) {
                 Some(pattern) if directive.name() == "include" && directive.words.len() == 2 => {
                     let at = (directive.file, directive.line);
-                    out.extend(self.include(pattern, depth, at));
+                    out.extend(self.include(pattern, at));
                 }
                 _ => out.push(directive),
             }
@@ -103,53 +155,88 @@ impl Reader<'_> {
         out
     }
 
-    fn include(&mut self, pattern: &str, depth: usize, at: (usize, u32)) -> Vec<Directive> {
+    fn include(&mut self, pattern: &str, at: (usize, u32)) -> Vec<Directive> {
         let path = self.base.join(pattern);
-        if depth == DEPTH {
-            self.defect(Some(at), &path, format!("includes are nested more than {DEPTH} deep: does {path} include itself?"));
-            return Vec::new();
-        }
         if !pattern.contains(['*', '?', '[']) {
-            return self.file(&path, depth + 1, Some(at));
+            return self.included(&path, at);
         }
         let mut out = Vec::new();
-        for path in glob(self.tree, &path) {
-            out.extend(self.file(&path, depth + 1, Some(at)));
+        for path in self.glob(&path, at) {
+            out.extend(self.included(&path, at));
         }
         out
     }
+
+    fn included(&mut self, path: &TreePath, at: (usize, u32)) -> Vec<Directive> {
+        if self.open.contains(path) {
+            self.defect(Some(at), path, format!("{path} includes itself: nginx opens it until it may open no more"));
+            return Vec::new();
+        }
+        if self.open.len() > DEPTH {
+            self.unread(Some(at), path, format!("includes are nested more than {DEPTH} deep"));
+            return Vec::new();
+        }
+        self.file(path, Some(at))
+    }
+
+    /// The paths that a pattern matches, as glob(3) in the C locale: a leading dot only by a dot, sorted by bytes.
+    fn glob(&mut self, pattern: &TreePath, at: (usize, u32)) -> Vec<TreePath> {
+        let tree = self.tree;
+        let mut found = vec![TreePath::root()];
+        let parts: Vec<&[u8]> = pattern.components().collect();
+        for (n, part) in parts.iter().enumerate() {
+            let mut next = Vec::new();
+            for dir in &found {
+                self.places += 1;
+                if self.places > PLACES {
+                    self.unread(Some(at), pattern, format!("more than {PLACES} places are looked at for patterns"));
+                    return Vec::new();
+                }
+                if !part.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'\\')) {
+                    next.push(dir.join(part));
+                    continue;
+                }
+                let names = match tree.resolve(dir) {
+                    Ok(resolved) => tree.names_nofollow(&resolved.path).map_err(ReadError::Io),
+                    Err(e) => Err(e),
+                };
+                let names = match names {
+                    Ok(names) => names,
+                    // glob(3) passes over what it can't list; of what only we may not list, nothing can be said.
+                    Err(e) => {
+                        if is_ours(&e) {
+                            self.unread(Some(at), pattern, format!("opendir() \"{dir}\" failed: {e}"));
+                        }
+                        continue;
+                    }
+                };
+                self.places += names.len();
+                let fits = |name: &Vec<u8>| (name.first() != Some(&b'.') || part.first() == Some(&b'.')) && matches(part, name);
+                next.extend(names.into_iter().filter(fits).map(|name| dir.join(name)));
+            }
+            let last = n + 1 == parts.len();
+            let stays = |path: &TreePath| match tree.resolve(path).map(|r| r.node) {
+                // It is told when it is to be read.
+                Err(e) if is_ours(&e) => true,
+                // A dangling link matches too: nginx then fails to open it.
+                Err(_) | Ok(None) => last && tree.node_nofollow(path).is_ok_and(|n| n.is_some()),
+                Ok(Some(node)) => last || node.kind == NodeKind::Directory,
+            };
+            next.retain(stays);
+            found = next;
+        }
+        found.sort();
+        found
+    }
 }
 
-/// The paths that a pattern matches, as glob(3) in the C locale: a leading dot only by a dot, sorted by bytes.
-fn glob(tree: &dyn Tree, pattern: &TreePath) -> Vec<TreePath> {
-    let mut found = vec![TreePath::root()];
-    let parts: Vec<&[u8]> = pattern.components().collect();
-    for (n, part) in parts.iter().enumerate() {
-        let mut next = Vec::new();
-        for dir in &found {
-            if !part.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'\\')) {
-                next.push(dir.join(part));
-                continue;
-            }
-            let Ok(resolved) = tree.resolve(dir) else { continue };
-            let names = tree.names_nofollow(&resolved.path).unwrap_or_default();
-            let fits = |name: &Vec<u8>| (name.first() != Some(&b'.') || part.first() == Some(&b'.')) && matches(part, name);
-            next.extend(names.into_iter().filter(fits).map(|name| dir.join(name)));
-            if next.len() > FILES {
-                break;
-            }
-        }
-        let last = n + 1 == parts.len();
-        let stays = |path: &TreePath| match tree.resolve(path).ok().and_then(|r| r.node) {
-            // A dangling link matches too: nginx then fails to open it.
-            None => last && tree.node_nofollow(path).is_ok_and(|n| n.is_some()),
-            Some(node) => last || node.kind == NodeKind::Directory,
-        };
-        next.retain(stays);
-        found = next;
+/// Whether an error is this program's: a master that runs as root has no such one.
+fn is_ours(error: &ReadError) -> bool {
+    match error {
+        ReadError::TooLarge(_) => true,
+        ReadError::Io(e) => e.kind() == std::io::ErrorKind::PermissionDenied,
+        ReadError::Missing | ReadError::NotAFile(_) | ReadError::LinkLoop => false,
     }
-    found.sort();
-    found
 }
 
 /// fnmatch(3) within one component.
@@ -248,9 +335,28 @@ mod tests {
         let instance = read_tree(&[("/etc/nginx/nginx.conf", "a;\ninclude nope.conf;\n")]);
         assert_eq!((instance.defects.len(), instance.defects[0].line), (1, Some(2)));
         assert!(instance.defects[0].what.starts_with("open() \"/etc/nginx/nope.conf\" failed"), "{:?}", instance.defects);
-        let instance = read_tree(&[("/etc/nginx/nginx.conf", "include nginx.conf;")]);
-        assert_eq!(instance.defects.len(), 1, "{:?}", instance.defects);
+        let instance = read_tree(&[("/etc/nginx/nginx.conf", &"include nginx.conf;".repeat(3))]);
+        assert_eq!((instance.defects.len(), instance.unread.len()), (3, 0), "{:?}", instance.defects);
+        assert!(instance.defects[0].what.contains("includes itself"), "{:?}", instance.defects);
         assert!(!instance.is_whole());
+    }
+
+    #[test]
+    fn files_that_double_what_they_include_end() {
+        let file = |n: usize| format!("include {0}.conf; include {0}.conf;", n + 1);
+        let mut files: Vec<(String, String)> = (0..40).map(|n| (format!("/etc/nginx/{n}.conf"), file(n))).collect();
+        files.push(("/etc/nginx/nginx.conf".to_owned(), "include 0.conf;".to_owned()));
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let instance = read_tree(&files);
+        assert_eq!(instance.defects, [], "nginx has no such bound");
+        assert!(!instance.unread.is_empty() && instance.unread.len() <= DEFECTS && !instance.is_whole());
+    }
+
+    #[test]
+    fn what_only_this_program_may_not_read_is_no_defect() {
+        use std::io::ErrorKind::{IsADirectory, PermissionDenied};
+        assert!(is_ours(&ReadError::Io(PermissionDenied.into())) && is_ours(&ReadError::TooLarge(1)));
+        assert!(!is_ours(&ReadError::Io(IsADirectory.into())) && !is_ours(&ReadError::Missing));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The files that `ssl_certificate` and `ssl_certificate_key` name, read as `ngx_ssl_certificate` does (src/event/ngx_event_openssl.c).
 
+use std::collections::BTreeSet;
+
 use crate::{
     base::{Fingerprint, Limits, TreePath},
     facts::{
@@ -11,6 +13,7 @@ use crate::{
         private_key::{PublicHalf, public_half},
     },
     host::{ReadError, Tree},
+    nginx::Model,
 };
 
 /// Pairs that are loaded.
@@ -19,13 +22,15 @@ const PAIRS: usize = 10_000;
 /// Every pair of the instance's servers, each directive once.
 pub(super) fn load_all(tree: &dyn Tree, instance: &Instance) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
+    let mut known = BTreeSet::new();
     let mut interner = Interner::default();
+    let model = Model::new(instance);
     for server in instance.servers().into_iter().chain(instance.other_servers()) {
-        let keys = server.inherited("ssl_certificate_key");
-        let phrase = !server.inherited("ssl_password_file").is_empty();
-        for (n, directive) in server.inherited("ssl_certificate").into_iter().enumerate() {
-            let known = pairs.iter().any(|p| (p.file, p.start) == (directive.file, directive.span.start));
-            let Some(path) = path(instance, directive).filter(|_| !known && pairs.len() < PAIRS) else { continue };
+        let keys = model.inherited(server, "ssl_certificate_key");
+        let phrase = !model.inherited(server, "ssl_password_file").is_empty();
+        for (n, directive) in model.inherited(server, "ssl_certificate").into_iter().enumerate() {
+            let is_new = pairs.len() < PAIRS && known.insert((directive.file, directive.span.start));
+            let Some(path) = path(instance, directive).filter(|_| is_new) else { continue };
             let key = keys.get(n).and_then(|d| self::path(instance, d));
             // An engine's or a variable's key is nothing to look at.
             let key = key.map(|path| Key { state: key_state(tree, &path, phrase), path });

@@ -1,6 +1,6 @@
 //! nginx: validations that fail, and the patches that let them succeed.
 
-use std::{mem::discriminant, ops::Range};
+use std::{collections::BTreeMap, mem::discriminant, ops::Range};
 
 use crate::{
     base::TreePath,
@@ -10,16 +10,17 @@ use crate::{
         Renewal,
         renewal::{
             HttpChallenge, Lineage,
-            nginx::{
-                Directive, Instance, Pair, Word,
-                answer::Outcome,
-                challenge::{Course, DIRECTORY, End, TOKEN},
-                server::{Chosen, Server},
-            },
+            nginx::{Directive, Instance, Pair, Word},
         },
     },
     finding::{Evidence, Finding, Intent, Remedy},
     format::nginx::{indentation, quoted, whole_lines},
+    nginx::{
+        Model,
+        answer::Outcome,
+        challenge::{Course, DIRECTORY, End, TOKEN},
+        server::{Chosen, Server},
+    },
 };
 
 use super::{by_hand, list};
@@ -72,9 +73,10 @@ pub(in crate::check::renewal) fn unserved<'a>(instance: &'a Instance, challenges
 /// Those of these validations that end badly in this server and in a wanted way, joined where one reason stops several.
 fn all_in<'a>(instance: &'a Instance, challenges: &'a [HttpChallenge], is_wanted: fn(&End) -> bool) -> Vec<Failing<'a>> {
     let mut all: Vec<Failing<'_>> = Vec::new();
+    let model = Model::new(instance);
     for challenge in challenges {
-        for address in instance.addresses(challenge.port) {
-            let course = instance.challenge(challenge, address);
+        for address in model.addresses(challenge.port) {
+            let course = model.challenge(challenge, address);
             let Some(fault) = fault(instance, challenge, &course).filter(|_| is_wanted(&course.end)) else { continue };
             let same = |f: &&mut Failing<'_>| {
                 let server =
@@ -173,7 +175,7 @@ impl<'a> Failing<'a> {
                 let text = format!(
                     "put `location ^~ {DIRECTORY} {{ root {}; }}` where it is looked at before what answers now, by hand: this server does more \
                      than can be moved safely",
-                    challenge.webroot
+                    quoted(&challenge.webroot.to_string())
                 );
                 finding.remedies.push(by_hand(text, Some(verify(challenge))));
             }
@@ -241,14 +243,19 @@ fn shown(outcome: &Outcome) -> String {
     }
 }
 
+/// A `Host` header as a word of a shell's command: names come from files, and may be anything there.
+pub(in crate::check::renewal) fn host_header(name: &str) -> String {
+    super::shell(&format!("Host: {name}"))
+}
+
 /// The commands that show that a challenge's file comes.
 fn verify(challenge: &HttpChallenge) -> String {
     let directory = challenge.webroot.join(&DIRECTORY[1..]);
     let directory = super::shell(&directory.to_string());
     let port = if challenge.port == 80 { String::new() } else { format!(":{}", challenge.port) };
     format!(
-        "mkdir -p {directory} && echo ok > {directory}/certdoctor && curl -s -H 'Host: {}' http://127.0.0.1{port}{DIRECTORY}certdoctor; rm {directory}/certdoctor",
-        challenge.name
+        "mkdir -p {directory} && echo ok > {directory}/certdoctor && curl -s -H {} http://127.0.0.1{port}{DIRECTORY}certdoctor; rm {directory}/certdoctor",
+        host_header(&challenge.name)
     )
 }
 
@@ -414,16 +421,21 @@ pub(in crate::check::renewal) fn pairs<'a>(
     server.inherited("ssl_certificate").into_iter().enumerate().filter_map(of).collect()
 }
 
+/// A pair with the server that uses it, its directive and that of its key.
+type Used<'a> = (&'a Instance, Server<'a>, &'a Pair, &'a Directive, Option<&'a Directive>);
+
 /// Every pair once, with the first server that uses it.
-pub(in crate::check::renewal) fn all_pairs(
-    renewal: &Renewal,
-) -> Vec<(&Instance, Server<'_>, &Pair, &Directive, Option<&Directive>)> {
-    let mut all: Vec<(&Instance, Server<'_>, &Pair, &Directive, Option<&Directive>)> = Vec::new();
+pub(in crate::check::renewal) fn all_pairs(renewal: &Renewal) -> Vec<Used<'_>> {
+    let mut all: Vec<Used<'_>> = Vec::new();
     for instance in in_force(renewal) {
+        let model = Model::new(instance);
+        // By their directives, each of which is taken once.
+        let mut left: BTreeMap<(usize, usize), &Pair> = instance.pairs.iter().map(|p| ((p.file, p.start), p)).collect();
         for server in instance.servers().into_iter().chain(instance.other_servers()) {
-            for (pair, directive, key) in pairs(instance, server) {
-                if !all.iter().any(|(_, _, known, ..)| std::ptr::eq(*known, pair)) {
-                    all.push((instance, server, pair, directive, key));
+            let keys = model.inherited(server, "ssl_certificate_key");
+            for (n, directive) in model.inherited(server, "ssl_certificate").into_iter().enumerate() {
+                if let Some(pair) = left.remove(&(directive.file, directive.span.start)) {
+                    all.push((instance, server, pair, directive, keys.get(n).copied()));
                 }
             }
         }

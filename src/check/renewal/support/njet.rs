@@ -8,17 +8,18 @@ use crate::{
         Renewal,
         renewal::{
             Lineage,
-            nginx::{Instance, server::Server},
+            nginx::Instance,
             njet::{Copilot, Installed, Setting},
         },
     },
     finding::{Evidence, Finding, Remedy, Severity},
     format::toml_table,
+    nginx::server::Server,
 };
 
 use super::{
     super::super::{Case, Check},
-    by_hand, covers, in_force, key, shell,
+    by_hand, covers, in_force, key, test_command,
 };
 
 /// An NJet that is in force, with servers whose certificates it is to keep.
@@ -55,9 +56,8 @@ impl<'a> Managing<'a> {
 
     /// Has it and its certificate manager load their files again.
     pub(in crate::check::renewal) fn restart(&self) -> Remedy {
-        let test: Vec<String> = self.instance.test_command().iter().map(|word| shell(word)).collect();
         let text = "afterwards restart NJet, and do not only reload it: cert-manager reads its file when it is started";
-        by_hand(text, Some(test.join(" ")))
+        by_hand(text, Some(test_command(self.instance)))
     }
 
     /// A finding about these names: what the certificate manager keeps for them already is what it concerns, and an expired one makes

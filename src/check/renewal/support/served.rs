@@ -10,6 +10,7 @@ use crate::{
             nginx::{Directive, Instance, Pair},
         },
     },
+    nginx::Model,
     x509::Certificate,
 };
 
@@ -28,6 +29,7 @@ pub(in crate::check::renewal) struct Served<'a> {
 /// Every handshake with a name that showed a certificate.
 pub(in crate::check::renewal) fn served(renewal: &Renewal) -> Vec<Served<'_>> {
     let mut all = Vec::new();
+    let models: Vec<(&Instance, Model<'_>)> = in_force(renewal).map(|instance| (instance, Model::new(instance))).collect();
     for probe in &renewal.probes {
         let Ask::Handshake { address, port, sni: Some(name), alpn } = &probe.ask else { continue };
         let (Answer::Handshake(outcome), true) = (&probe.answer, alpn.is_empty()) else { continue };
@@ -36,15 +38,16 @@ pub(in crate::check::renewal) fn served(renewal: &Renewal) -> Vec<Served<'_>> {
         let holder =
             renewal.processes.listeners.iter().find(|l| l.port == port && (l.address == address || l.address.is_unspecified()));
         let holder = holder.and_then(|l| renewal.processes.holder(l)).map(|p| p.pid);
-        let here = in_force(renewal).find(|i| i.master.as_ref().is_some_and(|m| Some(m.pid) == holder || holder.is_none()));
+        let is_holder = |i: &Instance| i.master.as_ref().is_some_and(|m| Some(m.pid) == holder || holder.is_none());
+        let here = models.iter().find(|(i, _)| is_holder(i));
         // With an RSA and an ECDSA pair, it is the one of the served kind.
-        let nginx = here.and_then(|instance| {
-            let server = instance.select(address, port, name)?.server;
+        let nginx = here.and_then(|(instance, model)| {
+            let server = model.select(address, port, name)?.server;
             let pairs = pairs(instance, server);
             let kind = |c: &Certificate| std::mem::discriminant(&c.public_key().algorithm);
             let of_kind = pairs.iter().find(|(p, ..)| p.certificate.leaf().is_some_and(|c| kind(c) == kind(leaf)));
             let (pair, directive, _) = of_kind.or_else(|| pairs.first())?;
-            Some((instance, *pair, *directive))
+            Some((*instance, *pair, *directive))
         });
         all.push(Served { address, port, name, leaf, nginx });
     }
@@ -62,9 +65,15 @@ pub(in crate::check::renewal) fn written_after_load(renewal: &Renewal) -> Vec<(&
     all_pairs(renewal).into_iter().filter(|(i, _, p, ..)| late(i, p)).map(|(i, _, p, d, _)| (i, p, d)).collect()
 }
 
-/// The lineage that a name's certificate should come from: the newest that covers the name.
-pub(in crate::check::renewal) fn lineage_for<'a>(renewal: &'a Renewal, name: &str) -> Option<&'a Lineage> {
-    let fits = renewal.lineages.iter().filter(|l| covers(&l.names(), name));
+/// The lineage of which an earlier certificate is served: the newest one for the same names. That another one covers the name too, as a
+/// wildcard does, says nothing.
+pub(in crate::check::renewal) fn lineage_after<'a>(
+    renewal: &'a Renewal,
+    name: &str,
+    served: &Certificate,
+) -> Option<&'a Lineage> {
+    let follows = |l: &&Lineage| l.leaf().is_some_and(|leaf| succeeds(leaf, served)) && covers(&l.names(), name);
+    let fits = renewal.lineages.iter().filter(follows);
     fits.max_by_key(|l| l.leaf().and_then(|c| c.validity().not_after))
 }
 

@@ -1,9 +1,7 @@
 //! Which location a path falls into (`ngx_http_core_find_location` in src/http/ngx_http_core_module.c).
 
-use super::{
-    Directive,
-    value::{Captures, Pattern},
-};
+use super::value::{Captures, Pattern};
+use crate::facts::renewal::nginx::Directive;
 
 /// How a location is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

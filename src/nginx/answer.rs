@@ -6,12 +6,12 @@
 use std::net::IpAddr;
 
 use super::{
-    Directive, Instance,
     location::{self, Found, Kind},
-    named,
+    model::Model,
     server::{Selection, Server},
     value::{Pattern, Values},
 };
+use crate::facts::renewal::nginx::{Directive, Instance, named};
 
 /// How often a request may begin again (`NGX_HTTP_MAX_URI_CHANGES`).
 const CHANGES: usize = 10;
@@ -67,11 +67,19 @@ pub enum Outcome {
 }
 
 impl Instance {
-    /// What answers this request.
+    /// [`Model::answer`], for one request.
     #[must_use]
     pub fn answer(&self, request: &Request<'_>) -> Answer<'_> {
+        Model::new(self).answer(request)
+    }
+}
+
+impl<'a> Model<'a> {
+    /// What answers this request.
+    #[must_use]
+    pub fn answer(&self, request: &Request<'_>) -> Answer<'a> {
         let none = |outcome| Answer { server: None, locations: Vec::new(), outcome, by: None };
-        if !self.is_whole() {
+        if !self.instance.is_whole() {
             return none(Outcome::Unknown("the configuration can't be read to its end"));
         }
         let Some(selection) = self.select(request.address, request.port, request.host) else { return none(Outcome::NoServer) };
@@ -84,9 +92,9 @@ impl Instance {
             let by = selection.listen.directive;
             return Answer { server: Some(selection), locations: Vec::new(), outcome, by };
         }
-        let values = values(selection.server, request);
+        let values = values(self, selection.server, request);
         let mut run = Run {
-            instance: self,
+            model: self,
             request,
             server: selection.server,
             values,
@@ -107,7 +115,7 @@ impl Instance {
 }
 
 /// The variables of a request for a challenge.
-fn values<'a>(server: Server<'a>, request: &Request<'_>) -> Values<'a> {
+fn values<'a>(model: &Model<'a>, server: Server<'a>, request: &Request<'_>) -> Values<'a> {
     let host = request.host.rsplit_once(':').map_or(request.host, |(h, _)| h).trim_end_matches('.').to_ascii_lowercase();
     let path = request.path.to_owned();
     let known = [
@@ -134,7 +142,8 @@ fn values<'a>(server: Server<'a>, request: &Request<'_>) -> Values<'a> {
     let mut values = Values {
         known: known.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect(),
         numbered: Vec::new(),
-        maps: server.http.children().iter().filter(|d| d.name() == "map").collect(),
+        maps: model.of_http(server.http, "map").to_vec(),
+        ..Values::default()
     };
     // Named parts of the server's name, if a pattern chose it.
     for pattern in server.names().iter().filter_map(|n| n.strip_prefix('~')) {
@@ -147,7 +156,7 @@ fn values<'a>(server: Server<'a>, request: &Request<'_>) -> Values<'a> {
 }
 
 struct Run<'a, 'r> {
-    instance: &'a Instance,
+    model: &'r Model<'a>,
     request: &'r Request<'r>,
     server: Server<'a>,
     values: Values<'a>,
@@ -435,30 +444,37 @@ impl<'a> Run<'a, '_> {
 
     fn plain(&self, root: &str) -> Option<String> {
         let root = self.values.expand(root)?;
-        self.instance.from_prefix(&root).map(|p| p.to_string())
+        self.model.instance.from_prefix(&root).map(|p| p.to_string())
     }
 
     /// The innermost directives of this name, which inner blocks inherit.
     fn inherited(&self, name: &str) -> Vec<&'a Directive> {
-        let inner = self.at.iter().rev().copied();
-        for block in inner.chain([self.server.directive, self.server.http]) {
+        for block in self.inner() {
             let own: Vec<&Directive> = block.children().iter().filter(|d| d.name() == name).collect();
             if !own.is_empty() {
                 return own;
             }
         }
-        Vec::new()
+        self.model.of_http(self.server.http, name).to_vec()
+    }
+
+    /// The blocks in which the request stands, up to the server's.
+    fn inner(&self) -> impl Iterator<Item = &'a Directive> + use<'a, '_> {
+        self.at.iter().rev().copied().chain([self.server.directive])
+    }
+
+    /// The `root` or `alias` in force, and the block that has it.
+    fn root_and_block(&self) -> Option<(&'a Directive, &'a Directive)> {
+        let is_root = |d: &&Directive| matches!(d.name(), "root" | "alias");
+        let inner = self.inner().find_map(|block| Some((block.children().iter().find(is_root)?, block)));
+        inner.or_else(|| Some((self.model.of_http(self.server.http, "root").first().copied()?, self.server.http)))
     }
 
     /// The `root` or `alias` in force: its value, and for an `alias` the location that has it.
     fn root(&self) -> Option<(String, Option<&'a Directive>)> {
-        let inner = self.at.iter().rev().copied();
-        for block in inner.chain([self.server.directive, self.server.http]) {
-            let found = block.children().iter().find(|d| matches!(d.name(), "root" | "alias"));
-            if let Some(directive) = found {
-                let value = directive.argument(0)?.to_owned();
-                return Some((value, (directive.name() == "alias").then_some(block)));
-            }
+        if let Some((directive, block)) = self.root_and_block() {
+            let value = directive.argument(0)?.to_owned();
+            return Some((value, (directive.name() == "alias").then_some(block)));
         }
         Some(("html".to_owned(), None))
     }
@@ -469,18 +485,13 @@ impl<'a> Run<'a, '_> {
         let (value, alias) = self.root().ok_or(unknown.clone())?;
         let value = if value.contains('$') { self.values_with_uri().expand(&value).ok_or(unknown)? } else { value };
         let Some(block) = alias else {
-            let root = value.strip_suffix('/').unwrap_or(&value);
-            let root = if value.starts_with('/') {
-                root.to_owned()
-            } else {
-                let prefix = self.instance.from_prefix(root);
-                prefix.ok_or(Outcome::Unknown("the root counts from a prefix that is not known here"))?.to_string()
-            };
-            return Ok(format!("{root}{uri}"));
+            let root = self.absolute(&value)?;
+            return Ok(format!("{}{uri}", root.strip_suffix('/').unwrap_or(&root)));
         };
         if !self.in_place {
             return Err(Outcome::Status(500));
         }
+        let value = self.absolute(&value)?;
         let block = if block.name() == "if" {
             self.at.iter().rev().copied().find(|d| d.name() == "location").unwrap_or(block)
         } else {
@@ -493,6 +504,16 @@ impl<'a> Run<'a, '_> {
             }
             _ => Err(Outcome::Unknown("an alias in a named location")),
         }
+    }
+
+    /// A `root` or `alias`, which counts from the prefix; the slash at its end stays, since it counts for an `alias`.
+    fn absolute(&self, value: &str) -> Result<String, Outcome> {
+        if value.starts_with('/') {
+            return Ok(value.to_owned());
+        }
+        let prefix = self.model.instance.prefix.as_ref();
+        let prefix = prefix.ok_or(Outcome::Unknown("the root counts from a prefix that is not known here"))?;
+        Ok(format!("{}/{value}", prefix.to_string().trim_end_matches('/')))
     }
 
     fn values_with_uri(&self) -> Values<'a> {
@@ -530,10 +551,7 @@ impl<'a> Run<'a, '_> {
     }
 
     fn root_directive(&self) -> Option<&'a Directive> {
-        let inner = self.at.iter().rev().copied();
-        inner
-            .chain([self.server.directive, self.server.http])
-            .find_map(|b| b.children().iter().find(|d| matches!(d.name(), "root" | "alias")))
+        self.root_and_block().map(|(directive, _)| directive)
     }
 
     /// `None` when a file was found, and the content is that of the path now.
@@ -584,7 +602,7 @@ impl<'a> Run<'a, '_> {
                     return Err(Outcome::Unknown("try_files with an alias in a pattern's location"));
                 }
                 let rest = self.prefix_of_alias().and_then(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-                Ok(format!("{value}{rest}"))
+                Ok(format!("{}{rest}", self.absolute(&value)?))
             }
             _ => self.file(name),
         }
@@ -629,14 +647,17 @@ impl<'a> Run<'a, '_> {
 
     /// The innermost block with rules of access; inner blocks inherit them only when they have none.
     fn rules(&self) -> Vec<&'a Directive> {
-        let inner = self.at.iter().rev().copied();
-        for block in inner.chain([self.server.directive, self.server.http]) {
+        for block in self.inner() {
             let own: Vec<&Directive> = block.children().iter().filter(|d| matches!(d.name(), "allow" | "deny")).collect();
             if !own.is_empty() {
                 return own;
             }
         }
-        Vec::new()
+        let of_http = |name| self.model.of_http(self.server.http, name).iter().copied();
+        let mut rules: Vec<&Directive> = of_http("allow").chain(of_http("deny")).collect();
+        // In the order of the configuration, which is that of the children.
+        rules.sort_by_key(|d| std::ptr::from_ref(*d));
+        rules
     }
 
     /// The `allow` or `deny` that hits the client, if one does; `Err` when a rule's address is not understood.

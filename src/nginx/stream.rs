@@ -1,6 +1,7 @@
 //! Servers of `stream`: where a connection is passed on, by what its hello offers (ngx_stream_ssl_preread_module, ngx_stream_map_module).
 
-use super::{Directive, Instance, named, server::Server, value::Values};
+use super::{server::Server, value::Values};
+use crate::facts::renewal::nginx::{Directive, Instance, named};
 
 /// What holds the protocols that a hello offers, joined by commas.
 pub const ALPN: &str = "$ssl_preread_alpn_protocols";

@@ -1,17 +1,23 @@
 //! Variables, and the patterns that are matched with them. What depends on more than a request for a challenge is not known, and then
 //! nothing is said.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use fancy_regex::{Regex, RegexBuilder};
 
-use super::Directive;
+use crate::facts::renewal::nginx::Directive;
 
 /// Steps that one match may take.
 const STEPS: usize = 100_000;
 
 /// The longest value, so that variables that contain each other end.
 const LONGEST: usize = 16 << 10;
+
+/// Variables that are looked up for one request. Maps that name each other several times multiply.
+const LOOKUPS: usize = 10_000;
+
+/// Bytes of one compiled pattern; PCRE's own bound is 64 KiB.
+const COMPILED: usize = 1 << 20;
 
 /// A regular expression of PCRE's grammar.
 pub(super) struct Pattern(Regex);
@@ -22,7 +28,13 @@ pub(super) type Captures = (Vec<String>, BTreeMap<String, String>);
 impl Pattern {
     /// `None` for one that is not understood.
     pub(super) fn new(pattern: &str, caseless: bool) -> Option<Pattern> {
-        RegexBuilder::new(pattern).case_insensitive(caseless).backtrack_limit(STEPS).build().ok().map(Pattern)
+        RegexBuilder::new(pattern)
+            .case_insensitive(caseless)
+            .backtrack_limit(STEPS)
+            .delegate_size_limit(COMPILED)
+            .build()
+            .ok()
+            .map(Pattern)
     }
 
     /// Whether it matches; `None` when that took too long.
@@ -49,6 +61,8 @@ pub(super) struct Values<'a> {
     pub(super) numbered: Vec<String>,
     /// The `map` blocks of `http`.
     pub(super) maps: Vec<&'a Directive>,
+    /// How many variables were looked up.
+    pub(super) lookups: Cell<usize>,
 }
 
 impl Values<'_> {
@@ -89,7 +103,8 @@ impl Values<'_> {
     }
 
     fn variable(&self, name: &str, depth: usize) -> Option<String> {
-        if depth == 0 {
+        self.lookups.set(self.lookups.get() + 1);
+        if depth == 0 || self.lookups.get() > LOOKUPS {
             return None;
         }
         if let Ok(n) = name.parse::<usize>() {
@@ -128,12 +143,39 @@ impl Values<'_> {
                 let mut inner = self.clone();
                 inner.numbered = numbered;
                 inner.known.extend(named.into_iter().map(|(n, v)| (n, Some(v))));
-                return inner.expand_within(directive.argument(0)?, depth);
+                let value = inner.expand_within(directive.argument(0)?, depth);
+                self.lookups.set(inner.lookups.get());
+                return value;
             }
         }
         match map.named("default").next() {
             Some(default) => self.expand_within(default.argument(0)?, depth),
             None => Some(String::new()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_that_multiply_end() {
+        let block = |text: &str| crate::format::nginx::parse(text.as_bytes(), 0).directives;
+        let one = |n: usize| format!("map $uri $m{n} {{ ~^(?<all>.*)$ \"{}\"; }}", format!("$m{}", n + 1).repeat(60));
+        let mut text: String = (0..5).map(one).collect();
+        text += "map $uri $m5 { default \"\"; }";
+        let directives = block(&text);
+        let mut values = Values { maps: directives.iter().collect(), ..Values::default() };
+        values.known.insert("uri".to_owned(), Some("/".to_owned()));
+        assert_eq!(values.expand("$m5"), Some(String::new()));
+        assert_eq!(values.expand("$m0"), None);
+    }
+
+    #[test]
+    fn a_pattern_that_grows_is_not_understood() {
+        assert!(Pattern::new("(?:(?:a{1000}){1000}){1000}", false).is_none());
+        assert!(Pattern::new(&"(".repeat(4000), false).is_none());
+        assert!(Pattern::new(r"^/\.(?!well-known)", false).is_some());
     }
 }

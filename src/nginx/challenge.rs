@@ -3,11 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
-    Directive, Instance,
     answer::{Answer, Outcome, Request},
+    model::Model,
     server::Chosen,
 };
-use crate::{base::TreePath, facts::renewal::HttpChallenge};
+use crate::{
+    base::TreePath,
+    facts::renewal::{
+        HttpChallenge,
+        nginx::{Directive, Instance},
+    },
+};
 
 /// The path below which challenges lie.
 pub const DIRECTORY: &str = "/.well-known/acme-challenge/";
@@ -41,73 +47,16 @@ pub enum End {
 }
 
 impl Instance {
-    /// The addresses on which a request from outside may arrive at this port: one for each set of servers.
+    /// [`Model::addresses`], once.
     #[must_use]
     pub fn addresses(&self, port: u16) -> Vec<IpAddr> {
-        let mut all: Vec<IpAddr> =
-            self.servers().iter().flat_map(|s| s.listens()).filter(|l| l.port == port).map(|l| l.address).collect();
-        all.sort();
-        all.dedup();
-        // What listens on loopback too is for this host.
-        if all.iter().any(|a| !a.is_loopback()) {
-            all.retain(|a| !a.is_loopback());
-        }
-        all
+        Model::new(self).addresses(port)
     }
 
-    /// What a validation gets from this local address.
+    /// [`Model::challenge`], for one name.
     #[must_use]
     pub fn challenge(&self, challenge: &HttpChallenge, address: IpAddr) -> Course<'_> {
-        let path = format!("{DIRECTORY}{TOKEN}");
-        let file = self.real(&challenge.webroot.join(&path[1..]));
-        // What a `try_files` ends with is taken to be there; that nginx would go round in circles without it helps nobody.
-        let mut fallbacks = Vec::new();
-        self.servers().iter().for_each(|s| fallback_pages(s.directive, &mut fallbacks));
-        let lies_at = |asked: &str| {
-            if fallbacks.iter().any(|page| asked.ends_with(page)) {
-                return Some(true);
-            }
-            let asked = self.real(&TreePath::new(asked));
-            if asked == file { Some(true) } else { file.starts_with(&asked).then_some(false) }
-        };
-        let mut answers: Vec<Answer<'_>> = Vec::new();
-        let (mut port, mut tls, mut host, mut uri) = (challenge.port, false, challenge.name.clone(), path);
-        let end = loop {
-            let request = Request { address, port, tls, host: &host, path: &uri, client: None, lies_at: &lies_at };
-            let answer = self.answer(&request);
-            let outcome = answer.outcome.clone();
-            answers.push(answer);
-            match outcome {
-                Outcome::File(found) => {
-                    let found = self.real(&TreePath::new(found));
-                    let looked_for = found.name() == file.name();
-                    break match () {
-                        () if found == file => End::Served,
-                        () if looked_for || found.to_string().ends_with(TOKEN) => End::OtherFile(found),
-                        () => End::Wrong,
-                    };
-                }
-                Outcome::Unknown(why) => break End::Unknown(why),
-                // Followed as boulder does: ports 80 and 443 only, and here only as far as this server itself answers.
-                Outcome::Redirect(_, to) if answers.len() <= REDIRECTS => match target(&to, &host, port, tls) {
-                    Some(next) => {
-                        let here = self.select(address, next.0, &next.2).is_some_and(|s| s.chosen == Chosen::ByName);
-                        let same_name = next.2 == host;
-                        if !here && !same_name {
-                            break End::Unknown("it is redirected to another host");
-                        }
-                        // Somebody else may terminate TLS for this name.
-                        if !here && self.select(address, next.0, &next.2).is_none() {
-                            break End::Unknown("it is redirected to a port where this server does not listen");
-                        }
-                        (port, tls, host, uri) = next;
-                    }
-                    None => break End::Wrong,
-                },
-                _ => break End::Wrong,
-            }
-        };
-        Course { answers, end }
+        Model::new(self).challenge(challenge, address)
     }
 
     /// The path with the links of the directories on the way resolved, as far as they were looked at.
@@ -130,8 +79,68 @@ impl Instance {
     }
 }
 
+impl<'a> Model<'a> {
+    /// What a validation gets from this local address.
+    #[must_use]
+    pub fn challenge(&self, challenge: &HttpChallenge, address: IpAddr) -> Course<'a> {
+        let path = format!("{DIRECTORY}{TOKEN}");
+        let file = self.instance.real(&challenge.webroot.join(&path[1..]));
+        // What a `try_files` ends with is taken to be there; that nginx would go round in circles without it helps nobody.
+        let lies_at = |asked: &str| {
+            if self.fallbacks.iter().any(|page| asked.ends_with(page)) {
+                return Some(true);
+            }
+            let asked = self.instance.real(&TreePath::new(asked));
+            if asked == file { Some(true) } else { file.starts_with(&asked).then_some(false) }
+        };
+        let mut answers: Vec<Answer<'a>> = Vec::new();
+        let (mut port, mut tls, mut host, mut uri) = (challenge.port, false, challenge.name.clone(), path);
+        let end = loop {
+            let request = Request { address, port, tls, host: &host, path: &uri, client: None, lies_at: &lies_at };
+            let answer = self.answer(&request);
+            let outcome = answer.outcome.clone();
+            answers.push(answer);
+            match outcome {
+                Outcome::File(found) => {
+                    let found = self.instance.real(&TreePath::new(found));
+                    let looked_for = found.name() == file.name();
+                    break match () {
+                        () if found == file => End::Served,
+                        () if looked_for || found.to_string().ends_with(TOKEN) => End::OtherFile(found),
+                        () => End::Wrong,
+                    };
+                }
+                Outcome::Unknown(why) => break End::Unknown(why),
+                Outcome::Redirect(_, to) if to.contains('$') => {
+                    break End::Unknown("it is redirected to what is not known beforehand");
+                }
+                // Followed as boulder does: ports 80 and 443 only, and here only as far as this server itself answers.
+                Outcome::Redirect(_, to) if answers.len() <= REDIRECTS => match target(&to, &host, port, tls) {
+                    // "Only ports 80 and 443 are supported" (boulder, va/http.go).
+                    Some(next) if ![80, 443, challenge.port].contains(&next.0) => break End::Wrong,
+                    Some(next) => {
+                        let here = self.select(address, next.0, &next.2).is_some_and(|s| s.chosen == Chosen::ByName);
+                        let same_name = next.2 == host;
+                        if !here && !same_name {
+                            break End::Unknown("it is redirected to another host");
+                        }
+                        // Somebody else may terminate TLS for this name.
+                        if !here && self.select(address, next.0, &next.2).is_none() {
+                            break End::Unknown("it is redirected to a port where this server does not listen");
+                        }
+                        (port, tls, host, uri) = next;
+                    }
+                    None => break End::Wrong,
+                },
+                _ => break End::Wrong,
+            }
+        };
+        Course { answers, end }
+    }
+}
+
 /// The pages that `try_files` directives in this block end with.
-fn fallback_pages<'a>(block: &'a Directive, out: &mut Vec<&'a str>) {
+pub(super) fn fallback_pages<'a>(block: &'a Directive, out: &mut Vec<&'a str>) {
     for directive in block.children() {
         let last = directive.arguments().last().filter(|_| directive.name() == "try_files");
         let page = last.and_then(|l| l.split('?').next()).filter(|p| p.starts_with('/') && !p.contains('$') && p.len() > 1);
@@ -154,10 +163,6 @@ fn target(to: &str, host: &str, port: u16, tls: bool) -> Option<(u16, bool, Stri
         ("http", rest) => (false, rest),
         _ => return None,
     };
-    // A variable that is not known.
-    if rest.contains('$') {
-        return None;
-    }
     let (authority, rest) = rest.find('/').map_or((rest, "/"), |n| rest.split_at(n));
     let (name, port) = match authority.rsplit_once(':') {
         Some((name, port)) => (name, port.parse().ok()?),

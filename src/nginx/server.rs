@@ -1,8 +1,9 @@
 //! Servers, what they listen on, and which one takes a request (ngx_http.c and ngx_http_request.c, `ngx_http_find_virtual_server`).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Directive, Instance, Word, named, value::Pattern};
+use super::{model::Model, value::Pattern};
+use crate::facts::renewal::nginx::{Directive, Instance, Word, named};
 
 /// A `server` of `http`.
 #[derive(Clone, Copy, Debug)]
@@ -71,43 +72,15 @@ impl Instance {
         blocks.flat_map(|around| around.named("server").map(move |directive| Server { directive, http: around })).collect()
     }
 
-    /// Which server takes a request to this local address and port for this name; `None` when none listens there.
+    /// [`Model::select`], for one request.
     #[must_use]
     pub fn select(&self, address: IpAddr, port: u16, host: &str) -> Option<Selection<'_>> {
-        let all: Vec<(Server<'_>, Listen<'_>)> =
-            self.servers().into_iter().flat_map(|s| s.listens().into_iter().map(move |l| (s, l))).collect();
-        let on = |wanted: IpAddr, both: bool| {
-            let fits = move |l: &Listen<'_>| l.port == port && l.address == wanted && (!both || l.both_families);
-            all.iter().filter(|(_, l)| fits(l)).cloned().collect::<Vec<_>>()
-        };
-        let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let mut here = on(address, false);
-        if here.is_empty() {
-            here = on(any, false);
-        }
-        if here.is_empty() && address.is_ipv4() {
-            here = on(Ipv6Addr::UNSPECIFIED.into(), true);
-        }
-        let first = here.iter().find(|(_, l)| l.default).or_else(|| here.first())?.clone();
-        let tls = here.iter().any(|(_, l)| l.tls);
-        let host = canonical(host);
-        let best = here.iter().enumerate().filter_map(|(n, (s, _))| Some((s.fits(&host)?, n)));
-        // The best kind of match; of equals the first.
-        let best = best.min_by_key(|(rank, n)| (*rank, *n));
-        let Some((rank, n)) = best else {
-            return Some(Selection { server: first.0, listen: first.1, chosen: Chosen::ByDefault, ignored: Vec::new(), tls });
-        };
-        let (server, listen) = here[n].clone();
-        let is_other = |s: &Server<'_>| !std::ptr::eq(s.directive, server.directive);
-        let same = here.iter().filter(|(s, _)| is_other(s) && rank.0 == 0 && s.fits(&host) == Some(rank));
-        let mut ignored: Vec<Server<'_>> = same.map(|(s, _)| *s).collect();
-        ignored.dedup_by(|a, b| std::ptr::eq(a.directive, b.directive));
-        Some(Selection { server, listen, chosen: Chosen::ByName, ignored, tls })
+        Model::new(self).select(address, port, host)
     }
 }
 
 /// A name as nginx compares it: lower case, without port and final dot.
-fn canonical(host: &str) -> String {
+pub(super) fn canonical(host: &str) -> String {
     let bare = match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !name.contains(':') => name,
         _ => host,
@@ -116,7 +89,7 @@ fn canonical(host: &str) -> String {
 }
 
 /// How well a name fits: kind of match (exact, wildcard in front, wildcard behind, pattern), then the shorter rest.
-type Rank = (u8, usize);
+pub(super) type Rank = (u8, usize);
 
 impl<'a> Server<'a> {
     /// Its names, as written.
@@ -167,7 +140,7 @@ impl<'a> Server<'a> {
     }
 
     /// How well this name fits; `None` when not at all, or when a pattern can't be read.
-    fn fits(&self, host: &str) -> Option<Rank> {
+    pub(super) fn fits(&self, host: &str) -> Option<Rank> {
         let names = self.names();
         // A server without a name has the empty one.
         if names.is_empty() {
@@ -179,7 +152,9 @@ impl<'a> Server<'a> {
 
 fn fits(name: &str, host: &str) -> Option<Rank> {
     if let Some(pattern) = name.strip_prefix('~') {
-        return Pattern::new(pattern, false)?.matches(host)?.then_some((3, 0));
+        // With a capital in it nginx takes it without regard to case, and without one that makes no difference: the name is in lower
+        // case (`ngx_http_core_server_name`).
+        return Pattern::new(pattern, true)?.matches(host)?.then_some((3, 0));
     }
     let name = name.to_ascii_lowercase();
     let above = |suffix: &str| host.strip_suffix(suffix)?.strip_suffix('.').filter(|rest| !rest.is_empty());
@@ -195,6 +170,9 @@ fn fits(name: &str, host: &str) -> Option<Rank> {
     }
     (name == host).then_some((0, 0))
 }
+
+/// Ports of one range that are kept. Nobody serves more, and a range may have 65,535.
+const RANGE: usize = 1000;
 
 /// The sockets of one `listen`; several for a range of ports.
 fn listen<'a>(directive: &'a Directive, ssl_on: bool) -> Vec<Listen<'a>> {
@@ -228,5 +206,57 @@ fn listen<'a>(directive: &'a Directive, ssl_on: bool) -> Vec<Listen<'a>> {
         both_families: has("ipv6only=off"),
         proxy_protocol: has("proxy_protocol"),
     };
-    (from..=to).map(one).collect()
+    (from..=to).take(RANGE).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(http: &str) -> Instance {
+        let text = format!("http {{ {http} }}");
+        let mut instance = Instance::new("nginx", "/etc/nginx/nginx.conf".into(), None);
+        instance.directives = crate::format::nginx::parse(text.as_bytes(), 0).directives;
+        instance
+    }
+
+    /// The `root` of the server that takes this name on port 80, and why it is that one.
+    fn taken(instance: &Instance, host: &str) -> Option<(String, Chosen)> {
+        let found = instance.select(Ipv4Addr::LOCALHOST.into(), 80, host)?;
+        Some((found.server.inherited("root")[0].argument(0)?.to_owned(), found.chosen))
+    }
+
+    #[test]
+    fn names_are_chosen_in_nginxs_order() {
+        let instance = instance(
+            "server { listen 80; root first; server_name x.test; }
+             server { listen 80 default_server; root default; server_name _; }
+             server { listen 80; root pattern; server_name ~^WWW\\d\\.; }
+             server { listen 80; root star; server_name *.a.test; }
+             server { listen 80; root longer; server_name *.b.a.test; }
+             server { listen 80; root dot; server_name .c.test; }
+             server { listen 80; root behind; server_name mail.*; }
+             server { listen 80; root exact; server_name w.b.a.test; }
+             server { listen 127.0.0.1:81; root elsewhere; server_name only.test; }",
+        );
+        for (host, root, chosen) in [
+            ("w.b.a.test", "exact", Chosen::ByName),
+            ("V.B.A.test.", "longer", Chosen::ByName),
+            ("v.a.test:80", "star", Chosen::ByName),
+            ("c.test", "dot", Chosen::ByName),
+            ("x.c.test", "dot", Chosen::ByName),
+            ("mail.z.test", "behind", Chosen::ByName),
+            ("www1.z.test", "pattern", Chosen::ByName),
+            ("only.test", "default", Chosen::ByDefault),
+        ] {
+            assert_eq!(taken(&instance, host), Some((root.to_owned(), chosen)), "{host}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_ports_are_bounded() {
+        let instance = instance(&"server { listen 1-65535; root x; }".repeat(2000));
+        let model = Model::new(&instance);
+        assert!(model.select(Ipv4Addr::LOCALHOST.into(), 80, "a.test").is_some());
+    }
 }
