@@ -249,7 +249,7 @@ fn a_thousand_targets_of_which_some_are_hostile() {
             "--verify-hostname",
             "localhost",
         ])
-        .args(["--jobs", "64", "--timeout", "2", "--client", "openssl-3", "--format", "json"])
+        .args(["--jobs", "100", "--timeout", "6", "--client", "openssl-3", "--format", "json"])
         .stdout(out)
         .spawn()
         .expect("the binary runs");
