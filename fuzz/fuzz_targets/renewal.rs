@@ -56,8 +56,7 @@ fuzz_target!(|bytes: &[u8]| {
     let config = config_obj::parse(content);
     assert!(config.settings.iter().all(|s| s.span.end <= content.len() && s.value_span.end <= s.span.end));
 
-    let host =
-        Host { tree: &tree, dial: &LiveDial::default(), live: false, public: false, at: AT, now: AT, timeout: 1, jobs: 1 };
+    let host = Host { tree: &tree, dial: &LiveDial::default(), live: false, public: false, at: AT, now: AT, timeout: 1, jobs: 1 };
     let clock = Clock { at: AT, injected: true, built: None, newest_file: None, server_dates: Vec::new() };
     let facts = Facts { renewal: Some(renewal::gather(&host)), ..Facts::new(clock) };
     let inquiry =
