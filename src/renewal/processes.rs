@@ -233,6 +233,7 @@ mod tests {
         let listener = found.on_port(port).next().expect("a listener");
         let me = found.get(std::process::id()).expect("this process");
         assert_eq!(listener.pids, [me.pid]);
+        assert!(!found.foreign.contains(&me.pid), "its own are no strangers");
         assert_eq!(found.holder(listener), Some(me));
         assert!(me.parent > 0 && me.exe.is_some() && !me.arguments.is_empty(), "{me:?}");
     }
