@@ -132,6 +132,14 @@ pub struct Verification {
     pub decides: bool,
 }
 
+impl PlanReport {
+    /// Whether something that was wanted is not among the steps.
+    #[must_use]
+    pub fn leaves_undone(&self) -> bool {
+        !self.refusals.is_empty() || !self.needs_yes.is_empty()
+    }
+}
+
 impl Verification {
     /// Whether a client whose answer counts refused.
     #[must_use]

@@ -87,14 +87,8 @@ fn answer(report: &Report) -> Option<&'static str> {
         "verify" => Some("not verified"),
         "fix" | "renewal" => match (&report.applied, &report.plan) {
             (Some(applied), _) if applied.rolled_back.is_some() => Some("rolled back, nothing is changed"),
-            (_, Some(plan)) if plan.steps.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) => {
-                Some("not fixed")
-            }
-            (Some(applied), Some(plan))
-                if !applied.changed.is_empty() && !(plan.refusals.is_empty() && plan.needs_yes.is_empty()) =>
-            {
-                Some("fixed in part")
-            }
+            (_, Some(plan)) if plan.steps.is_empty() && plan.leaves_undone() => Some("not fixed"),
+            (Some(applied), Some(plan)) if !applied.changed.is_empty() && plan.leaves_undone() => Some("fixed in part"),
             (Some(applied), _) if applied.changed.is_empty() && !report.is_refused() => Some("nothing to do"),
             (Some(applied), _) if !applied.refreshed => Some("written, not refreshed yet"),
             (Some(applied), _) if report.is_failed() || applied.unwell => Some("applied, but not well yet"),
