@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
         for name in image.names_nofollow(&directory).expect("a directory has names") {
             assert!(!name.is_empty() && !name.contains(&b'/') && name != b"." && name != b"..");
             let path = directory.join(&name);
-            assert!(image.layer(&path).is_some_and(|layer| (1..=image.layers()).contains(&layer.number)));
+            assert!(image.layer(&path).is_some_and(|layer| (1..=image.layers().len()).contains(&layer.number)));
             assert!(image.remove(&path).is_err(), "an image can't be written");
             match image.node_nofollow(&path).expect("can be read").expect("is there").kind {
                 NodeKind::Directory => pending.push(path),

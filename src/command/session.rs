@@ -404,6 +404,11 @@ impl<'a> Session<'a> {
             let what = format!("the name in the certificate of {}", endpoint.target);
             facts.not_checked.push((what, "none was asked for: --verify-hostname NAME".to_owned()));
         }
+        if let Ground::Image(image) = &self.tree {
+            let open = image.layers().iter().filter(|layer| !layer.ended);
+            let why = "no block of zeros ends it: if it was cut between two files, the rest is not seen";
+            facts.not_checked.extend(open.map(|layer| (format!("the end of layer {}", layer.number), why.to_owned())));
+        }
         facts.not_checked.extend(judgement.broken.into_iter().map(|b| (format!("check {}", b.code), b.why)));
         Report {
             command,
@@ -433,7 +438,7 @@ impl<'a> Session<'a> {
         for evidence in &mut finding.evidence {
             let Some(layer) = evidence.path.as_ref().and_then(|path| image.layer(path)) else { continue };
             let made_by = layer.made_by.as_deref().map(|by| format!(": {}", shortened(by))).unwrap_or_default();
-            let layer = format!("layer {} of {}{made_by}", layer.number, image.layers());
+            let layer = format!("layer {} of {}{made_by}", layer.number, image.layers().len());
             evidence.what = if evidence.what.is_empty() { layer } else { format!("{}, {layer}", evidence.what) };
         }
     }

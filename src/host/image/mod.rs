@@ -99,6 +99,9 @@ pub struct Layer {
     pub name: String,
     /// What made it, as the image's history says.
     pub made_by: Option<String>,
+    /// Whether it ends as a tar archive does, with a block of zeros. Go's reader, and Docker with it, takes one without: then nothing
+    /// tells a layer that was cut between two files.
+    pub ended: bool,
 }
 
 /// The file system of an image. It can be read only.
@@ -156,8 +159,8 @@ impl ImageTree {
         for (name, made_by) in layers {
             let number = tree.layers.len() + 1;
             let reader = tree.archive.layer(&name)?;
-            tree.add(reader, number, &mut budget)?;
-            tree.layers.push(Layer { number, name, made_by });
+            let ended = tree.add(reader, number, &mut budget)?;
+            tree.layers.push(Layer { number, name, made_by, ended });
         }
         Ok(tree)
     }
@@ -168,18 +171,18 @@ impl ImageTree {
         self.layers.get(self.entry(path)?.layer.checked_sub(1)?)
     }
 
-    /// How many layers the image has.
+    /// The layers, the base first.
     #[must_use]
-    pub fn layers(&self) -> usize {
-        self.layers.len()
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
     }
 
     fn entry(&self, path: &TreePath) -> Option<&Entry> {
         self.directories.get(path.parent_bytes())?.get(path.name())
     }
 
-    /// Puts one layer on those that are there.
-    fn add(&mut self, reader: Box<dyn Read>, number: usize, budget: &mut Budget) -> Result<(), ImageError> {
+    /// Puts one layer on those that are there, and tells whether it has the end of an archive.
+    fn add(&mut self, reader: Box<dyn Read>, number: usize, budget: &mut Budget) -> Result<bool, ImageError> {
         let Budget { entries, kept, names, meter } = budget;
         meter.allow(0);
         let mut archive = tar::Archive::new(meter.of(reader));
@@ -224,13 +227,11 @@ impl ImageTree {
             }
             self.put(&path, Entry { node, content, layer: number }, names)?;
         }
-        if meter.ended() {
-            return Err(broken(number, &io::Error::other("it ends early, without the block of zeros that ends a tar archive")));
-        }
+        let ended = !meter.ended();
         // The checksum of the compressed data stands at its end, behind the padding.
         meter.allow(0);
         io::copy(&mut archive.into_inner().take(meter::HEADERS), &mut io::sink()).map_err(|e| broken(number, &e))?;
-        Ok(())
+        Ok(ended)
     }
 
     /// Where an entry lands: its directory may be a link that a lower layer made, and the link is kept.
