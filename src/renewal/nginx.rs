@@ -38,6 +38,9 @@ const LOG_FILE: u64 = 128 << 20;
 /// `[emerg]` lines that are kept.
 const EMERGENCIES: usize = 20;
 
+/// Whom workers may run as where no directive says it: Debian's, nginx.org's and the project's own default.
+const COMPILED_IN: &[&str] = &["www-data", "nginx", "nobody"];
+
 /// Seconds that `nginx -t` may take: it resolves the names of upstreams.
 const TEST: u64 = 30;
 
@@ -127,10 +130,18 @@ fn directories(tree: &dyn Tree, instance: &Instance, webroots: impl Iterator<Ite
     paths.extend(webroots);
     paths.sort();
     paths.dedup();
-    // Without the directive it is the one that is compiled in, which differs: www-data for Debian, nginx for nginx.org.
     let user = instance.directives.iter().find(|d| d.name() == "user");
-    let ids = user.and_then(|d| ids(tree, d.argument(0)?, d.argument(1)));
-    paths.into_iter().take(1000).map(|path| directory(tree, path, ids.as_ref())).collect()
+    let users: Vec<(u32, Vec<u32>)> = match user {
+        Some(d) => d.argument(0).and_then(|user| ids(tree, user, d.argument(1))).into_iter().collect(),
+        None => COMPILED_IN.iter().filter_map(|user| ids(tree, user, None)).collect(),
+    };
+    let look = |path: TreePath| {
+        let found: Vec<Directory> = users.iter().map(|ids| directory(tree, path.clone(), Some(ids))).collect();
+        // Closed is what is closed to each of them.
+        let open = found.iter().find(|d| d.closed.is_none()).or(found.first()).cloned();
+        open.unwrap_or_else(|| directory(tree, path, None))
+    };
+    paths.into_iter().take(1000).map(look).collect()
 }
 
 fn collect_roots(instance: &Instance, directives: &[Directive], out: &mut Vec<TreePath>) {
@@ -204,10 +215,13 @@ mod tests {
         let found = directory(&tree, "/srv/acme/webroot".into(), ids.as_ref());
         assert_eq!((found.exists, found.closed), (true, Some(("/srv/acme".into(), 0o700))));
         assert!(!directory(&tree, "/srv/none".into(), ids.as_ref()).exists);
-        // Whom the workers run as is not said here.
+        // Whom the workers run as is not said here: it is closed to each whom it may be.
         let instance = Instance::new("nginx", "/etc/nginx/nginx.conf".into(), None);
-        let found = directories(&tree, &instance, ["/srv/acme/webroot".into()].into_iter());
-        assert_eq!(found[0].closed, None);
+        let closed = || directories(&tree, &instance, ["/srv/acme/webroot".into()].into_iter())[0].closed.is_some();
+        assert!(closed());
+        tree.file("/etc/passwd", "www-data:x:33:33::/:/bin/sh\nnginx:x:101:0::/:/bin/sh\n");
+        tree.put("/srv/acme", NodeKind::Directory, 0o710, Vec::new());
+        assert!(!closed());
     }
 
     #[test]
