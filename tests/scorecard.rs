@@ -47,17 +47,9 @@ const NOT_INJECTED: &[(&str, &str)] = &[
     ("CD748", "needs a Caddy of another user; unit tests"),
     ("CD749", "certbot refuses to order it but by hooks of `manual`, which the tests do not write; unit tests"),
     ("CD750", "pebble takes every order; unit tests on the CA's texts"),
-    ("CD758", "nginx and certbot could make it; no live test does yet; unit tests"),
-    ("CD759", "nginx and certbot could make it; no live test does yet; unit tests"),
-    ("CD760", "nginx and certbot could make it; no live test does yet; unit tests"),
     ("CD761", "needs a balancer that ends TLS; unit tests"),
-    (
-        "CD762",
-        "needs a certificate that has expired: a pebble with a `certificateValidityPeriod` of seconds, which the tests do not start; unit tests",
-    ),
     ("CD763", "needs a balancer of AWS; unit tests on its chain"),
     ("CD764", "needs a firewall on a public address; unit tests"),
-    ("CD766", "needs the time to go by in which nothing renews; unit tests with an injected time"),
 ];
 
 const HEAD: &str = "\

@@ -81,6 +81,7 @@ fn looked_at(report: &Report) -> Vec<String> {
 
 /// The answer in a word or two, where the command asks a question.
 fn answer(report: &Report) -> Option<&'static str> {
+    let complains = report.findings.iter().any(|f| f.severity > Severity::Note);
     match report.command {
         "verify" if report.verified.iter().any(Verification::is_refused) => Some("refused"),
         "verify" if !report.is_failed() => Some("verified"),
@@ -89,6 +90,8 @@ fn answer(report: &Report) -> Option<&'static str> {
             (Some(applied), _) if applied.rolled_back.is_some() => Some("rolled back, nothing is changed"),
             (_, Some(plan)) if plan.steps.is_empty() && plan.leaves_undone() => Some("not fixed"),
             (Some(applied), Some(plan)) if !applied.changed.is_empty() && plan.leaves_undone() => Some("fixed in part"),
+            // What is wrong on the server side is more often a command's or a person's to mend than a file's.
+            (_, Some(plan)) if report.command == "renewal" && plan.steps.is_empty() && complains => Some("no patch cures it"),
             (Some(applied), _) if applied.changed.is_empty() && !report.is_refused() => Some("nothing to do"),
             (Some(applied), _) if !applied.refreshed => Some("written, not refreshed yet"),
             (Some(applied), _) if report.is_failed() || applied.unwell => Some("applied, but not well yet"),

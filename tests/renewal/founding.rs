@@ -4,6 +4,7 @@
 use std::{fs, thread, time::Duration};
 
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     acme::{Certbot, Site},
@@ -116,6 +117,8 @@ struct Fault {
     code: &'static str,
     /// The commands that make it.
     inject: &'static str,
+    /// The day of judgement, from today: nothing renews until then.
+    days: i64,
     /// How a renewal ends afterwards, if one is tried.
     renew: Option<bool>,
     /// The commands that take it back; `None` where the patch does.
@@ -129,23 +132,38 @@ const FAULTS: &[Fault] = &[
         code: "CD709",
         inject: "sed -i 's/^authenticator = webroot/authenticator = standalone\\npre_hook = systemctl stop apache2\\npost_hook = systemctl start apache2/' \
                  /etc/letsencrypt/renewal/a.example.test.conf",
+        days: 0,
         renew: None,
         undo: Some(
             "sed -i 's/^authenticator = standalone/authenticator = webroot/; /^pre_hook/d; /^post_hook/d' \
              /etc/letsencrypt/renewal/a.example.test.conf",
         ),
     },
-    Fault { code: "CD731", inject: "chmod 700 /var/www/letsencrypt", renew: None, undo: Some("chmod 755 /var/www/letsencrypt") },
+    Fault {
+        code: "CD731",
+        inject: "chmod 700 /var/www/letsencrypt",
+        days: 0,
+        renew: None,
+        undo: Some("chmod 755 /var/www/letsencrypt"),
+    },
     Fault {
         code: "CD732",
         inject: "echo 'server { listen 80; server_name a.example.test; location / { return 404; } }' >/etc/nginx/conf.d/a.conf",
+        days: 0,
         renew: None,
         undo: None,
     },
-    Fault { code: "CD736", inject: "nginx -s stop; while pidof nginx; do sleep 0.1; done", renew: None, undo: Some("nginx") },
+    Fault {
+        code: "CD736",
+        inject: "nginx -s stop; while pidof nginx; do sleep 0.1; done",
+        days: 0,
+        renew: None,
+        undo: Some("nginx"),
+    },
     Fault {
         code: "CD752",
         inject: "echo 'server {' >/etc/nginx/conf.d/z.conf; kill -HUP $(cat $PID)",
+        days: 0,
         renew: None,
         undo: Some("rm /etc/nginx/conf.d/z.conf; : >$LOG; $RELOAD"),
     },
@@ -153,6 +171,7 @@ const FAULTS: &[Fault] = &[
         code: "CD754",
         inject: "mkdir -p /etc/nginx/one; touch /etc/nginx/one/fullchain.pem; \
                  mount --bind $(readlink -f /etc/letsencrypt/live/a.example.test/fullchain.pem) /etc/nginx/one/fullchain.pem",
+        days: 0,
         renew: Some(true),
         undo: Some("umount /etc/nginx/one/fullchain.pem"),
     },
@@ -160,6 +179,7 @@ const FAULTS: &[Fault] = &[
         code: "CD755",
         inject: "mkdir -p /etc/nginx/pair; cp -L /etc/letsencrypt/live/a.example.test/*.pem /etc/nginx/pair; \
                  sed -i s,/etc/letsencrypt/live/a.example.test,/etc/nginx/pair, /etc/nginx/conf.d/site.conf; $RELOAD",
+        days: 0,
         renew: Some(true),
         undo: None,
     },
@@ -167,19 +187,55 @@ const FAULTS: &[Fault] = &[
         code: "CD756",
         inject: "openssl ecparam -genkey -name prime256v1 -noout -out /etc/nginx/other.key; \
                  sed -i s,/etc/letsencrypt/live/a.example.test/privkey.pem,/etc/nginx/other.key, /etc/nginx/conf.d/site.conf",
+        days: 0,
         renew: None,
         undo: Some("sed -i s,/etc/nginx/other.key,/etc/letsencrypt/live/a.example.test/privkey.pem, /etc/nginx/conf.d/site.conf"),
     },
     Fault {
         code: "CD757",
         inject: "sed -i s,a.example.test/fullchain.pem,a.example.test/cert.pem, /etc/nginx/conf.d/site.conf; $RELOAD",
+        days: 0,
         renew: None,
         undo: None,
     },
+    Fault {
+        code: "CD758",
+        inject: "openssl req -x509 -newkey rsa:2048 -nodes -days 5 -subj /CN=other.test -addext subjectAltName=DNS:other.test \
+                 -keyout /etc/nginx/other.key -out /etc/nginx/other.pem; f=$(readlink -f /etc/letsencrypt/live/a.example.test/fullchain.pem); \
+                 cp -a $f /etc/nginx/full.saved; cat /etc/nginx/other.pem >>$f; $RELOAD",
+        days: 0,
+        renew: None,
+        undo: Some("cp -a /etc/nginx/full.saved $(readlink -f /etc/letsencrypt/live/a.example.test/fullchain.pem); $RELOAD"),
+    },
+    Fault {
+        code: "CD759",
+        inject: "cp /etc/nginx/conf.d/site.conf /etc/nginx/site.saved; sed -i 's,^  ssl_certificate_key.*,&\\n  ssl_certificate /etc/nginx/other.pem;\\n  \
+                 ssl_certificate_key /etc/nginx/other.key;,' /etc/nginx/conf.d/site.conf; $RELOAD",
+        days: 0,
+        renew: None,
+        undo: Some("cp /etc/nginx/site.saved /etc/nginx/conf.d/site.conf; $RELOAD"),
+    },
+    Fault {
+        code: "CD760",
+        inject: "sed -i '/listen 443 ssl/{n;s/a.example.test/other.test/}; s,ssl_certificate .*,ssl_certificate /etc/nginx/other.pem;,; \
+                 s,ssl_certificate_key .*,ssl_certificate_key /etc/nginx/other.key;,' /etc/nginx/conf.d/site.conf; $RELOAD",
+        days: 0,
+        renew: None,
+        undo: Some("cp /etc/nginx/site.saved /etc/nginx/conf.d/site.conf; $RELOAD"),
+    },
+    Fault {
+        code: "CD762",
+        inject: "sed -i 's/^  listen 443 ssl;/&\\n  add_header Strict-Transport-Security max-age=63072000;/' /etc/nginx/conf.d/site.conf; $RELOAD",
+        days: 100,
+        renew: None,
+        undo: Some("cp /etc/nginx/site.saved /etc/nginx/conf.d/site.conf; $RELOAD"),
+    },
+    Fault { code: "CD766", inject: "true", days: 100, renew: None, undo: Some("true") },
     // The CA finds no address: nothing on this host tells why, but for the CA's own words.
     Fault {
         code: "CD765",
         inject: "kill $(pidof pebble-challtestsrv)",
+        days: 0,
         renew: Some(false),
         undo: Some(
             "pebble-challtestsrv -defaultIPv4 127.0.0.1 -defaultIPv6 '' -dns01 :8053 -http01 '' -https01 '' -tlsalpn01 '' \
@@ -214,7 +270,8 @@ fn faults_of_the_server() {
             let (ok, said) = site.renew(NAME);
             assert_eq!(ok, expected, "{code}: {said}");
         }
-        let found = site.found(&[]);
+        let day = (OffsetDateTime::now_utc() + time::Duration::days(fault.days)).format(&Rfc3339).expect("a date");
+        let found = if fault.days == 0 { site.found(&[]) } else { site.found(&["--at", &day]) };
         finding(&found, code);
         score.done(code, &[Step::Injected, Step::Named, Step::Silent]);
         let planned = found["plan"]["would_change"] == Value::Bool(true);

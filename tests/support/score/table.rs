@@ -62,7 +62,12 @@ pub const DONE: &[(&str, &str, &[Step])] = &[
     ("server", "CD755", BY_PATCH),
     ("server", "CD756", NAMED),
     ("server", "CD757", BY_PATCH),
+    ("server", "CD758", NAMED),
+    ("server", "CD759", NAMED),
+    ("server", "CD760", NAMED),
+    ("server", "CD762", NAMED),
     ("server", "CD765", NAMED),
+    ("server", "CD766", NAMED),
     ("terminator", "CD737", NAMED),
     ("njet", "CD739", BY_PATCH),
 ];
