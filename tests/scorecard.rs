@@ -25,7 +25,6 @@ const TESTS: &[(&str, &str)] = &[
 
 /// Why a check is tested on facts and recorded cases alone.
 const NOT_INJECTED: &[(&str, &str)] = &[
-    ("CD717", "needs two certificate authorities; unit tests on renewal configurations"),
     ("CD719", "needs a plugin for DNS and its provider; unit tests"),
     ("CD721", "needs another clock for the whole host; a recorded case with an injected time"),
     ("CD722", "needs another clock for the whole host; unit tests"),
@@ -34,7 +33,6 @@ const NOT_INJECTED: &[(&str, &str)] = &[
         "needs a second pebble with another `certificateValidityPeriod`, which the tests do not start; unit tests with an injected time",
     ),
     ("CD724", "lego 5 is in no package; unit tests on the lines that run it"),
-    ("CD725", "needs a certbot that hangs for hours; unit tests"),
     ("CD734", "the namespaces of the tests have IPv4 only; unit tests"),
     ("CD735", "needs public addresses of the name; unit tests"),
     ("CD738", "needs two hosts behind one balancer; a recorded log of Caddy"),
@@ -45,7 +43,6 @@ const NOT_INJECTED: &[(&str, &str)] = &[
     ("CD744", "needs days of tries; unit tests on logs"),
     ("CD745", "pebble answers no 409 for a replaced certificate; a recorded case"),
     ("CD748", "needs a Caddy of another user; unit tests"),
-    ("CD749", "certbot refuses to order it but by hooks of `manual`, which the tests do not write; unit tests"),
     ("CD750", "pebble takes every order; unit tests on the CA's texts"),
     ("CD761", "needs a balancer that ends TLS; unit tests"),
     ("CD763", "needs a balancer of AWS; unit tests on its chain"),

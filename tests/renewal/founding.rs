@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    acme::{Certbot, Site},
+    acme::{Certbot, SERVER, Site},
     codes,
     score::{Score, Step},
 };
@@ -231,6 +231,33 @@ const FAULTS: &[Fault] = &[
         undo: Some("cp /etc/nginx/site.saved /etc/nginx/conf.d/site.conf; $RELOAD"),
     },
     Fault { code: "CD766", inject: "true", days: 100, renew: None, undo: Some("true") },
+    Fault {
+        code: "CD717",
+        inject: "cp /etc/letsencrypt/renewal/a.example.test.conf /etc/nginx/conf.saved; sed -i \
+                 's,^server = .*,server = https://acme-staging-v02.api.letsencrypt.org/directory,' /etc/letsencrypt/renewal/a.example.test.conf",
+        days: 0,
+        renew: None,
+        undo: Some("cp /etc/nginx/conf.saved /etc/letsencrypt/renewal/a.example.test.conf"),
+    },
+    // A hook that never ends.
+    Fault {
+        code: "CD725",
+        inject: "$CERTBOT certonly --manual --manual-auth-hook 'tail -f /dev/null' -d b.example.test >/dev/null 2>&1 & \
+                 while ! pidof tail; do sleep 0.1; done",
+        days: 1,
+        renew: None,
+        undo: Some("kill $(pidof tail); while pidof -x certbot; do sleep 0.1; done"),
+    },
+    Fault {
+        code: "CD749",
+        inject: "$CERTBOT certonly --manual --preferred-challenges dns -d '*.w.example.test' --cert-name w.example.test --deploy-hook 'nginx -s reload' --manual-auth-hook \
+                 'curl -sf -d \"{\\\"host\\\": \\\"_acme-challenge.$CERTBOT_DOMAIN.\\\", \\\"value\\\": \\\"$CERTBOT_VALIDATION\\\"}\" \
+                 http://127.0.0.1:8055/set-txt' && sed -i 's/^authenticator = manual/authenticator = webroot/' \
+                 /etc/letsencrypt/renewal/w.example.test.conf",
+        days: 0,
+        renew: None,
+        undo: Some("$CERTBOT delete --cert-name w.example.test"),
+    },
     // The CA finds no address: nothing on this host tells why, but for the CA's own words.
     Fault {
         code: "CD765",
@@ -258,8 +285,13 @@ fn faults_of_the_server() {
     until(&site, &[]);
     let log = site.path("acme/nginx.log").display().to_string();
     let pid = site.path("acme/nginx.pid").display().to_string();
+    let certbot = format!(
+        "certbot --non-interactive --agree-tos -m ops@example.test --server {SERVER} --work-dir {} --logs-dir {} ",
+        site.path("var/lib/letsencrypt").display(),
+        site.path("var/log/letsencrypt").display()
+    );
     let run = |script: &str| {
-        let script = script.replace("$PID", &pid).replace("$LOG", &log).replace("$RELOAD", RELOAD);
+        let script = script.replace("$CERTBOT ", &certbot).replace("$PID", &pid).replace("$LOG", &log).replace("$RELOAD", RELOAD);
         let output = site.run(&["sh", "-c", &script]);
         assert!(output.status.success(), "{script}: {output:?}");
     };
