@@ -70,7 +70,7 @@ mod tests {
         let finding = world(Some(3)).one(&CHECK);
         assert_eq!(
             finding.message,
-            "an image built from Dockerfile may trust AddTrust (expired yesterday) as its base image does"
+            "an image built from Dockerfile may trust AddTrust (expired 1 day ago) as its base image does"
         );
         assert_eq!(finding.evidence[0].line, Some(3));
     }
