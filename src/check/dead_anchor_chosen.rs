@@ -41,12 +41,12 @@ struct Dead<'v> {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
+    let cross_signs = CrossSigns::new(case.at, trusted);
     for (index, endpoint, presented) in support::presented(case) {
         let mut groups: Vec<Dead<'_>> = Vec::new();
-        let cross_signs = CrossSigns::new(case.at, &presented.certificates, trusted);
         for verdict in support::verdicts(case, index) {
             let Some((certificate, anchor)) = support::dead(case, verdict, trusted) else { continue };
-            let cross = cross_signs.dead(certificate).is_some();
+            let cross = cross_signs.dead(certificate, &presented.certificates).is_some();
             let is_anchor = anchor.is_some();
             if !is_anchor && !cross {
                 continue;

@@ -37,11 +37,10 @@ const DEAD_SIGNERS: [(&str, i64); 2] = [
 ];
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    let trusted = support::trusted(case);
+    let cross_signs = CrossSigns::new(case.at, support::trusted(case));
     for (index, endpoint, presented) in support::presented(case) {
-        let cross_signs = CrossSigns::new(case.at, &presented.certificates, trusted);
         for (at, cross) in presented.certificates.iter().enumerate().skip(1) {
-            let Some((why, heir)) = cross_signs.dead(cross) else { continue };
+            let Some((why, heir)) = cross_signs.dead(cross, &presented.certificates) else { continue };
             let target = &endpoint.target;
             let label = cross.label();
             let message =
@@ -62,30 +61,32 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-/// What tells dead cross-certificates: looked up, since a hostile server sends thousands of them.
+/// What tells dead cross-certificates: what is trusted, looked through once for all endpoints.
 pub(super) struct CrossSigns<'c> {
     at: At,
-    /// The self-signed certificates that are trusted or presented, by subject and key.
-    roots: HashMap<(&'c [u8], &'c [u8]), Vec<&'c Certificate>>,
+    /// The self-signed certificates that are trusted, by subject and key.
+    roots: HashMap<(&'c [u8], &'c [u8]), &'c Certificate>,
     expired: Vec<&'c Certificate>,
 }
 
 impl<'c> CrossSigns<'c> {
-    /// What an endpoint presents, beside what is trusted.
-    pub(super) fn new(at: At, presented: &'c [Certificate], trusted: &'c [Certificate]) -> Self {
-        let mut roots: HashMap<(&[u8], &[u8]), Vec<&Certificate>> = HashMap::new();
-        for root in trusted.iter().chain(presented).filter(|c| support::is_self_signed(c)) {
-            roots.entry((root.subject().raw(), root.spki())).or_default().push(root);
+    /// With what is trusted.
+    pub(super) fn new(at: At, trusted: &'c [Certificate]) -> Self {
+        let mut roots = HashMap::new();
+        for root in trusted.iter().filter(|c| support::is_self_signed(c)) {
+            roots.entry((root.subject().raw(), root.spki())).or_insert(root);
         }
-        CrossSigns { at, roots, expired: trusted.iter().chain(presented).filter(|c| c.is_expired(at)).collect() }
+        CrossSigns { at, roots, expired: trusted.iter().filter(|c| c.is_expired(at)).collect() }
     }
 
-    /// Why a presented certificate is a dead cross-certificate, and the certificate by which the same key stands by itself.
-    pub(super) fn dead(&self, cross: &Certificate) -> Option<(String, Option<&'c Certificate>)> {
+    /// Why a presented certificate is a dead cross-certificate, and the certificate by which the same key stands by itself, trusted or
+    /// presented too.
+    pub(super) fn dead(&self, cross: &Certificate, presented: &'c [Certificate]) -> Option<(String, Option<&'c Certificate>)> {
         if support::is_self_signed(cross) || !cross.is_ca() {
             return None;
         }
-        let heir = self.roots.get(&(cross.subject().raw(), cross.spki())).and_then(|same| same.first().copied());
+        let heir = self.roots.get(&(cross.subject().raw(), cross.spki())).copied();
+        let heir = heir.or_else(|| presented.iter().find(|c| c.is_same_entity(cross) && support::is_self_signed(c)));
         let issuer = cross.issuer().to_string();
         let historic = DEAD_SIGNERS.iter().find(|(name, end)| *name == issuer && self.at.0 > *end);
         // Without the other certificate, an expired intermediate is just that.
@@ -95,7 +96,8 @@ impl<'c> CrossSigns<'c> {
         if let Some(end) = cross.validity().not_after.filter(|_| cross.is_expired(self.at)) {
             return Some((format!("which expired {}", self.at.relative(end)), heir));
         }
-        let signer = self.expired.iter().find(|c| support::issued(c, cross));
+        let mut expired = self.expired.iter().copied().chain(presented.iter().filter(|c| c.is_expired(self.at)));
+        let signer = expired.find(|c| support::issued(c, cross));
         let end = signer.and_then(|s| s.validity().not_after).or(historic.map(|(_, end)| At(*end)))?;
         Some((format!("which itself expired {}", self.at.relative(end)), heir))
     }

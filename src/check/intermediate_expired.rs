@@ -22,12 +22,12 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
+    let cross_signs = CrossSigns::new(case.at, trusted);
     for (index, endpoint, presented) in support::presented(case) {
         let certificates = &presented.certificates;
-        let cross_signs = CrossSigns::new(case.at, certificates, trusted);
         for (at, dead) in certificates.iter().enumerate().skip(1) {
             let is_root = support::is_self_signed(dead);
-            if is_root || !dead.is_expired(case.at) || cross_signs.dead(dead).is_some() {
+            if is_root || !dead.is_expired(case.at) || cross_signs.dead(dead, certificates).is_some() {
                 continue;
             }
             let Some(end) = dead.validity().not_after else { continue };
