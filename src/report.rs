@@ -132,7 +132,19 @@ pub struct Verification {
     pub decides: bool,
 }
 
+/// Why a local anchor is not taken out without a word, and the word.
+#[must_use]
+pub fn needs_yes(name: &str) -> String {
+    format!("it is a local anchor and may be your organisation's: add --yes '{name}'")
+}
+
 impl PlanReport {
+    /// What was wanted and is not among the steps: subject and why.
+    pub fn undone(&self) -> impl Iterator<Item = (&str, String)> {
+        let refused = self.refusals.iter().map(|(subject, why, instead)| (subject.as_str(), format!("{why}; {instead}")));
+        refused.chain(self.needs_yes.iter().map(|name| (name.as_str(), needs_yes(name))))
+    }
+
     /// Whether something that was wanted is not among the steps.
     #[must_use]
     pub fn leaves_undone(&self) -> bool {
@@ -211,16 +223,7 @@ impl Report {
             out.push(Trouble { what: "rolled back", subject: self.command.to_owned(), why });
         }
         if let Some(plan) = &self.plan {
-            out.extend(plan.refusals.iter().map(|(subject, why, instead)| Trouble {
-                what: "not done",
-                subject: subject.clone(),
-                why: format!("{why}; {instead}"),
-            }));
-            out.extend(plan.needs_yes.iter().map(|name| Trouble {
-                what: "not done",
-                subject: name.clone(),
-                why: format!("it is a local anchor and may be your organisation's: add --yes '{name}'"),
-            }));
+            out.extend(plan.undone().map(|(subject, why)| Trouble { what: "not done", subject: subject.to_owned(), why }));
         }
         let failed = self.verified.iter().filter(|v| v.is_refused());
         out.extend(failed.map(|v| Trouble {

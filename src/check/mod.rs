@@ -99,7 +99,7 @@ mod wrong_order;
 mod doc;
 mod support;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use doc::findings_markdown;
 

@@ -19,7 +19,7 @@ use crate::{
             nginx::{ConfFile, Instance},
         },
     },
-    finding::{Finding, Intent},
+    finding::{Finding, Intent, Severity},
     path::{Attempt, ClientError, Rejection, Verdict},
     x509::Certificate,
 };
@@ -53,6 +53,14 @@ fixtures! {
     STORE_A2 "clients/stores/A2.pem"
     STORE_U "clients/stores/U.pem"
     LEAF "clients/stores/leaf.pem"
+}
+
+/// A finding of this check about one lineage of certbot.
+pub(crate) fn of_lineage(code: &str, severity: Severity, name: &str) -> Finding {
+    let check = super::find(code).expect("a check");
+    let mut finding = Finding::new(check, name, "x");
+    (finding.severity, finding.lineages) = (severity, vec![("certbot", name.to_owned())]);
+    finding
 }
 
 /// The instant for which `fixtures/clients` was made.

@@ -11,13 +11,13 @@ use crate::{
     base::{Fingerprint, TreePath},
     cli::FixArgs,
     edit::Applicability,
-    facts::{Anchor, ConnectFailure, Facts, Target, TargetSource},
+    facts::{Anchor, Facts, Target, TargetSource},
     finding::{Finding, Intent},
-    host::{on_this_host, processes},
+    host::{interrupt, on_this_host, processes},
     judge::{self, Judgement},
     path::Verdict,
     plan::{self, ApplyOptions, Backup, Plan, Wanted},
-    report::{AppliedReport, Holder, PlanReport, Report, Verification},
+    report::{self, AppliedReport, Holder, PlanReport, Report, Verification},
     store,
 };
 
@@ -241,7 +241,7 @@ fn look_again(
     }
     let servers: Vec<Target> = asked.named.iter().filter(|t| matches!(t.source, TargetSource::Server { .. })).cloned().collect();
     let verified = verify::by_rustls(session, &facts, &servers)?;
-    if facts.endpoints.iter().any(|e| matches!(e.outcome, Err(ConnectFailure::Interrupted))) {
+    if interrupt::asked() && !asked.all.is_empty() {
         wrong.push("interrupted before the outcome was proven".to_owned());
         return Ok(After { facts, judgement, verified, wrong });
     }
@@ -381,7 +381,7 @@ pub(super) fn said(session: &Session<'_>, plan: &Plan, unknown: &[String]) -> St
     }
     for needs in &plan.needs_yes {
         let name = needs.certificate.label();
-        out.push_str(&format!("not done: {name} is a local anchor and may be your organisation's: add --yes '{name}'\n"));
+        out.push_str(&format!("not done: {name}: {}\n", report::needs_yes(&name)));
     }
     for note in unknown {
         out.push_str(&format!("note: {note}\n"));

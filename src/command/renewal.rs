@@ -231,14 +231,7 @@ fn not_cured(before: &[Finding], after: &[Finding], codes: &[&str]) -> Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check;
-
-    fn finding(code: &str, severity: Severity, name: &str) -> Finding {
-        let check = check::ALL.iter().find(|c| c.code == code).expect("a check");
-        let mut finding = Finding::new(check, name, "x");
-        (finding.severity, finding.lineages) = (severity, vec![("certbot", name.to_owned())]);
-        finding
-    }
+    use crate::check::testing::of_lineage as finding;
 
     #[test]
     fn another_failure_of_the_same_validation_is_not_what_was_meant() {

@@ -99,14 +99,7 @@ pub(super) fn headlines(renewal: &Renewal, findings: &[Finding], at: At) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check, x509::Certificate};
-
-    fn finding(code: &str, severity: Severity, name: &str) -> Finding {
-        let check = check::ALL.iter().find(|c| c.code == code).expect("a check");
-        let mut finding = Finding::new(check, name, "x");
-        (finding.severity, finding.lineages) = (severity, vec![("certbot", name.to_owned())]);
-        finding
-    }
+    use crate::{check::testing::of_lineage as finding, x509::Certificate};
 
     #[test]
     fn only_what_says_why_explains() {

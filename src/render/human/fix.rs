@@ -50,14 +50,8 @@ pub(super) fn plan(out: &mut String, report: &Report, style: Style) {
         for note in &plan.notes {
             out.push_str(&format!("{} {note}\n", style.bold("note:")));
         }
-        for (subject, why, instead) in &plan.refusals {
-            out.push_str(&format!("{} {subject}: {why}; {instead}\n", style.warn("not done:")));
-        }
-        for name in &plan.needs_yes {
-            out.push_str(&format!(
-                "{} {name} is a local anchor and may be your organisation's: add --yes '{name}'\n",
-                style.warn("not done:")
-            ));
+        for (subject, why) in plan.undone() {
+            out.push_str(&format!("{} {subject}: {why}\n", style.warn("not done:")));
         }
     }
     if let Some(applied) = &report.applied {
