@@ -1,14 +1,22 @@
 //! A path inside a tree.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{
+    borrow::Borrow,
+    collections::HashMap,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use serde::{Serialize, Serializer};
+
+use super::bytes::same;
 
 /// An absolute, normalised path *inside* a tree (this host's, or a root file system's).
 ///
 /// It is not a `PathBuf`, so that it can't be handed to `std::fs` by mistake: only [`crate::host`] knows where a tree
 /// begins. Bytes, because a file name need not be UTF-8. It never holds `.`, `..` or a repeated slash.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Eq, PartialOrd, Ord)]
 pub struct TreePath(Arc<[u8]>);
 
 impl TreePath {
@@ -105,6 +113,23 @@ impl TreePath {
         &self.0
     }
 }
+
+/// Paths are keys, and long ones that begin alike: see [`same`].
+impl PartialEq for TreePath {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || same(&self.0, &other.0)
+    }
+}
+
+/// As the bytes do: maps are asked by them.
+impl Hash for TreePath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+/// What is known by path, with a hash that is quicker than SipHash for names and still keyed anew in each process.
+pub type PathMap<V> = HashMap<TreePath, V, foldhash::fast::RandomState>;
 
 /// Maps with paths as keys can be asked by bytes.
 impl Borrow<[u8]> for TreePath {

@@ -41,7 +41,7 @@ struct Dead<'v> {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
-    let cross_signs = CrossSigns::new(case.at, trusted);
+    let cross_signs = CrossSigns::new(case);
     for (index, endpoint, presented) in support::presented(case) {
         let mut groups: Vec<Dead<'_>> = Vec::new();
         for verdict in support::verdicts(case, index) {

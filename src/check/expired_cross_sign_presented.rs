@@ -1,6 +1,6 @@
 //! CD208.
 
-use std::collections::HashMap;
+use std::{cell::OnceCell, collections::HashMap};
 
 use crate::{
     base::At,
@@ -37,7 +37,7 @@ const DEAD_SIGNERS: [(&str, i64); 2] = [
 ];
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    let cross_signs = CrossSigns::new(case.at, support::trusted(case));
+    let cross_signs = CrossSigns::new(case);
     for (index, endpoint, presented) in support::presented(case) {
         for (at, cross) in presented.certificates.iter().enumerate().skip(1) {
             let Some((why, heir)) = cross_signs.dead(cross, &presented.certificates) else { continue };
@@ -61,22 +61,33 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-/// What tells dead cross-certificates: what is trusted, looked through once for all endpoints.
+/// What tells dead cross-certificates: what is trusted, looked through once for all endpoints, and only when one presents a candidate.
 pub(super) struct CrossSigns<'c> {
-    at: At,
-    /// The self-signed certificates that are trusted, by subject and key.
+    case: &'c Case<'c>,
+    trusted: OnceCell<Trusted<'c>>,
+}
+
+struct Trusted<'c> {
+    /// The self-signed certificates, by subject and key.
     roots: HashMap<(&'c [u8], &'c [u8]), &'c Certificate>,
     expired: Vec<&'c Certificate>,
 }
 
 impl<'c> CrossSigns<'c> {
-    /// With what is trusted.
-    pub(super) fn new(at: At, trusted: &'c [Certificate]) -> Self {
-        let mut roots = HashMap::new();
-        for root in trusted.iter().filter(|c| support::is_self_signed(c)) {
-            roots.entry((root.subject().raw(), root.spki())).or_insert(root);
-        }
-        CrossSigns { at, roots, expired: trusted.iter().filter(|c| c.is_expired(at)).collect() }
+    /// With what this case trusts.
+    pub(super) fn new(case: &'c Case<'c>) -> Self {
+        CrossSigns { case, trusted: OnceCell::new() }
+    }
+
+    fn trusted(&self) -> &Trusted<'c> {
+        self.trusted.get_or_init(|| {
+            let trusted = support::trusted(self.case);
+            let mut roots = HashMap::new();
+            for root in trusted.iter().filter(|c| support::is_self_signed(c)) {
+                roots.entry((root.subject().raw(), root.spki())).or_insert(root);
+            }
+            Trusted { roots, expired: trusted.iter().filter(|c| c.is_expired(self.case.at)).collect() }
+        })
     }
 
     /// Why a presented certificate is a dead cross-certificate, and the certificate by which the same key stands by itself, trusted or
@@ -85,21 +96,23 @@ impl<'c> CrossSigns<'c> {
         if support::is_self_signed(cross) || !cross.is_ca() {
             return None;
         }
-        let heir = self.roots.get(&(cross.subject().raw(), cross.spki())).copied();
+        let at = self.case.at;
+        let Trusted { roots, expired } = self.trusted();
+        let heir = roots.get(&(cross.subject().raw(), cross.spki())).copied();
         let heir = heir.or_else(|| presented.iter().find(|c| c.is_same_entity(cross) && support::is_self_signed(c)));
         let issuer = cross.issuer().to_string();
-        let historic = DEAD_SIGNERS.iter().find(|(name, end)| *name == issuer && self.at.0 > *end);
+        let historic = DEAD_SIGNERS.iter().find(|(name, end)| *name == issuer && at.0 > *end);
         // Without the other certificate, an expired intermediate is just that.
         if heir.is_none() && historic.is_none() {
             return None;
         }
-        if let Some(end) = cross.validity().not_after.filter(|_| cross.is_expired(self.at)) {
-            return Some((format!("which expired {}", self.at.relative(end)), heir));
+        if let Some(end) = cross.validity().not_after.filter(|_| cross.is_expired(at)) {
+            return Some((format!("which expired {}", at.relative(end)), heir));
         }
-        let mut expired = self.expired.iter().copied().chain(presented.iter().filter(|c| c.is_expired(self.at)));
+        let mut expired = expired.iter().copied().chain(presented.iter().filter(|c| c.is_expired(at)));
         let signer = expired.find(|c| support::issued(c, cross));
         let end = signer.and_then(|s| s.validity().not_after).or(historic.map(|(_, end)| At(*end)))?;
-        Some((format!("which itself expired {}", self.at.relative(end)), heir))
+        Some((format!("which itself expired {}", at.relative(end)), heir))
     }
 }
 

@@ -22,7 +22,7 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     let trusted = support::trusted(case);
-    let cross_signs = CrossSigns::new(case.at, trusted);
+    let cross_signs = CrossSigns::new(case);
     for (index, endpoint, presented) in support::presented(case) {
         let certificates = &presented.certificates;
         for (at, dead) in certificates.iter().enumerate().skip(1) {

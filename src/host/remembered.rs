@@ -3,13 +3,12 @@
 //! Contents of files are kept for plans only, which read the same ones many times; whoever loads a store keeps what it needs.
 
 use std::{
-    collections::HashMap,
     io,
     sync::{Mutex, PoisonError},
 };
 
 use super::{Listed, Listing, Look, Node, ReadError, Resolved, Tree};
-use crate::base::TreePath;
+use crate::base::{PathMap, TreePath};
 
 /// Where paths lead and what directories hold is asked once. For a single look: a change made meanwhile is not seen.
 pub struct Remembered<'a> {
@@ -22,10 +21,10 @@ pub struct Remembered<'a> {
 /// Only asked, never gone through: the order of hashes does not show.
 #[derive(Default)]
 struct Memory {
-    resolved: HashMap<TreePath, Resolved>,
-    listed: HashMap<TreePath, Listing>,
-    nodes: HashMap<TreePath, Option<Node>>,
-    contents: HashMap<TreePath, (Vec<u8>, Node)>,
+    resolved: PathMap<Resolved>,
+    listed: PathMap<Listing>,
+    nodes: PathMap<Option<Node>>,
+    contents: PathMap<(Vec<u8>, Node)>,
 }
 
 impl<'a> Remembered<'a> {

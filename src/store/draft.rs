@@ -1,14 +1,14 @@
 //! A tree while a refresh is worked out: reads see the changes made so far, and at the end the differences are the steps.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::edits;
 use crate::{
-    base::{At, TreePath},
+    base::{At, PathMap, TreePath},
     edit::{Applicability, Edit, Step},
     host::{Look, Node, NodeKind, ReadError, Tree},
 };
@@ -23,9 +23,9 @@ pub(super) struct Draft<'a> {
     /// Names that did not exist before, in the order of their making.
     new: Vec<TreePath>,
     /// What `base` answered: the script asks for the same paths many times. (Nobody goes through these maps.)
-    nodes: Mutex<HashMap<TreePath, Option<Node>>>,
-    contents: Mutex<HashMap<TreePath, Arc<Vec<u8>>>>,
-    names: Mutex<HashMap<TreePath, Arc<[Vec<u8>]>>>,
+    nodes: Mutex<PathMap<Option<Node>>>,
+    contents: Mutex<PathMap<Arc<Vec<u8>>>>,
+    names: Mutex<PathMap<Arc<[Vec<u8>]>>>,
 }
 
 impl<'a> Draft<'a> {

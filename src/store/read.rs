@@ -2,12 +2,12 @@
 //! although hundreds of links lead to them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use crate::{
-    base::{ContentDigest, Limits, TreePath},
+    base::{ContentDigest, Limits, PathMap, TreePath, order},
     facts::{CertFile, Entry, FileState, Links, Quirk},
     format::{Interner, sniff},
     host::{Listed, Listing, Node, NodeKind, ReadError, Resolved, Tree},
@@ -18,9 +18,9 @@ use crate::{
 pub struct Reader<'a> {
     tree: &'a dyn Tree,
     /// Directories by the path that was asked for.
-    directories: HashMap<TreePath, Resolved>,
+    directories: PathMap<Resolved>,
     /// What was seen in each real directory.
-    folders: HashMap<TreePath, Folder>,
+    folders: PathMap<Folder>,
     interner: Interner,
 }
 
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     /// Reads from `tree`.
     #[must_use]
     pub fn new(tree: &'a dyn Tree) -> Self {
-        Reader { tree, directories: HashMap::new(), folders: HashMap::new(), interner: Interner::default() }
+        Reader { tree, directories: PathMap::default(), folders: PathMap::default(), interner: Interner::default() }
     }
 
     /// Follows `path` to its end.
@@ -280,7 +280,7 @@ impl Folder {
 
     /// Where `name` stands in the listing.
     fn position(&self, name: &[u8]) -> Option<usize> {
-        self.names()?.binary_search_by(|(known, _)| known.as_slice().cmp(name)).ok()
+        self.names()?.binary_search_by(|(known, _)| order(known, name)).ok()
     }
 
     fn seen(&self, position: Option<usize>, name: &[u8]) -> Option<&Seen> {

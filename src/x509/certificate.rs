@@ -12,7 +12,7 @@ use super::{
     der::{Tlv, elements, oid_text, read_tlv},
     extension,
 };
-use crate::base::{At, Fingerprint};
+use crate::base::{At, Fingerprint, same};
 
 /// A parsed certificate; cheap to clone. Equality is equality of the DER.
 #[derive(Clone)]
@@ -411,7 +411,7 @@ impl Trust {
 
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.der == other.0.der
+        Arc::ptr_eq(&self.0, &other.0) || same(&self.0.der, &other.0.der)
     }
 }
 

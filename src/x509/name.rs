@@ -92,20 +92,22 @@ impl Name {
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.0.len());
+        // Of one attribute; kept from one to the next, so that a name costs three allocations and not three for each attribute.
+        let (mut content, mut element) = (Vec::with_capacity(64), Vec::with_capacity(64));
         let body = read_tlv(&self.0).map(|(t, _)| t.value).unwrap_or_default();
         for rdn in elements(body) {
+            let mut attributes = elements(rdn.value);
+            if let (Some(only), None) = (attributes.next(), attributes.next()) {
+                element.clear();
+                push_canonical(&mut element, &only, &mut content);
+                push_tlv(&mut out, 0x31, &element);
+                continue;
+            }
             let mut set: Vec<Vec<u8>> = Vec::new();
             for attribute in elements(rdn.value) {
-                let mut parts = elements(attribute.value);
-                let (Some(oid), Some(value)) = (parts.next(), parts.next()) else { continue };
-                let mut inner = oid.whole.to_vec();
-                match canonical_string(&value) {
-                    Some(text) => push_tlv(&mut inner, 0x0c, &text),
-                    None => inner.extend_from_slice(value.whole),
-                }
-                let mut element = Vec::with_capacity(inner.len() + 4);
-                push_tlv(&mut element, 0x30, &inner);
-                set.push(element);
+                element.clear();
+                push_canonical(&mut element, &attribute, &mut content);
+                set.push(element.clone());
             }
             // DER orders the elements of a SET OF.
             set.sort();
@@ -238,39 +240,46 @@ fn push_rfc2253_quoted(out: &mut String, value: &Tlv<'_>) {
     }
 }
 
-/// The folded UTF-8 form of a string; `None` for types that OpenSSL leaves alone (`ASN1_MASK_CANON`).
-fn canonical_string(value: &Tlv<'_>) -> Option<Vec<u8>> {
-    if !matches!(value.tag, 0x0c | 0x13 | 0x14 | 0x16 | 0x1a | 0x1c | 0x1e) {
-        return None;
+/// The canonical form of an attribute; nothing for what is none. `content` is a place to put it together.
+fn push_canonical(out: &mut Vec<u8>, attribute: &Tlv<'_>, content: &mut Vec<u8>) {
+    let mut parts = elements(attribute.value);
+    let (Some(oid), Some(value)) = (parts.next(), parts.next()) else { return };
+    content.clear();
+    content.extend_from_slice(oid.whole);
+    match value.tag {
+        0x0c | 0x13 | 0x14 | 0x16 | 0x1a if value.value.is_ascii() => push_folded(content, value.value),
+        0x0c | 0x13 | 0x14 | 0x16 | 0x1a | 0x1c | 0x1e => push_folded(content, text(&value).as_bytes()),
+        // Types that OpenSSL leaves alone (`ASN1_MASK_CANON`).
+        _ => content.extend_from_slice(value.whole),
     }
-    let text = text(value);
-    let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}');
-    let mut out = Vec::with_capacity(text.len());
-    let mut pending = false;
-    for c in text.trim_matches(blank).chars() {
-        if blank(c) {
-            pending = true;
-            continue;
-        }
-        if pending {
+    push_tlv(out, 0x30, content);
+}
+
+/// Appends a UTF8String of this text: in lower case, without blanks at its ends, and with one in the place of several.
+fn push_folded(out: &mut Vec<u8>, text: &[u8]) {
+    let words = || text.split(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)).filter(|word| !word.is_empty());
+    push_header(out, 0x0c, words().map(|word| word.len() + 1).sum::<usize>().saturating_sub(1));
+    for (at, word) in words().enumerate() {
+        if at > 0 {
             out.push(b' ');
-            pending = false;
         }
-        let mut buffer = [0; 4];
-        out.extend_from_slice(c.to_ascii_lowercase().encode_utf8(&mut buffer).as_bytes());
+        out.extend(word.iter().map(u8::to_ascii_lowercase));
     }
-    Some(out)
 }
 
 fn push_tlv(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
-    out.push(tag);
-    if value.len() < 0x80 {
-        out.push(value.len() as u8);
-    } else {
-        let length = value.len().to_be_bytes();
-        let length = &length[length.iter().take_while(|b| **b == 0).count()..];
-        out.push(0x80 | length.len() as u8);
-        out.extend_from_slice(length);
-    }
+    push_header(out, tag, value.len());
     out.extend_from_slice(value);
+}
+
+fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
+    out.push(tag);
+    if length < 0x80 {
+        out.push(length as u8);
+        return;
+    }
+    let length = length.to_be_bytes();
+    let length = &length[length.iter().take_while(|b| **b == 0).count()..];
+    out.push(0x80 | length.len() as u8);
+    out.extend_from_slice(length);
 }
