@@ -69,7 +69,7 @@ pub(super) struct CrossSigns<'c> {
 
 struct Trusted<'c> {
     /// The self-signed certificates, by subject and key.
-    roots: HashMap<(&'c [u8], &'c [u8]), &'c Certificate>,
+    roots: HashMap<(&'c [u8], &'c [u8]), &'c Certificate, foldhash::fast::RandomState>,
     expired: Vec<&'c Certificate>,
 }
 
@@ -82,7 +82,7 @@ impl<'c> CrossSigns<'c> {
     fn trusted(&self) -> &Trusted<'c> {
         self.trusted.get_or_init(|| {
             let trusted = support::trusted(self.case);
-            let mut roots = HashMap::new();
+            let mut roots = HashMap::default();
             for root in trusted.iter().filter(|c| support::is_self_signed(c)) {
                 roots.entry((root.subject().raw(), root.spki())).or_insert(root);
             }

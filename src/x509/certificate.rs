@@ -40,6 +40,7 @@ struct Fields {
     canonical_issuer: OnceLock<Box<[u8]>>,
     canonical_subject: OnceLock<Box<[u8]>>,
     key_fingerprint: OnceLock<Fingerprint>,
+    label: OnceLock<Box<str>>,
     validity: Validity,
     spki: Range<usize>,
     key: PublicKey,
@@ -175,6 +176,7 @@ impl Certificate {
             canonical_issuer: OnceLock::new(),
             canonical_subject: OnceLock::new(),
             key_fingerprint: OnceLock::new(),
+            label: OnceLock::new(),
             validity,
             spki: at(spki.whole),
             key,
@@ -392,7 +394,7 @@ impl Certificate {
     /// A name for people: the common name, else the organisational unit or organisation, else the whole subject.
     #[must_use]
     pub fn label(&self) -> String {
-        self.subject().label()
+        self.0.label.get_or_init(|| self.subject().label().into()).to_string()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Distinguished names: as bytes, for people, and in the form that OpenSSL compares and hashes.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use ring::digest;
 
@@ -61,10 +61,7 @@ impl Name {
     #[must_use]
     pub fn label(&self) -> String {
         let find = |last: u8| {
-            self.attributes()
-                .filter(|(_, oid, _)| *oid == [0x55, 0x04, last])
-                .last()
-                .map(|(_, _, value)| printable(&text(&value)))
+            self.attributes().filter(|(_, oid, _)| *oid == [0x55, 0x04, last]).last().map(|(_, _, value)| printable(text(&value)))
         };
         find(3).or_else(|| find(11)).or_else(|| find(10)).unwrap_or_else(|| self.to_string())
     }
@@ -142,7 +139,7 @@ impl fmt::Display for Name {
     /// `CN=…, O=…, C=…`: most specific first, as RFC 4514 writes names, with a blank after the comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> =
-            self.attributes().map(|(_, oid, value)| format!("{}={}", attribute_name(oid), printable(&text(&value)))).collect();
+            self.attributes().map(|(_, oid, value)| format!("{}={}", attribute_name(oid), printable(text(&value)))).collect();
         parts.reverse();
         f.write_str(&parts.join(", "))
     }
@@ -155,34 +152,35 @@ impl fmt::Debug for Name {
 }
 
 /// The short names that OpenSSL prints.
-fn attribute_name(oid: &[u8]) -> String {
-    match &*oid_text(oid) {
-        "2.5.4.3" => "CN".into(),
-        "2.5.4.4" => "SN".into(),
-        "2.5.4.5" => "serialNumber".into(),
-        "2.5.4.6" => "C".into(),
-        "2.5.4.7" => "L".into(),
-        "2.5.4.8" => "ST".into(),
-        "2.5.4.9" => "street".into(),
-        "2.5.4.10" => "O".into(),
-        "2.5.4.11" => "OU".into(),
-        "2.5.4.12" => "title".into(),
-        "2.5.4.13" => "description".into(),
-        "2.5.4.15" => "businessCategory".into(),
-        "2.5.4.17" => "postalCode".into(),
-        "2.5.4.42" => "GN".into(),
-        "2.5.4.43" => "initials".into(),
-        "2.5.4.46" => "dnQualifier".into(),
-        "2.5.4.65" => "pseudonym".into(),
-        "2.5.4.97" => "organizationIdentifier".into(),
-        "1.2.840.113549.1.9.1" => "emailAddress".into(),
-        "0.9.2342.19200300.100.1.1" => "UID".into(),
-        "0.9.2342.19200300.100.1.25" => "DC".into(),
-        "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL".into(),
-        "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST".into(),
-        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC".into(),
-        other => other.to_owned(),
-    }
+fn attribute_name(oid: &[u8]) -> Cow<'static, str> {
+    let dotted = oid_text(oid);
+    Cow::Borrowed(match &*dotted {
+        "2.5.4.3" => "CN",
+        "2.5.4.4" => "SN",
+        "2.5.4.5" => "serialNumber",
+        "2.5.4.6" => "C",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.9" => "street",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        "2.5.4.12" => "title",
+        "2.5.4.13" => "description",
+        "2.5.4.15" => "businessCategory",
+        "2.5.4.17" => "postalCode",
+        "2.5.4.42" => "GN",
+        "2.5.4.43" => "initials",
+        "2.5.4.46" => "dnQualifier",
+        "2.5.4.65" => "pseudonym",
+        "2.5.4.97" => "organizationIdentifier",
+        "1.2.840.113549.1.9.1" => "emailAddress",
+        "0.9.2342.19200300.100.1.1" => "UID",
+        "0.9.2342.19200300.100.1.25" => "DC",
+        "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL",
+        "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST",
+        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC",
+        _ => return dotted,
+    })
 }
 
 /// A directory string as text; what is no string is shown in hexadecimal.
@@ -208,8 +206,18 @@ fn text(value: &Tlv<'_>) -> String {
 }
 
 /// Control characters in a hostile name must not reach a terminal.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().fold(String::new(), |mut out, c| {
+        if c.is_control() {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+        out
+    })
 }
 
 /// `XN_FLAG_ONELINE`: RFC 2253 escapes for quotes and control characters, quotes around values with separators, and every

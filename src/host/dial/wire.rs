@@ -63,6 +63,8 @@ impl Deadline {
 pub(super) struct Wire {
     stream: TcpStream,
     deadline: Deadline,
+    /// How long the socket waits for a read and for a write; nearly always a whole slice, so that it is told once.
+    waits: [Option<Duration>; 2],
     /// Bytes that were read and not yet taken: from `taken` on.
     buffer: Vec<u8>,
     taken: usize,
@@ -76,7 +78,17 @@ impl Wire {
     pub(super) fn new(stream: TcpStream, deadline: Deadline) -> io::Result<Self> {
         // A handshake is a ping-pong of small messages.
         stream.set_nodelay(true)?;
-        Ok(Wire { stream, deadline, buffer: Vec::new(), taken: 0, first: Vec::new(), read: 0, written: 0, step_start: 0 })
+        Ok(Wire {
+            stream,
+            deadline,
+            waits: [None; 2],
+            buffer: Vec::new(),
+            taken: 0,
+            first: Vec::new(),
+            read: 0,
+            written: 0,
+            step_start: 0,
+        })
     }
 
     /// The plain talk is over: what comes from now on is remembered as the beginning of an answer to the ClientHello.
@@ -157,34 +169,43 @@ impl Wire {
         Ok(out)
     }
 
-    fn timeout(&self) -> io::Result<Duration> {
-        self.deadline.left().ok_or_else(|| io::ErrorKind::TimedOut.into())
+    /// Does something to the socket, again and again while it has to wait.
+    fn patiently<T>(&mut self, side: Side, mut act: impl FnMut(&mut TcpStream) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            let slice = Some(self.deadline.slice().ok_or(io::ErrorKind::TimedOut)?);
+            if self.waits[side as usize] != slice {
+                match side {
+                    Side::Read => self.stream.set_read_timeout(slice)?,
+                    Side::Write => self.stream.set_write_timeout(slice)?,
+                }
+                self.waits[side as usize] = slice;
+            }
+            match act(&mut self.stream) {
+                // What runs into SO_RCVTIMEO or SO_SNDTIMEO says EAGAIN: the next slice, if one is left.
+                Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+                done => return done,
+            }
+        }
     }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Read,
+    Write,
 }
 
 impl BufRead for Wire {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.taken == self.buffer.len() {
             let mut chunk = [0; 4096];
-            loop {
-                let slice = self.deadline.slice().ok_or(io::ErrorKind::TimedOut)?;
-                self.stream.set_read_timeout(Some(slice))?;
-                match self.stream.read(&mut chunk) {
-                    Ok(n) => {
-                        self.read += n as u64;
-                        let room = FIRST.saturating_sub(self.first.len());
-                        self.first.extend(chunk[..n].iter().take(room));
-                        self.buffer.clear();
-                        self.buffer.extend_from_slice(&chunk[..n]);
-                        self.taken = 0;
-                        break;
-                    }
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    // A read that runs into SO_RCVTIMEO says EAGAIN: the next slice, if one is left.
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(e) => return Err(e),
-                }
-            }
+            let n = self.patiently(Side::Read, |stream| stream.read(&mut chunk))?;
+            self.read += n as u64;
+            let room = FIRST.saturating_sub(self.first.len());
+            self.first.extend(chunk[..n].iter().take(room));
+            self.buffer.clear();
+            self.buffer.extend_from_slice(&chunk[..n]);
+            self.taken = 0;
         }
         Ok(&self.buffer[self.taken..])
     }
@@ -206,16 +227,16 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let left = self.timeout()?;
-        self.stream.set_write_timeout(Some(left))?;
-        match self.stream.write(bytes) {
-            Ok(n) => {
-                self.written += n as u64;
-                Ok(n)
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::TimedOut.into()),
-            Err(e) => Err(e),
-        }
+        let n = self.patiently(Side::Write, |stream| stream.write(bytes))?;
+        self.written += n as u64;
+        Ok(n)
+    }
+
+    /// Records that are ready together go in one segment.
+    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let n = self.patiently(Side::Write, |stream| stream.write_vectored(bufs))?;
+        self.written += n as u64;
+        Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
