@@ -3,7 +3,11 @@
 //! Certbot itself begins a new file at every run (`.1` to `.1000`); Debian's appends, and logrotate packs. Both are read, the newest
 //! files first, within bounds.
 
-use std::{collections::BTreeSet, io::Read};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Read,
+};
 
 use crate::{
     base::{At, TreePath},
@@ -30,8 +34,9 @@ pub(super) fn read(tree: &dyn Tree, now: At, elsewhere: &BTreeSet<TreePath>) -> 
     let usual = TreePath::from(DIRECTORY);
     let mut log = Log::default();
     let mut run = 0;
+    let mut known = BTreeSet::new();
     for directory in [&usual].into_iter().chain(elsewhere.iter().filter(|d| **d != usual).take(DIRECTORIES)) {
-        directory_of_logs(tree, directory, now, &mut run, &mut log);
+        directory_of_logs(tree, directory, now, &mut run, &mut known, &mut log);
     }
     log.events.sort_by_key(|e| e.at);
     drop_oldest(&mut log);
@@ -39,7 +44,11 @@ pub(super) fn read(tree: &dyn Tree, now: At, elsewhere: &BTreeSet<TreePath>) -> 
     log
 }
 
-fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize, log: &mut Log) {
+/// A file by its name, its time and a digest of its text. One directory may be met twice, by a link or a bind mount: what it says is told
+/// once, for failures are counted.
+type Known = BTreeSet<(Vec<u8>, At, u64)>;
+
+fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize, known: &mut Known, log: &mut Log) {
     let Ok(directory) = tree.resolve(path) else { return };
     let names = match tree.names_nofollow(&directory.path) {
         Ok(names) => names,
@@ -58,7 +67,11 @@ fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize,
         match content(tree, &path, left) {
             Ok((text, modified)) => {
                 left = left.saturating_sub(text.len());
-                texts.push((path, text, modified));
+                let mut digest = DefaultHasher::new();
+                text.hash(&mut digest);
+                if known.insert((name, modified, digest.finish())) {
+                    texts.push((path, text, modified));
+                }
             }
             Err(why) => log.unread.push((path, why)),
         }
@@ -357,6 +370,15 @@ Date: Sun, 22 Nov 2026 00:00:01 GMT
         let log = read(&tree, At(0), &BTreeSet::new());
         let of_run = |run: usize| log.events.iter().filter(|e| e.run == run).count();
         assert_eq!([1, 2, 3].map(of_run), [4, 0, 4]);
+    }
+
+    #[test]
+    fn a_directory_that_is_met_twice_is_told_once() {
+        let tree = MemoryTree::new();
+        tree.file("/var/log/letsencrypt/letsencrypt.log", RUN);
+        tree.symlink("/srv/logs", "/var/log/letsencrypt");
+        let log = read(&tree, At(0), &BTreeSet::from(["/srv/logs".into()]));
+        assert_eq!(log.events.len(), 4);
     }
 
     #[test]
