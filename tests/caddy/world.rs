@@ -95,7 +95,15 @@ impl Pebble {
             &folder.join("pebble.log"),
         );
         until("pebble listens", || listens(api));
-        Some(Pebble { directory: format!("https://127.0.0.1:{api}/dir"), api, dns, tls_port, http_port, root, _running: [names, pebble] })
+        Some(Pebble {
+            directory: format!("https://127.0.0.1:{api}/dir"),
+            api,
+            dns,
+            tls_port,
+            http_port,
+            root,
+            _running: [names, pebble],
+        })
     }
 }
 

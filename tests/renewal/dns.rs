@@ -64,7 +64,8 @@ fn each_fault(which: Certbot) {
     let mut score = Score::new("dns");
     let path = site.path(CREDENTIALS);
     credentials(&path, secret);
-    let plugin = ["--dns-rfc2136", "--dns-rfc2136-credentials", "/etc/letsencrypt/dns.ini", "--dns-rfc2136-propagation-seconds", "0"];
+    let plugin =
+        ["--dns-rfc2136", "--dns-rfc2136-credentials", "/etc/letsencrypt/dns.ini", "--dns-rfc2136-propagation-seconds", "0"];
     site.issue(NAME, &[&plugin[..], &["--deploy-hook", "true"]].concat());
     assert_eq!(codes(&site.found(&[])), Vec::<String>::new());
 

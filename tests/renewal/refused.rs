@@ -105,9 +105,10 @@ fn forbidden_until_limited(site: &Site, score: &mut Score) {
 
 /// Must-staple, and then a key on a curve that is not taken: the patch of the first shows by the refusal of the second.
 fn asked_for_too_much(site: &Site, score: &mut Score) {
-    for (line, words) in
-        [("must_staple = True", "OCSP must-staple extension is no longer available"), ("elliptic_curve = secp521r1", "ECDSA curve P-521 not allowed")]
-    {
+    for (line, words) in [
+        ("must_staple = True", "OCSP must-staple extension is no longer available"),
+        ("elliptic_curve = secp521r1", "ECDSA curve P-521 not allowed"),
+    ] {
         set(site, line);
         refused(site, words);
         let found = site.found(&[]);

@@ -112,7 +112,12 @@ mod tests {
         let credentials = |path: &str| {
             let log = failed("2026-11-22 01:00:00", &format!("File not found: {path}"));
             World::renewing(|tree| {
-                edit(tree, CONF, |text| text.replace("authenticator = webroot", "authenticator = dns-cloudflare\ndns_cloudflare_credentials = /etc/cf.ini"));
+                edit(tree, CONF, |text| {
+                    text.replace(
+                        "authenticator = webroot",
+                        "authenticator = dns-cloudflare\ndns_cloudflare_credentials = /etc/cf.ini",
+                    )
+                });
                 tree.file(LOG, log);
             })
         };

@@ -65,12 +65,10 @@ pub(super) fn is_mended(subject: &support::Subject<'_>, event: &Event) -> bool {
     match (refusal(&event.kind), &event.kind) {
         (Some(Refusal::Staple), _) => !staples(subject),
         (Some(Refusal::Curve), _) => refused_curve(subject).is_none(),
-        (Some(Refusal::Profile), EventKind::Acme(_, detail)) => {
-            !["required_profile", "preferred_profile"]
-                .iter()
-                .filter_map(|key| subject.conf.parameter(key))
-                .any(|profile| detail.contains(profile))
-        }
+        (Some(Refusal::Profile), EventKind::Acme(_, detail)) => !["required_profile", "preferred_profile"]
+            .iter()
+            .filter_map(|key| subject.conf.parameter(key))
+            .any(|profile| detail.contains(profile)),
         _ => false,
     }
 }
@@ -123,7 +121,10 @@ pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
     match refused {
         Refusal::Profile => finding.remedies.push(support::by_hand(
             "name a profile that the CA's directory lists",
-            format!("curl -s {} && certbot reconfigure --cert-name {name} --required-profile PROFILE", crate::base::shell(server)),
+            format!(
+                "curl -s {} && certbot reconfigure --cert-name {name} --required-profile PROFILE",
+                crate::base::shell(server)
+            ),
         )),
         Refusal::Curve => {
             let usual = Value::One(CURVES[0].to_owned());
