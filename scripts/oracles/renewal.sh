@@ -14,7 +14,7 @@ mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 
 packages=()
-for pair in pebble:pebble pebble-challtestsrv:pebble certbot:certbot nginx:nginx-light ip:iproute2 nsenter:util-linux faketime:faketime; do
+for pair in pebble:pebble pebble-challtestsrv:pebble certbot:certbot nginx:nginx-light ip:iproute2 nsenter:util-linux faketime:faketime curl:curl ps:procps; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
 done
 /usr/bin/python3 -m venv --help >/dev/null 2>&1 || packages+=(python3-venv)

@@ -44,6 +44,7 @@ fn by_lets_encrypt(which: Certbot) {
     let mut score = Score::new("refused");
     settle(&site);
     forbidden_until_limited(&site, &mut score);
+    paused(&site);
     asked_for_too_much(&site, &mut score);
     if which == Certbot::Pip {
         profile(&site);
@@ -101,6 +102,19 @@ fn forbidden_until_limited(site: &Site, score: &mut Score) {
     for code in ["CD742", "CD743", "CD744"] {
         score.done(code, &[Step::Healthy]);
     }
+}
+
+/// Limited until a person lifts it.
+fn paused(site: &Site) {
+    let address = format!("https://portal.letsencrypt.org/sfe/v1/unpause?jwt={}.{}", "eyJhbGciOiJIUzI1NiJ9", "e30".repeat(300));
+    fs::write(site.path("acme/PAUSED"), &address).expect("written");
+    refused(site, "temporarily prevented from requesting certificates");
+    let found = site.found(&[]);
+    assert_eq!(codes(&found), ["CD743"], "{:#}", found["findings"]);
+    let command = finding(&found, "CD743")["remedies"][1]["command"].as_str().expect("a command").to_owned();
+    let (ok, said) = site.shell(&command);
+    assert!(ok && said.trim() == address, "{command}: {said}");
+    fs::remove_file(site.path("acme/PAUSED")).expect("lifted");
 }
 
 /// Must-staple, and then a key on a curve that is not taken: the patch of the first shows by the refusal of the second.

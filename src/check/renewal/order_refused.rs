@@ -86,7 +86,7 @@ fn refused_curve<'a>(subject: &'a support::Subject<'_>) -> Option<&'a str> {
 /// What is to be said about one lineage.
 pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
     let server = subject.conf.server();
-    let event = subject.last_event(|e| tells(&e.kind)).filter(|e| !is_mended(subject, e));
+    let event = subject.refused(tells).filter(|e| !is_mended(subject, e));
     let refused = event.and_then(|e| refusal(&e.kind));
     let staple = staples(subject) && server.contains(".api.letsencrypt.org") && subject.at >= NO_MUST_STAPLE;
     if staple || matches!(refused, Some(Refusal::Staple)) {

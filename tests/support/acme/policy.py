@@ -7,6 +7,7 @@ Everything else passes unchanged, the Host header too, so that pebble's URLs and
 Boulder says so:
 
 * an identifier whose CAA records name other CAs                                va/caa.go
+* an order of an account that has been paused for the name                     wfe2/wfe.go
 * an order after five failed validations of a name within an hour               ratelimits/limiter.go, wfe2/wfe.go
 * an order for a profile that the directory does not list                       wfe2/wfe.go (validateCertificateProfileName)
 * a second order that replaces one certificate                                  wfe2/wfe.go (validateReplacementOrder)
@@ -14,6 +15,8 @@ Boulder says so:
 
 The time is this host's and what stands in the file LATER (seconds, in the working directory) more.
 With --ari the directory has `renewalInfo` (RFC 9773), whose window is always open.
+While there is a file PAUSED, the account is paused for all names; the address where that is lifted is in the file. (Let's Encrypt does
+so after more failures in a row than a test can make.)
 While there is a file REPLACED, an order for names that have a certificate is taken for a second one that replaces it.
 """
 
@@ -93,6 +96,10 @@ def caa(name):
 def order(asked, server):
     """What is refused of a new order."""
     print("order", json.dumps(asked), flush=True)
+    paused = pathlib.Path("PAUSED")
+    if paused.exists():
+        words = f"Your account is temporarily prevented from requesting certificates for {names_of(asked)} and possibly others."
+        return problem(429, "rateLimited", f"{words} Please visit: {paused.read_text()}")
     replaces = asked.get("replaces")
     second = serials.get(names_of(asked)) if pathlib.Path("REPLACED").exists() else None
     if replaces in replaced:
