@@ -26,7 +26,7 @@ const TESTS: &[(&str, &str)] = &[
     ("njet", "tests/njet.rs: nginx's stream module and lego in NJet's port layout, pebble"),
     (
         "refused",
-        "tests/renewal/refused.rs: both certbots, pebble, nginx; the CA's refusals come from a proxy before pebble that holds to the rules of Let's Encrypt's server (Boulder) and has its words",
+        "tests/renewal/refused.rs: certbot 2.1, and 5.8 for what it says or asks for otherwise, pebble, nginx; the CA's refusals come from a proxy before pebble that holds to the rules of Let's Encrypt's server (Boulder) and has its words",
     ),
     (
         "replaced",

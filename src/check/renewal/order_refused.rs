@@ -60,24 +60,26 @@ pub(super) fn tells(kind: &EventKind) -> bool {
     refusal(kind).is_some()
 }
 
-/// Whether what the CA refused is no longer in the renewal configuration.
+/// Whether what the CA refused has been taken out of the renewal configuration since. What is not there may come from `cli.ini` too, so that
+/// the file must have been written after the refusal.
 pub(super) fn is_mended(subject: &support::Subject<'_>, event: &Event) -> bool {
-    match (refusal(&event.kind), &event.kind) {
-        (Some(Refusal::Staple), _) => !staples(subject),
-        (Some(Refusal::Curve), _) => refused_curve(subject).is_none(),
+    let is_gone = match (refusal(&event.kind), &event.kind) {
+        (Some(Refusal::Staple), _) => !is_set(subject, "must_staple"),
+        (Some(Refusal::Curve), _) => refused_curve(subject).is_none() && !is_set(subject, "reuse_key"),
         (Some(Refusal::Profile), EventKind::Acme(_, detail)) => !["required_profile", "preferred_profile"]
             .iter()
             .filter_map(|key| subject.conf.parameter(key))
             .any(|profile| detail.contains(profile)),
         _ => false,
-    }
+    };
+    is_gone && subject.conf.modified >= event.at
 }
 
-fn staples(subject: &support::Subject<'_>) -> bool {
-    subject.conf.parameter("must_staple").is_some_and(|v| v.eq_ignore_ascii_case("true"))
+fn is_set(subject: &support::Subject<'_>, key: &str) -> bool {
+    subject.conf.parameter(key).is_some_and(|v| v.eq_ignore_ascii_case("true"))
 }
 
-/// The curve of the renewal configuration, if it is one that is refused. It is set although the key is to be RSA.
+/// The curve of the renewal configuration, if it is one that is refused. It may be set although the key is to be RSA.
 fn refused_curve<'a>(subject: &'a support::Subject<'_>) -> Option<&'a str> {
     let curve = subject.conf.parameter("elliptic_curve")?;
     (subject.conf.parameter("key_type") == Some("ecdsa") && !CURVES.contains(&curve)).then_some(curve)
@@ -88,13 +90,17 @@ pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
     let server = subject.conf.server();
     let event = subject.refused(tells).filter(|e| !is_mended(subject, e));
     let refused = event.and_then(|e| refusal(&e.kind));
-    let staple = staples(subject) && server.contains(".api.letsencrypt.org") && subject.at >= NO_MUST_STAPLE;
+    let staple = is_set(subject, "must_staple") && server.contains(".api.letsencrypt.org") && subject.at >= NO_MUST_STAPLE;
     if staple || matches!(refused, Some(Refusal::Staple)) {
         let ca = if staple { "Let's Encrypt" } else { "the CA" };
-        let message = format!("`must_staple = True`: {ca} refuses such orders, so {} can't be renewed", subject.name());
+        let setting = if is_set(subject, "must_staple") { "`must_staple = True`" } else { "must-staple" };
+        let message = format!("{setting}: {ca} refuses such orders, so {} can't be renewed", subject.name());
         let mut finding = subject.finding(&CHECK, Some("must_staple"), message);
         let remove = subject.splice(subject.conf.config.remove(&[PARAMETERS], "must_staple"));
-        finding.remedies.extend(subject.patch("take `must_staple` out", vec![remove]));
+        let elsewhere =
+            "grep -rn must.staple /etc/letsencrypt/cli.ini ~/.config/letsencrypt/cli.ini /etc/cron* /etc/systemd/system";
+        let patch = subject.patch("take `must_staple` out", vec![remove]);
+        finding.remedies.push(patch.unwrap_or_else(|| support::by_hand("take it out where it is asked for", elsewhere)));
         if let Some(event) = event.filter(|_| matches!(refused, Some(Refusal::Staple))) {
             finding.evidence.push(support::logged(event));
         }
@@ -126,13 +132,11 @@ pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
                 crate::base::shell(server)
             ),
         )),
-        Refusal::Curve => {
+        // A key that is used again keeps its curve, whatever is set.
+        Refusal::Curve if !is_set(subject, "reuse_key") => {
             let usual = Value::One(CURVES[0].to_owned());
             let set = subject.splice(subject.conf.config.set(&[PARAMETERS], "elliptic_curve", &usual));
             finding.remedies.extend(subject.patch(format!("have the key on {}", CURVES[0]), vec![set]));
-            if subject.conf.parameter("reuse_key").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
-                finding.remedies.push(new_key());
-            }
         }
         _ => finding.remedies.push(new_key()),
     }
@@ -143,6 +147,7 @@ pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::{super::super::testing::*, *};
+    use crate::facts::Renewal;
 
     #[test]
     fn catches_must_staple_and_a_profile() {
@@ -164,15 +169,19 @@ mod tests {
         let why = "urn:ietf:params:acme:error:badCSR :: The CSR is unacceptable :: Error finalizing order :: invalid public key in CSR: ECDSA curve P-521 not allowed";
         let log = failed("2026-11-22 00:30:00", why);
         let set = |curve: &str| RENEWAL_CONF.replace("key_type", &format!("elliptic_curve = {curve}\nkey_type"));
+        let written = |r: &mut Renewal| r.certbot.confs[0].modified = At::parse("2026-11-22T00:31:00Z").expect("a time");
         let world = |conf: String| {
-            World::renewing(|tree| {
+            let world = World::renewing(|tree| {
                 edit(tree, CONF, |_| conf);
                 tree.file(LOG, log.clone());
-            })
+            });
+            world.renewal(written)
         };
         let finding = world(set("secp521r1")).one(&CHECK);
         assert_eq!(patched(&set("secp521r1"), &finding.remedies[0]), set("secp256r1"));
         world(set("secp256r1")).silent(&CHECK);
+        let finding = world(set("secp256r1\nreuse_key = True")).one(&CHECK);
+        assert!(finding.remedies[0].command.as_deref().is_some_and(|c| c.ends_with("--new-key")), "{:?}", finding.remedies);
         let why = "urn:ietf:params:acme:error:unauthorized :: The client lacks sufficient authorization :: Error finalizing order :: OCSP must-staple extension is no longer available";
         let log = failed("2026-11-22 00:30:00", why);
         let staple = |text: String| {
@@ -183,7 +192,11 @@ mod tests {
             tree.file(LOG, log.clone());
         })
         .one(&CHECK);
-        World::renewing(|tree| tree.file(LOG, log)).silent(&CHECK);
+        let mended = || World::renewing(|tree| tree.file(LOG, log.clone()));
+        mended().renewal(written).silent(&CHECK);
+        // It comes from elsewhere.
+        let finding = mended().one(&CHECK);
+        assert!(finding.remedies[0].command.as_deref().is_some_and(|c| c.contains("cli.ini")), "{:?}", finding.remedies);
     }
 
     #[test]
