@@ -46,6 +46,8 @@ lock = threading.Lock()
 # For each name at each server (Let's Encrypt has one for dry runs) the time at which its bucket of failures is full again.
 full_at: dict[tuple[str, str], float] = {}
 failed: set[str] = set()
+# The paths of authorizations that are no longer pending.
+used: set[str] = set()
 replaced: set[str] = set()
 # The names of the order that a certificate's path is of, and the serial number of the newest certificate for names.
 ordered: dict[str, str] = {}
@@ -136,6 +138,8 @@ def request(asked):
 def authorization(authz, url, server):
     """Adds the look at CAA to a validation that was good; counts one that was not."""
     name = authz["identifier"]["value"]
+    if authz["status"] != "pending":
+        used.add(url)
     if authz["status"] == "valid":
         issuers = caa(name)
         if issuers and CA not in issuers:
@@ -202,6 +206,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if ARI:
                     document["renewalInfo"] = f"https://{self.headers['Host']}/renewal-info"
                 answered = json.dumps(document, indent=2).encode()
+            elif any(urllib.parse.urlsplit(url).path in used for url in document.get("authorizations") or []) and path == "/order-plz":
+                # Pebble takes a valid authorization again now and then, even when told not to: another order is made.
+                return self.refuse(*problem(400, "badNonce", "a used authorization"))
             elif document.get("certificate") and "identifiers" in document:
                 ordered[urllib.parse.urlsplit(document["certificate"]).path] = names_of(document)
         elif path in ordered:
