@@ -488,8 +488,8 @@ mod live {
 
         // nginx takes the port.
         site.nginx(NAME);
-        let (ok, said) = site.renew(NAME);
-        assert!(!ok && said.contains("Could not bind TCP port 80"), "{said}");
+        let said = site.fails(NAME);
+        assert!(said.contains("Could not bind TCP port 80"), "{said}");
         let found = report(&root, &[]);
         assert_eq!(cause(&found), "CD708", "{:#}", found["findings"]);
         let (_, said) = site.doctor(&["renewal", NAME, "--format", "json"]);

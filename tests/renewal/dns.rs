@@ -47,11 +47,14 @@ fn credentials(path: &Path, secret: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("private");
 }
 
-/// Renews, which fails with these words, or with none works.
-fn renews(site: &Site, fails: Option<&str>) {
+fn renews(site: &Site) {
     let (ok, said) = site.renew(NAME);
-    assert_eq!(ok, fails.is_none(), "{said}");
-    assert!(said.contains(fails.unwrap_or("Congratulations")), "{said}");
+    assert!(ok, "{said}");
+}
+
+fn fails(site: &Site, words: &str) {
+    let said = site.fails(NAME);
+    assert!(said.contains(words), "{said}");
 }
 
 fn each_fault(which: Certbot) {
@@ -71,7 +74,7 @@ fn each_fault(which: Certbot) {
 
     // Open to all: certbot warns, and renews.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("open");
-    renews(&site, None);
+    renews(&site);
     let found = site.found(&[]);
     assert_eq!(codes(&found), ["CD719"], "{:#}", found["findings"]);
     let command = finding(&found, "CD719")["remedies"][0]["command"].as_str().expect("a command").to_owned();
@@ -81,17 +84,17 @@ fn each_fault(which: Certbot) {
 
     // Gone.
     fs::rename(&path, path.with_extension("away")).expect("moved");
-    renews(&site, Some("File not found: /etc/letsencrypt/dns.ini"));
+    fails(&site, "File not found: /etc/letsencrypt/dns.ini");
     let found = site.found(&[]);
     assert_eq!(codes(&found), ["CD719"], "{:#}", found["findings"]);
     fs::rename(path.with_extension("away"), &path).expect("moved");
-    renews(&site, None);
+    renews(&site);
     assert_eq!(codes(&site.found(&[])), Vec::<String>::new());
     score.done("CD719", &[Step::Injected, Step::Named, Step::Healthy, Step::Silent]);
 
     // Another secret: the file can't tell, and the words of the last renewal are all there is.
     credentials(&path, "YW5vdGhlciBzZWNyZXQgb2YgdGhpcyB0ZXN0");
-    renews(&site, Some("Encountered error"));
+    fails(&site, "Encountered error");
     let found = site.found(&[]);
     assert_eq!(codes(&found), ["CD765"], "{:#}", found["findings"]);
     score.finish();

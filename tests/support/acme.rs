@@ -221,6 +221,18 @@ impl Site {
         self.certbot(&["renew", "--force-renewal", "--cert-name", name, "--no-random-sleep-on-renew"])
     }
 
+    /// Renews, which fails: what certbot says. With `PEBBLE_AUTHZREUSE=0` pebble still takes a valid authorization again in one order of a
+    /// hundred (`rand.Intn(100) > percentage` makes a new one), and then nothing is validated: it is tried again.
+    pub fn fails(&self, name: &str) -> String {
+        for _ in 0..3 {
+            let (ok, said) = self.renew(name);
+            if !ok {
+                return said;
+            }
+        }
+        panic!("{name} is renewed each time");
+    }
+
     /// The built binary in the namespaces, as on a live host.
     pub fn doctor(&self, arguments: &[&str]) -> (bool, String) {
         let mut argv = vec![assert_cmd::cargo::cargo_bin!("certdoctor").to_str().expect("UTF-8").to_owned()];

@@ -206,8 +206,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if ARI:
                     document["renewalInfo"] = f"https://{self.headers['Host']}/renewal-info"
                 answered = json.dumps(document, indent=2).encode()
-            elif any(urllib.parse.urlsplit(url).path in used for url in document.get("authorizations") or []) and path == "/order-plz":
-                # Pebble takes a valid authorization again now and then, even when told not to: another order is made.
+            elif path == "/order-plz" and any(urllib.parse.urlsplit(url).path in used for url in document.get("authorizations") or []):
+                # Pebble takes a valid one again in one order of a hundred, even when told not to: another order is asked for.
                 return self.refuse(*problem(400, "badNonce", "a used authorization"))
             elif document.get("certificate") and "identifiers" in document:
                 ordered[urllib.parse.urlsplit(document["certificate"]).path] = names_of(document)
