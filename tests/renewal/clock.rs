@@ -37,7 +37,9 @@ fn renews(site: &Site, clock: &[&str]) -> bool {
 fn wrong_clock(site: &Site, score: &mut Score) {
     for (code, clock, does) in [("CD721", ["faketime", "-f", "-60d"], false), ("CD722", ["faketime", "-f", "+400d"], true)] {
         assert_eq!(codes(&site.found(&[])), Vec::<String>::new(), "{code}: before");
-        assert_eq!([renews(site, &clock), renews(site, &clock)], [does, does], "{code}");
+        assert_eq!(renews(site, &clock), does, "{code}");
+        // At every run, when it does.
+        assert!(!does || renews(site, &clock), "{code}");
         let found = site.found_under(&clock, &[]);
         assert!(codes(&found).contains(&code.to_owned()), "{:#}", found["findings"]);
         assert_eq!(cause(&found), code, "{:#}", found["findings"]);
