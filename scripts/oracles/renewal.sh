@@ -2,8 +2,8 @@
 # Install what the tests of `renewal` ask: scripts/oracles/renewal.sh DIR
 #
 #   pebble, certbot 2.1, nginx, faketime   Debian's packages, by apt-get as root, and only what is missing
-#   certbot 5.8                            from PyPI, into DIR/certbot-5.8                        45 MB
-#   named                                  Debian's package, unpacked into DIR/named and not installed: no service starts   12 MB
+#   certbot 5.8                            from PyPI, into DIR/certbot-5.8                        61 MB
+#   named                                  Debian's package, unpacked into DIR/named and not installed: no service starts   6 MB
 #
 # Both certbots have the plugin for RFC 2136.
 # What is there stays as it is. Debian's certbot brings a timer and a cron job; on a machine without systemd and cron neither runs.
@@ -39,8 +39,10 @@ if [ ! -e "$dir/named/.done" ]; then
   work=$(mktemp -d)
   rm -rf "$dir/named"
   # With the libraries that nothing else here needs.
-  (cd "$work" && apt-get -qq download bind9 bind9-libs libfstrm0 libjemalloc2 liblmdb0 libmaxminddb0 libprotobuf-c1 libuv1) 2>"$work/log" ||
-    { cat "$work/log" >&2; exit 1; }
+  named=(bind9 bind9-libs libfstrm0 libjemalloc2 liblmdb0 libmaxminddb0 libprotobuf-c1 libuv1)
+  cd "$work"
+  apt-get -qq download "${named[@]}" 2>log || { apt-get -qq update && apt-get -qq download "${named[@]}" 2>log; } || { cat log >&2; exit 1; }
+  cd "$dir"
   for package in "$work"/*.deb; do dpkg-deb -x "$package" "$dir/named"; done
   touch "$dir/named/.done"
   rm -r "$work"
