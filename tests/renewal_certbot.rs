@@ -2,9 +2,15 @@
 
 #[path = "support/acme.rs"]
 mod acme;
+#[path = "renewal/clock.rs"]
+mod clock;
 mod common;
+#[path = "renewal/dns.rs"]
+mod dns;
 #[path = "renewal/founding.rs"]
 mod founding;
+#[path = "renewal/refused.rs"]
+mod refused;
 #[path = "support/score.rs"]
 mod score;
 
@@ -445,7 +451,7 @@ mod live {
     ];
 
     /// What stands beside the programs' own folders: units, and which certbot is installed.
-    fn host(site: &Site, which: Certbot) {
+    pub(super) fn host(site: &Site, which: Certbot) {
         scheduled(site.root.path());
         let info = match which {
             Certbot::Debian => "usr/lib/python3/dist-packages/certbot-2.1.0.egg-info",
@@ -482,8 +488,8 @@ mod live {
 
         // nginx takes the port.
         site.nginx(NAME);
-        let (ok, said) = site.renew(NAME);
-        assert!(!ok && said.contains("Could not bind TCP port 80"), "{said}");
+        let said = site.fails(NAME);
+        assert!(said.contains("Could not bind TCP port 80"), "{said}");
         let found = report(&root, &[]);
         assert_eq!(cause(&found), "CD708", "{:#}", found["findings"]);
         let (_, said) = site.doctor(&["renewal", NAME, "--format", "json"]);

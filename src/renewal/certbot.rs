@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Host, Manager};
 use crate::{
-    base::{Fingerprint, TreePath},
+    base::{At, Fingerprint, TreePath},
     facts::renewal::{
         Certbot, Config, HttpChallenge, Lineage, Renewal,
         certbot::{Credentials, HookFile, KINDS, LiveFile, LiveState, PARAMETERS, RenewalConf},
@@ -111,9 +111,11 @@ fn path_of(conf: &RenewalConf, kind: &str) -> Option<TreePath> {
 }
 
 fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath, String)>) -> RenewalConf {
-    let (read, config) = match tree.read(&path, CONF) {
-        Ok((bytes, _)) => (Ok(Fingerprint::of(&bytes)), config_obj::parse(&bytes)),
-        Err(e) => (Err(e.to_string()), Config::default()),
+    let (read, modified, config) = match tree.read(&path, CONF) {
+        Ok((bytes, resolved)) => {
+            (Ok(Fingerprint::of(&bytes)), resolved.node.map_or(At(0), |n| n.modified), config_obj::parse(&bytes))
+        }
+        Err(e) => (Err(e.to_string()), At(0), Config::default()),
     };
     let archive = config.text(&[], "archive_dir").filter(|p| p.starts_with('/')).map(TreePath::from);
     let archive = archive.unwrap_or_else(|| TreePath::from(DIRECTORY).join(format!("archive/{name}")));
@@ -121,6 +123,7 @@ fn conf(tree: &dyn Tree, name: &str, path: TreePath, unread: &mut Vec<(TreePath,
         name: name.to_owned(),
         path,
         read,
+        modified,
         config,
         live: Vec::new(),
         unnamed: Vec::new(),

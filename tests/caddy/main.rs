@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod replaced;
 #[path = "../support/score.rs"]
 mod score;
 mod world;

@@ -58,6 +58,8 @@ pub fn listens(port: u16) -> bool {
 /// An ACME server that finds every name on loopback.
 pub struct Pebble {
     pub directory: String,
+    api: u16,
+    dns: u16,
     pub tls_port: u16,
     pub http_port: u16,
     pub root: PathBuf,
@@ -93,7 +95,48 @@ impl Pebble {
             &folder.join("pebble.log"),
         );
         until("pebble listens", || listens(api));
-        Some(Pebble { directory: format!("https://127.0.0.1:{api}/dir"), tls_port, http_port, root, _running: [names, pebble] })
+        Some(Pebble {
+            directory: format!("https://127.0.0.1:{api}/dir"),
+            api,
+            dns,
+            tls_port,
+            http_port,
+            root,
+            _running: [names, pebble],
+        })
+    }
+}
+
+/// The rules of Let's Encrypt before an ACME server, which is asked through it from then on.
+pub struct Policy {
+    _running: Running,
+    folder: PathBuf,
+}
+
+impl Policy {
+    /// `None` after a word on what is missing.
+    pub fn start(folder: &Path, pebble: &mut Pebble) -> Option<Policy> {
+        let listen = port();
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let mut command = common::command(common::oracle("python3")?);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/acme/policy.py"));
+        command.args([local(listen), local(pebble.api), local(pebble.dns)]).args(["api.pem", "api.key", "--ari"]);
+        let running = start(command.current_dir(folder), &folder.join("policy.log"));
+        until("the policy listens", || listens(listen));
+        pebble.directory = format!("https://127.0.0.1:{listen}/dir");
+        Some(Policy { _running: running, folder: folder.to_owned() })
+    }
+
+    /// Whether every order is refused that could replace a certificate.
+    pub fn has_replaced(&self, all: bool) {
+        let file = self.folder.join("REPLACED");
+        if all { fs::write(file, "") } else { fs::remove_file(file) }.expect("told");
+    }
+
+    /// The new orders so far, as they were asked for.
+    pub fn orders(&self) -> Vec<serde_json::Value> {
+        let log = fs::read_to_string(self.folder.join("policy.log")).expect("a log");
+        log.lines().filter_map(|l| l.strip_prefix("order ")).map(|o| serde_json::from_str(o).expect("JSON")).collect()
     }
 }
 

@@ -16,6 +16,15 @@ use super::common::{clean, oracle, oracles, program, skip};
 /// The directory of the ACME server.
 pub const SERVER: &str = "https://127.0.0.1:14000/dir";
 
+/// Let's Encrypt's, which stands before it once [`Site::lets_encrypt`] was called.
+const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+/// The hosts of Let's Encrypt that certbot asks: for certificates, and for dry runs.
+const HOSTS: [&str; 2] = ["acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org"];
+
+/// How long a certificate lives, in seconds.
+const LIFETIME: u32 = 90 * 86_400;
+
 /// A certbot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certbot {
@@ -49,11 +58,20 @@ pub struct Site {
     /// The first process in it.
     pid: u32,
     certbot: PathBuf,
+    /// The directory that certificates come from.
+    server: &'static str,
+    /// Where nginx listens with TLS.
+    https: &'static str,
 }
 
 impl Site {
     /// Starts the namespaces and the ACME server. `None` after a line that says what is skipped.
     pub fn start(which: Certbot) -> Option<Site> {
+        Site::start_with(which, LIFETIME)
+    }
+
+    /// The same, with certificates that live so many seconds.
+    pub fn start_with(which: Certbot, lifetime: u32) -> Option<Site> {
         let certbot = which.program()?;
         let (pebble, dns) = (oracle("pebble")?, oracle("pebble-challtestsrv")?);
         for needed in ["nginx", "unshare", "nsenter", "ip"] {
@@ -70,7 +88,7 @@ impl Site {
         {
             fs::create_dir_all(at(folder)).expect("a folder");
         }
-        pebble_files(&at("acme"));
+        pebble_files(&at("acme"), lifetime);
         // Hooks reload by systemd, which does not run here.
         let stub = "#!/bin/sh\n[ \"$1 $2\" = 'reload nginx' ] && exec nginx -s reload\nexit 1\n";
         fs::write(at("stub/systemctl"), stub).expect("written");
@@ -110,9 +128,28 @@ impl Site {
             .expect("a child")
             .parse()
             .expect("a number");
-        let site = Site { root, init, pid, certbot };
+        let site = Site { root, init, pid, certbot, server: SERVER, https: "443" };
         site.wait_for("pebble", |text| text.contains("Listening on: 127.0.0.1:14000"));
         Some(site)
+    }
+
+    /// Puts Let's Encrypt before the ACME server: its names lead to a proxy, which refuses what Let's Encrypt refuses and pebble takes, with
+    /// the same words. Certbot needs no `--server` any more. Whether there is a python3 to run it; a line says so if not.
+    pub fn lets_encrypt(&mut self) -> bool {
+        let Some(python) = oracle("python3") else { return false };
+        let script = format!(
+            "cd {acme} && (cat /etc/hosts; echo 127.0.0.2 {hosts}) >hosts && mount --bind hosts /etc/hosts && \
+             {python} {program} 127.0.0.2:443 127.0.0.1:14000 127.0.0.1:8053 api.pem api.key >policy.log 2>&1 &",
+            acme = self.path("acme").display(),
+            hosts = HOSTS.join(" "),
+            python = python.display(),
+            program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/acme/policy.py").display(),
+        );
+        let (ok, said) = said(&self.run(&["sh", "-c", &script]));
+        assert!(ok, "{said}");
+        self.wait_for("policy", |text| text.contains("listening on"));
+        (self.server, self.https) = (LETS_ENCRYPT, "127.0.0.1:443");
+        true
     }
 
     /// Waits until the ACME server's log says something; half a minute at most.
@@ -143,11 +180,22 @@ impl Site {
         command.output().expect("nsenter runs")
     }
 
+    /// Runs a line of the shell: what it says, and whether it ended well.
+    pub fn shell(&self, line: &str) -> (bool, String) {
+        said(&self.run(&["sh", "-c", line]))
+    }
+
     /// Runs certbot: what it says, and whether it ended well.
     pub fn certbot(&self, arguments: &[&str]) -> (bool, String) {
+        self.certbot_under(&[], arguments)
+    }
+
+    /// The same by another program, which stands before it: `faketime`.
+    pub fn certbot_under(&self, before: &[&str], arguments: &[&str]) -> (bool, String) {
         let (work, logs) = (self.path("var/lib/letsencrypt"), self.path("var/log/letsencrypt"));
         let program = self.certbot.to_str().expect("UTF-8").to_owned();
-        let mut argv = vec![program.as_str()];
+        let mut argv = before.to_vec();
+        argv.push(program.as_str());
         argv.extend(arguments);
         let (work, logs) = (work.to_str().expect("UTF-8").to_owned(), logs.to_str().expect("UTF-8").to_owned());
         argv.extend(["--work-dir", &work, "--logs-dir", &logs, "--non-interactive"]);
@@ -156,7 +204,7 @@ impl Site {
 
     /// The first certificate of this name, by certbot's own server on port 80.
     pub fn issue(&self, name: &str, more: &[&str]) {
-        let mut arguments = vec!["certonly", "--agree-tos", "-m", "ops@example.test", "--server", SERVER, "-d", name];
+        let mut arguments = vec!["certonly", "--agree-tos", "-m", "ops@example.test", "--server", self.server, "-d", name];
         arguments.extend(more);
         let (ok, said) = self.certbot(&arguments);
         assert!(ok, "{said}");
@@ -173,6 +221,18 @@ impl Site {
         self.certbot(&["renew", "--force-renewal", "--cert-name", name, "--no-random-sleep-on-renew"])
     }
 
+    /// Renews, which fails: what certbot says. With `PEBBLE_AUTHZREUSE=0` pebble still takes a valid authorization again in one order of a
+    /// hundred (`rand.Intn(100) > percentage` makes a new one), and then nothing is validated: it is tried again.
+    pub fn fails(&self, name: &str) -> String {
+        for _ in 0..3 {
+            let (ok, said) = self.renew(name);
+            if !ok {
+                return said;
+            }
+        }
+        panic!("{name} is renewed each time");
+    }
+
     /// The built binary in the namespaces, as on a live host.
     pub fn doctor(&self, arguments: &[&str]) -> (bool, String) {
         let mut argv = vec![assert_cmd::cargo::cargo_bin!("certdoctor").to_str().expect("UTF-8").to_owned()];
@@ -182,7 +242,13 @@ impl Site {
 
     /// What the built binary finds in the namespaces, as on a live host: its report.
     pub fn found(&self, arguments: &[&str]) -> serde_json::Value {
-        let mut argv = vec![assert_cmd::cargo::cargo_bin!("certdoctor").to_str().expect("UTF-8"), "renewal", "--format", "json"];
+        self.found_under(&[], arguments)
+    }
+
+    /// The same by another program, which stands before it: `faketime`.
+    pub fn found_under(&self, before: &[&str], arguments: &[&str]) -> serde_json::Value {
+        let mut argv = before.to_vec();
+        argv.extend([assert_cmd::cargo::cargo_bin!("certdoctor").to_str().expect("UTF-8"), "renewal", "--format", "json"]);
         argv.extend(arguments);
         let output = self.run(&argv);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
@@ -204,8 +270,9 @@ impl Site {
             root = self.root.path().display()
         );
         let server = format!(
-            "server {{\n  listen 80;\n  server_name {name};\n{port_80}}}\nserver {{\n  listen 443 ssl;\n  server_name {name};\n  \
-             ssl_certificate {pair}/fullchain.pem;\n  ssl_certificate_key {pair}/privkey.pem;\n}}\n"
+            "server {{\n  listen 80;\n  server_name {name};\n{port_80}}}\nserver {{\n  listen {https} ssl;\n  server_name {name};\n  \
+             ssl_certificate {pair}/fullchain.pem;\n  ssl_certificate_key {pair}/privkey.pem;\n}}\n",
+            https = self.https,
         );
         fs::create_dir_all(self.path("etc/nginx/conf.d")).expect("a folder");
         fs::write(self.path("etc/nginx/nginx.conf"), conf).expect("written");
@@ -235,7 +302,7 @@ fn said(output: &Output) -> (bool, String) {
 }
 
 /// The configuration of the ACME server, and the certificate of its own API.
-fn pebble_files(folder: &Path) {
+fn pebble_files(folder: &Path, lifetime: u32) {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name.push(DnType::CommonName, "The CA of the test's ACME server");
@@ -243,11 +310,14 @@ fn pebble_files(folder: &Path) {
     fs::write(folder.join("ca.pem"), ca.self_signed(&key).expect("a certificate").pem()).expect("written");
     let issuer = Issuer::new(ca, key);
     let key = KeyPair::generate().expect("a key");
-    let api = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
+    let names: Vec<String> = ["127.0.0.1", "localhost"].iter().chain(&HOSTS).map(|name| (*name).to_owned()).collect();
+    let api = CertificateParams::new(names).expect("names");
     fs::write(folder.join("api.pem"), api.signed_by(&key, &issuer).expect("a certificate").pem()).expect("written");
     fs::write(folder.join("api.key"), key.serialize_pem()).expect("written");
-    let config = r#"{ "pebble": { "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": "api.pem",
+    let config = serde_json::json!({ "pebble": {
+        "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": "api.pem",
         "privateKey": "api.key", "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false,
-        "certificateValidityPeriod": 7776000 } }"#;
-    fs::write(folder.join("pebble.json"), config).expect("written");
+        "certificateValidityPeriod": lifetime,
+    }});
+    fs::write(folder.join("pebble.json"), config.to_string()).expect("written");
 }

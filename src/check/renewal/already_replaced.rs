@@ -14,7 +14,8 @@ use crate::{
 rule! {
     /// **What it means.** A renewal says which certificate it replaces (RFC 9773, `replaces`), and a CA lets each be replaced once: a
     /// second order is refused with 409, `alreadyReplaced` (`conflict` until 2025). When the refused certificate is the one in this storage, another instance with a
-    /// copy of the storage replaced it, or a run whose result was lost. CertMagic 0.21 to 0.25.1 asks again in the same way for ever.
+    /// copy of the storage replaced it, or a run whose result was lost. CertMagic 0.21 to 0.25.1 asks again in the same way for ever. (Caddy itself
+    /// says of no order what it replaces, measured with 2.8.4 to 2.11.7; other programs that keep certificates with CertMagic do.)
     ///
     /// **How it is found.** The serial number in the refusal, in the logs, is that of the leaf in the storage. (After a renewal it is
     /// another, and there is no finding.)

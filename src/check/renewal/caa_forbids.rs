@@ -6,7 +6,8 @@ use crate::{check::Case, facts::renewal::EventKind, finding::Finding};
 rule! {
     /// **What it means.** A CAA record of the zone does not allow this CA to issue, or its servers do not answer the question for it.
     ///
-    /// **How it is found.** The CA's error `caa` in the log, with no success since. The record itself is not asked for here.
+    /// **How it is found.** The CA's error `caa` in the log, with no success and no other answer since, but for a rate limit. The record
+    /// itself is not asked for here.
     ///
     /// **What to do.** Add the CA to the CAA records of the name or of a parent of it, or take the record away. For `*.` names the tag
     /// `issuewild` comes first.
@@ -21,7 +22,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 
 /// What is to be said about one lineage.
 pub(super) fn about(subject: &support::Subject<'_>) -> Option<Finding> {
-    let event = subject.last_event(|e| matches!(&e.kind, EventKind::Acme(kind, _) if kind == "caa"))?;
+    let event = subject.refused(|e| matches!(e, EventKind::Acme(kind, _) if kind == "caa"))?;
     let EventKind::Acme(_, detail) = &event.kind else { return None };
     let mut finding = subject.finding(&CHECK, None, format!("a CAA record forbids the CA to issue for {}", subject.name()));
     finding.facts.push(("the CA said", detail.clone()));
@@ -48,7 +49,12 @@ mod tests {
     }
 
     #[test]
-    fn is_silent_after_a_success() {
+    fn is_silent_after_a_success_and_once_something_else_is_refused() {
+        let limit = "urn:ietf:params:acme:error:rateLimited :: There were too many requests of a given type :: too many failed authorizations recently";
+        let then = |why: &str| failed("2026-11-21 00:30:00", WHY) + &failed("2026-11-22 00:30:00", why);
+        World::renewing(|tree| tree.file(LOG, then(limit))).one(&CHECK);
+        let other = "urn:ietf:params:acme:error:badCSR :: The CSR is unacceptable :: Error finalizing order :: key size not supported: 8192";
+        World::renewing(|tree| tree.file(LOG, then(other))).silent(&CHECK);
         World::renewing(|tree| tree.file(LOG, failed("2026-11-21 00:30:00", WHY) + &issued("2026-11-21 12:30:00")))
             .silent(&CHECK);
     }

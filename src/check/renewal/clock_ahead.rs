@@ -31,10 +31,11 @@ pub(super) fn off<'a>(case: &Case<'a>) -> Option<&'a Dates> {
 }
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
-    let Some((_, all)) = support::host(case) else { return };
+    let Some((renewal, all)) = support::host(case) else { return };
     let Some((theirs, ours, path, line)) = off(case).filter(|(theirs, ours, ..)| ours > theirs) else { return };
-    // A clock that was put right since then is behind what it wrote.
-    if case.at.plus_days(1) < *ours {
+    // A clock that was put right since then is behind what it wrote; and so was the last run, where now has caught up with it.
+    let last = renewal.log.events.iter().max_by_key(|e| e.run).map_or(case.at, |e| e.at);
+    if last.min(case.at).plus_days(1) < *ours {
         return;
     }
     let days = theirs.days_until(*ours);
@@ -70,5 +71,13 @@ mod tests {
         logged("2026-11-22 01:00:00", "Sat, 21 Nov 2026 15:00:00 GMT").silent(&CHECK);
         logged("2027-12-24 01:00:00", "Sat, 21 Nov 2026 15:00:00 GMT").silent(&CHECK);
         World::renewing(|_| {}).silent(&CHECK);
+        // Four days later, with runs at the right time in between.
+        let ahead = "2026-11-21 01:00:00";
+        let text = issued(ahead).replace("HTTP 200\n", "HTTP 200\nDate: Tue, 17 Nov 2026 01:00:00 GMT\n");
+        World::renewing(|tree| {
+            tree.file("/var/log/letsencrypt/letsencrypt.log.1", text);
+            tree.file(LOG, "2026-11-18 01:00:00,001:DEBUG:certbot._internal.main:certbot version: 2.1.0\n");
+        })
+        .silent(&CHECK);
     }
 }

@@ -12,7 +12,7 @@ rule! {
     /// be due, with exit status 0, and clients with a right clock see it expire.
     ///
     /// **How it is found.** notBefore of a certificate on disk lies after now by more than a day; or the CA's `Date` in the newest log is
-    /// more than a day ahead of the time that this host wrote beside it.
+    /// more than a day ahead of the time that this host wrote beside it, and of now: a clock that has passed it may have been put right.
     ///
     /// **What to do.** Put the clock right, then run `certbot renew`.
     ///
@@ -32,7 +32,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                 Evidence::file(&subject.lineage.path, Some(1), "issued later"),
             )
         }
-        (None, Some((theirs, ours, path, line))) if theirs > ours => {
+        (None, Some((theirs, ours, path, line))) if theirs > ours && *theirs > case.at => {
             (format!("when it was {theirs} for the CA it was {ours} here"), Evidence::file(path, Some(*line), "the CA's Date"))
         }
         _ => return,
@@ -65,7 +65,11 @@ mod tests {
     #[test]
     fn catches_what_the_ca_said() {
         let text = issued("2026-11-10 01:00:00").replace("HTTP 200\n", "HTTP 200\nDate: Sun, 22 Nov 2026 00:27:49 GMT\n");
-        let finding = World::renewing(|tree| tree.file(LOG, text)).one(&CHECK);
+        let mut world = World::renewing(|tree| tree.file(LOG, text));
+        // Put right since.
+        world.silent(&CHECK);
+        world.at = crate::base::At::parse("2026-11-10T03:00:00Z").expect("a time");
+        let finding = world.one(&CHECK);
         assert!(
             finding.message.contains("when it was 2026-11-22T00:27:49Z for the CA it was 2026-11-10T01:00:00Z here"),
             "{}",

@@ -15,8 +15,8 @@ rule! {
     /// it; where none does, the words of certbot and of the CA are all that this host knows.
     ///
     /// **How it is found.** The last failure in the log with no success since, and what the CA answered about it in the same run. It is
-    /// left out where a code of its own tells the reason (the port: CD708, CD709; the CA not reached: CD720; refusals: CD716, CD742,
-    /// CD743, CD750).
+    /// left out where a code of its own tells the reason (the port: CD708, CD709; credentials that are not there: CD719; the CA not reached:
+    /// CD720; refusals: CD716, CD742, CD743, CD750), and where what was refused has been taken out since.
     ///
     /// **What to do.** Read the words, mend what they name, then try it without issuing.
     ///
@@ -33,6 +33,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let of_port: &[Teller] = if subject.port_refused().is_some() { PORT } else { &[] };
         // Another authenticator has been chosen since, which needs no port.
         if !of_port.is_empty() && subject.conf.parameter("authenticator") != Some("standalone") {
+            continue;
+        }
+        // What the CA refused has been taken out since; or it is the credentials, of which CD719 tells unless they are back.
+        let is_of_credentials = why
+            .strip_prefix("File not found: ")
+            .is_some_and(|path| subject.conf.credentials.iter().any(|c| c.path.to_string() == path));
+        if is_of_credentials || subject.with(failed).any(|e| order_refused::is_mended(&subject, e)) {
             continue;
         }
         let mut tellers = subject.with(failed).filter_map(|e| teller(&e.kind)).chain(of_port.iter().copied());
@@ -61,9 +68,9 @@ const PORT: &[Teller] = &[standalone_port_held::about, standalone_hooks::about];
 fn teller(kind: &EventKind) -> Option<Teller> {
     Some(match kind {
         EventKind::Unreachable(_) => ca_unreachable::about,
+        kind if order_refused::tells(kind) => order_refused::about,
         EventKind::Acme(kind, _) => match kind.as_str() {
             "accountDoesNotExist" => account_missing::about,
-            "badCSR" | "badPublicKey" | "invalidProfile" => order_refused::about,
             "caa" => caa_forbids::about,
             "rateLimited" => rate_limited::about,
             _ => return None,
@@ -102,6 +109,20 @@ mod tests {
     #[test]
     fn is_silent_after_a_success_and_where_another_check_tells() {
         World::renewing(|_| {}).silent(&CHECK);
+        let credentials = |path: &str| {
+            let log = failed("2026-11-22 01:00:00", &format!("File not found: {path}"));
+            World::renewing(|tree| {
+                edit(tree, CONF, |text| {
+                    text.replace(
+                        "authenticator = webroot",
+                        "authenticator = dns-cloudflare\ndns_cloudflare_credentials = /etc/cf.ini",
+                    )
+                });
+                tree.file(LOG, log);
+            })
+        };
+        credentials("/etc/cf.ini").silent(&CHECK);
+        credentials("/etc/other").one(&CHECK);
         let success = failed("2026-11-21 01:00:00", "Some challenges have failed.") + &issued("2026-11-21 13:00:00");
         World::renewing(|tree| tree.file(LOG, success)).silent(&CHECK);
         let port = failed("2026-11-22 01:00:00", "Could not bind TCP port 80 because it is already in use");

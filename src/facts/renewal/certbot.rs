@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Config;
 use crate::{
-    base::{Fingerprint, TreePath},
+    base::{At, Fingerprint, TreePath},
     x509::Certificate,
 };
 
@@ -39,6 +39,8 @@ pub struct RenewalConf {
     pub path: TreePath,
     /// The SHA-256 of what was read, or why it can't be read.
     pub read: Result<Fingerprint, String>,
+    /// When it was last written.
+    pub modified: At,
     /// What stands in it.
     pub config: Config,
     /// `live/NAME/KIND.pem`, in the order of [`KINDS`], those that the configuration names.

@@ -17,7 +17,8 @@ pub struct Log {
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When; logs have local time, which is taken as UTC unless the file's own time tells how far it is off.
+    /// When; logs have local time, which is taken as UTC unless the file's own time tells how far it is off. What would be in the future has
+    /// been moved back to before what follows it in the log.
     pub at: At,
     /// The file.
     pub path: TreePath,

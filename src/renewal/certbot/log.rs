@@ -3,7 +3,11 @@
 //! Certbot itself begins a new file at every run (`.1` to `.1000`); Debian's appends, and logrotate packs. Both are read, the newest
 //! files first, within bounds.
 
-use std::{collections::BTreeSet, io::Read};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Read,
+};
 
 use crate::{
     base::{At, TreePath},
@@ -30,8 +34,9 @@ pub(super) fn read(tree: &dyn Tree, now: At, elsewhere: &BTreeSet<TreePath>) -> 
     let usual = TreePath::from(DIRECTORY);
     let mut log = Log::default();
     let mut run = 0;
+    let mut known = BTreeSet::new();
     for directory in [&usual].into_iter().chain(elsewhere.iter().filter(|d| **d != usual).take(DIRECTORIES)) {
-        directory_of_logs(tree, directory, now, &mut run, &mut log);
+        directory_of_logs(tree, directory, now, &mut run, &mut known, &mut log);
     }
     log.events.sort_by_key(|e| e.at);
     drop_oldest(&mut log);
@@ -39,7 +44,11 @@ pub(super) fn read(tree: &dyn Tree, now: At, elsewhere: &BTreeSet<TreePath>) -> 
     log
 }
 
-fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize, log: &mut Log) {
+/// A file by its name, its time and a digest of its text. One directory may be met twice, by a link or a bind mount: what it says is told
+/// once, for failures are counted.
+type Known = BTreeSet<(Vec<u8>, At, u64)>;
+
+fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize, known: &mut Known, log: &mut Log) {
     let Ok(directory) = tree.resolve(path) else { return };
     let names = match tree.names_nofollow(&directory.path) {
         Ok(names) => names,
@@ -51,6 +60,7 @@ fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize,
     };
     let mut files: Vec<(u32, Vec<u8>)> = names.into_iter().filter_map(|name| Some((number(&name)?, name))).collect();
     files.sort();
+    let before = *run;
     let mut left = ALL;
     let mut texts = Vec::new();
     for (_, name) in files.into_iter().take(FILES) {
@@ -58,7 +68,11 @@ fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize,
         match content(tree, &path, left) {
             Ok((text, modified)) => {
                 left = left.saturating_sub(text.len());
-                texts.push((path, text, modified));
+                let mut digest = DefaultHasher::new();
+                text.hash(&mut digest);
+                if known.insert((name, modified, digest.finish())) {
+                    texts.push((path, text, modified));
+                }
             }
             Err(why) => log.unread.push((path, why)),
         }
@@ -83,6 +97,18 @@ fn directory_of_logs(tree: &dyn Tree, path: &TreePath, now: At, run: &mut usize,
             ca_date: None,
         }
         .read(&text, now);
+    }
+    // What was written by a clock that was ahead is moved back to before what follows it: else a renewal of that time would hide every
+    // failure since.
+    let (mut next, mut ahead) = (now, 0);
+    for event in log.events.iter_mut().rev().take_while(|e| e.run > before) {
+        if event.at > now.plus_days(1) {
+            ahead = if ahead == 0 { event.at.0 - next.0 } else { ahead };
+            event.at = At(event.at.0 - ahead).min(next);
+        } else {
+            ahead = 0;
+        }
+        next = event.at;
     }
 }
 
@@ -320,11 +346,28 @@ Date: Sun, 22 Nov 2026 00:00:01 GMT
 2026-11-22 00:00:02,000:WARNING:certbot.display.ops:Hook 'deploy-hook' reported error code 1
 ";
 
+    fn now() -> At {
+        At::parse("2026-11-22T01:00:00Z").expect("a time")
+    }
+
+    #[test]
+    fn what_a_clock_ahead_wrote_stays_before_what_follows() {
+        let tree = MemoryTree::new();
+        tree.file("/var/log/letsencrypt/letsencrypt.log.1", RUN.replace("2026-11-22", "2027-11-22"));
+        tree.file("/var/log/letsencrypt/letsencrypt.log", RUN);
+        let log = read(&tree, now(), &BTreeSet::new());
+        assert!(log.events.iter().map(|e| e.run).eq([1, 1, 1, 1, 2, 2, 2, 2]), "{:#?}", log.events);
+        assert_eq!(log.events[0].at.to_string(), "2026-11-21T23:59:58Z", "two seconds before the last of its run");
+        // By the clock that wrote it.
+        let log = read(&tree, At::parse("2027-11-23").expect("a time"), &BTreeSet::new());
+        assert_eq!(log.events[7].at.to_string(), "2027-11-22T00:00:02Z");
+    }
+
     #[test]
     fn an_error_is_told_once_in_a_run() {
         let tree = MemoryTree::new();
         tree.file("/var/log/letsencrypt/letsencrypt.log", RUN);
-        let log = read(&tree, At(0), &BTreeSet::new());
+        let log = read(&tree, now(), &BTreeSet::new());
         let kinds: Vec<_> = log.events.iter().map(|e| (e.line, e.lineage.as_deref(), &e.kind)).collect();
         assert_eq!(log.events[0].kind, EventKind::Run("2.1.0".into(), "/usr/bin/certbot".into()));
         assert!(
@@ -354,9 +397,18 @@ Date: Sun, 22 Nov 2026 00:00:01 GMT
             "2026-11-22 00:00:00,001:DEBUG:certbot._internal.main:Arguments: ['-q']\n2026-11-22 00:00:00,002",
         );
         tree.file("/var/log/letsencrypt/letsencrypt.log", format!("{wet}{dry}{wet}"));
-        let log = read(&tree, At(0), &BTreeSet::new());
+        let log = read(&tree, now(), &BTreeSet::new());
         let of_run = |run: usize| log.events.iter().filter(|e| e.run == run).count();
         assert_eq!([1, 2, 3].map(of_run), [4, 0, 4]);
+    }
+
+    #[test]
+    fn a_directory_that_is_met_twice_is_told_once() {
+        let tree = MemoryTree::new();
+        tree.file("/var/log/letsencrypt/letsencrypt.log", RUN);
+        tree.symlink("/srv/logs", "/var/log/letsencrypt");
+        let log = read(&tree, now(), &BTreeSet::from(["/srv/logs".into()]));
+        assert_eq!(log.events.len(), 4);
     }
 
     #[test]
@@ -365,7 +417,7 @@ Date: Sun, 22 Nov 2026 00:00:01 GMT
         let old = RUN.replace("2026-11-22", "2026-11-01");
         let filler = "x".repeat(99) + "\n";
         tree.file("/var/log/letsencrypt/letsencrypt.log", old + &filler.repeat(FILE / 100) + RUN);
-        let log = read(&tree, At(0), &BTreeSet::new());
+        let log = read(&tree, now(), &BTreeSet::new());
         assert_eq!(log.events.iter().filter(|e| matches!(e.kind, EventKind::Run(..))).count(), 1);
         assert_eq!(log.events.last().map(|e| e.at.to_string()).as_deref(), Some("2026-11-22T00:00:02Z"));
     }
@@ -377,7 +429,7 @@ Date: Sun, 22 Nov 2026 00:00:01 GMT
             format!("2026-11-20 {:02}:{:02}:{:02},000:DEBUG:certbot:certbot version: {n}\n", n / 3600, n / 60 % 60, n % 60)
         };
         tree.file("/var/log/letsencrypt/letsencrypt.log", (0..EVENTS + 10).map(run).collect::<String>());
-        let log = read(&tree, At(0), &BTreeSet::new());
+        let log = read(&tree, now(), &BTreeSet::new());
         assert_eq!(log.events.len(), EVENTS);
         assert_eq!(log.events.last().map(|e| e.kind.clone()), Some(EventKind::Run((EVENTS + 9).to_string(), String::new())));
         assert_eq!(log.unread.len(), 1);
@@ -394,7 +446,7 @@ Date: Sun, 22 Nov 2026 00:00:01 GMT
         tree.file("/var/log/letsencrypt/letsencrypt.log", RUN);
         tree.file("/var/log/letsencrypt/letsencrypt.log.3.gz", "no gzip");
         tree.file("/var/log/letsencrypt/other.log", RUN);
-        let log = read(&tree, At(0), &BTreeSet::new());
+        let log = read(&tree, now(), &BTreeSet::new());
         let runs: Vec<String> = log
             .events
             .iter()

@@ -154,6 +154,23 @@ impl Subject<'_> {
         self.renewal.log.events.iter().filter(of_it)
     }
 
+    /// What the CA refused last, if `wanted` picks it. A run in which it answered otherwise has got past what was refused before; a rate
+    /// limit shuts before all else, and tells nothing of it.
+    pub(in crate::check::renewal) fn refused(&self, wanted: impl Fn(&EventKind) -> bool) -> Option<&Event> {
+        /// Failed runs that are looked at.
+        const RUNS: usize = 50;
+        let failed = self.renewal.log.since_issued(self.name()).filter(|e| matches!(e.kind, EventKind::Failed(_)));
+        for run in failed.take(RUNS) {
+            if let Some(event) = self.with(run).rev().find(|e| wanted(&e.kind)) {
+                return Some(event);
+            }
+            if self.with(run).any(|e| matches!(&e.kind, EventKind::Acme(kind, _) if kind != "rateLimited")) {
+                return None;
+            }
+        }
+        None
+    }
+
     /// The newest event since the last success that `wanted` picks.
     pub(in crate::check::renewal) fn last_event(&self, wanted: impl Fn(&Event) -> bool) -> Option<&Event> {
         self.renewal.log.since_issued(self.name()).find(|e| wanted(e))
