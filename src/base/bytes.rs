@@ -15,13 +15,16 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
         && rest.1.iter().zip(other_tail.1).all(|(a, b)| a == b)
 }
 
-/// The order of `Ord`, without musl's `memcmp` where the first eight octets tell already. For names, in searches.
+/// The order of `Ord`, likewise. For names, in searches and sorts.
 #[must_use]
 pub fn order(one: &[u8], other: &[u8]) -> Ordering {
-    let head = |bytes: &[u8]| bytes.first_chunk().copied().map(u64::from_be_bytes);
-    match (head(one), head(other)) {
-        (Some(a), Some(b)) if a != b => a.cmp(&b),
-        _ => one.cmp(other),
+    let ((one, one_rest), (other, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    match one.iter().zip(other).find(|(a, b)| a != b) {
+        Some((a, b)) => u64::from_be_bytes(*a).cmp(&u64::from_be_bytes(*b)),
+        None if one.len() == other.len() => one_rest.iter().cmp(other_rest),
+        // The shorter one has less than a chunk to say about the next of the longer one.
+        None if one.len() < other.len() => one_rest.iter().cmp(&other[one.len()]),
+        None => one[other.len()].iter().cmp(other_rest),
     }
 }
 
@@ -41,7 +44,10 @@ mod tests {
                 let mut other = one.to_vec();
                 other[at] ^= 0x80;
                 assert!(!same(one, &other), "{len} {at}");
-                assert_eq!(order(one, &other), one.cmp(&other), "{len} {at}");
+                for shorter in [0, 1, 7, 8, 9].map(|less| &one[..len.saturating_sub(less)]) {
+                    assert_eq!(order(shorter, &other), shorter.cmp(&other), "{len} {at}");
+                    assert_eq!(order(&other, shorter), other.as_slice().cmp(shorter), "{len} {at}");
+                }
             }
         }
     }

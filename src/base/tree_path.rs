@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Borrow,
+    cmp::Ordering,
     collections::HashMap,
     fmt,
     hash::{Hash, Hasher},
@@ -10,13 +11,13 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use super::bytes::same;
+use super::bytes::{order, same};
 
 /// An absolute, normalised path *inside* a tree (this host's, or a root file system's).
 ///
 /// It is not a `PathBuf`, so that it can't be handed to `std::fs` by mistake: only [`crate::host`] knows where a tree
 /// begins. Bytes, because a file name need not be UTF-8. It never holds `.`, `..` or a repeated slash.
-#[derive(Clone, Eq, PartialOrd, Ord)]
+#[derive(Clone, Eq)]
 pub struct TreePath(Arc<[u8]>);
 
 impl TreePath {
@@ -118,6 +119,18 @@ impl TreePath {
 impl PartialEq for TreePath {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || same(&self.0, &other.0)
+    }
+}
+
+impl Ord for TreePath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for TreePath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

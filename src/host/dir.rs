@@ -25,7 +25,7 @@ use rustix::{
 };
 
 use super::{Listed, Listing, Look, Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, is_plain, resolve_by_component};
-use crate::base::{At, Limits, TreePath};
+use crate::base::{At, Limits, TreePath, order};
 
 /// The beginning of the names of files that are not yet in place. A dot, since Alpine's refresh tool takes every other name as a
 /// certificate; no part of the final name, since that one may have 255 bytes already.
@@ -251,7 +251,7 @@ impl Tree for DirTree {
     fn list_nofollow(&self, path: &TreePath) -> io::Result<Listing> {
         let mut names = Vec::new();
         self.each_name(path, |name, listed| names.push((name.to_vec(), listed)))?;
-        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        names.sort_unstable_by(|(a, _), (b, _)| order(a, b));
         Ok(names.into())
     }
 
