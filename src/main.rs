@@ -11,9 +11,6 @@ use certdoctor::{
     host::{Env, LiveDial, LiveExec, clock, interrupt, terminal},
 };
 
-/// The exit status of a process that SIGINT ended, as shells tell it.
-const INTERRUPTED: u8 = 130;
-
 fn main() -> ExitCode {
     interrupt::watch();
     let line: Vec<std::ffi::OsString> = std::env::args_os().collect();
@@ -38,8 +35,7 @@ fn main() -> ExitCode {
     match written {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
-        _ if interrupt::asked() => ExitCode::from(INTERRUPTED),
-        _ => ExitCode::from(outcome.status),
+        _ => ExitCode::from(interrupt::status().unwrap_or(outcome.status)),
     }
 }
 
