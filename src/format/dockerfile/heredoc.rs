@@ -32,7 +32,7 @@ fn opening(word: &str) -> Option<Opening> {
     let written = rest.trim_start();
     let (name, quoted) = unquoted(written);
     let opens = !name.is_empty() && !written.contains('<');
-    opens.then(|| Opening { name, chomp, quoted, spaced: written.len() < rest.len() })
+    opens.then_some(Opening { name, chomp, quoted, spaced: written.len() < rest.len() })
 }
 
 /// A word without its quotes and escapes, and whether it had quotes: an escape alone does not count, unlike in a shell.
