@@ -125,7 +125,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A line without its continuation character, and whether it had one: the escape character at the end, blanks after it allowed,
-    /// not doubled.
+    /// not doubled. So BuildKit has it; buildah 1.39 goes on after a doubled one too.
     fn continued(&self, content: &[u8]) -> (Vec<u8>, bool) {
         let end = content.iter().rposition(|b| !matches!(b, b' ' | b'\t')).map_or(0, |at| at + 1);
         match content[..end].strip_suffix(&[self.escape]) {
