@@ -2,26 +2,19 @@
 #![expect(clippy::disallowed_methods, reason = "NO_COLOR decides about this terminal")]
 
 use std::{
-    io::{self, IsTerminal as _, Read as _, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
 use certdoctor::{
     command::{self, Machine},
-    host::{Env, LiveDial, LiveExec, clock, interrupt, terminal},
+    host::{Env, LiveDial, LiveExec, clock, interrupt, stdin, terminal},
 };
-
-/// The exit status of a process that SIGINT ended, as shells tell it.
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     interrupt::watch();
     let line: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    let stdin = || {
-        let mut bytes = Vec::new();
-        io::stdin().lock().take(certdoctor::base::Limits::DEFAULT.file).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
+    let stdin = || stdin::read(certdoctor::base::Limits::DEFAULT.file);
     let machine = Machine {
         now: clock::now(),
         env: Env::snapshot(),
@@ -38,8 +31,7 @@ fn main() -> ExitCode {
     match written {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
-        _ if interrupt::asked() => ExitCode::from(INTERRUPTED),
-        _ => ExitCode::from(outcome.status),
+        _ => ExitCode::from(interrupt::status().unwrap_or(outcome.status)),
     }
 }
 

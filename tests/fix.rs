@@ -2,13 +2,22 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
 
 use certdoctor::{
     base::At,
     facts::Store,
-    host::{Tree, dir::DirTree},
-    plan::{self, ApplyOptions, Expectation, Options, Plan, Request, Wanted, apply, compare, diff, solve},
+    host::{Loopback, Tree, dir::DirTree},
+    plan::{self, ApplyOptions, Expectation, Options, Plan, Progress, Request, Wanted, apply, compare, diff, solve},
     store,
     x509::Certificate,
 };
@@ -119,4 +128,74 @@ fn each_output_must_show_what_stays() {
             "/etc/ssl/certs/ca-certificates.crt lost ISRG Root X1 (96bcec06264976f3), which was to stay"
         ]
     );
+}
+
+/// Relays to `server` while `file` is as it is now; later clients get no answer, and are told of once their hello has come.
+fn silent_once_changed(file: PathBuf, server: u16) -> (u16, Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let port = listener.local_addr().expect("an address").port();
+    let (tell, told) = channel();
+    let before = fs::read(&file).expect("read");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            if fs::read(&file).expect("read") != before {
+                client.read_exact(&mut [0; 5]).expect("a hello");
+                let _ = tell.send(client);
+                continue;
+            }
+            let server = TcpStream::connect(("127.0.0.1", server)).expect("connected");
+            let (from_client, to_server) = (client.try_clone().expect("cloned"), server.try_clone().expect("cloned"));
+            for (mut from, mut to) in [(from_client, to_server), (server, client)] {
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    (port, told)
+}
+
+/// Ctrl-C, or the SIGTERM of a service manager, while the fresh handshake waits for a server that has fallen silent: nothing has proven the
+/// change, so it is taken back.
+#[test]
+fn a_signal_during_the_proof_puts_everything_back() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let server = Loopback::serve(&[made.cert.der().to_vec()], &made.signing_key.serialize_der()).expect("a server");
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let dir = common::tree("debian-12");
+        let conf = dir.path().join("etc/ca-certificates.conf");
+        let (port, silent) = silent_once_changed(conf.clone(), server.port());
+        let before = listing(dir.path());
+        let mut command = common::command(assert_cmd::cargo::cargo_bin!("certdoctor"));
+        command.args(["fix", "--apply", "--anchor", "Baltimore CyberTrust Root", "--timeout", "600", "--root"]).arg(dir.path());
+        command.arg(format!("127.0.0.1:{port}")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let held = silent.recv_timeout(Duration::from_secs(120)).expect("the proof's handshake");
+        assert_ne!(listing(dir.path()), before, "the change stands while it is being proven");
+        kill_process(Pid::from_child(&child), signal).expect("sent");
+        let end = Instant::now() + Duration::from_secs(120);
+        while child.try_wait().expect("a child").is_none() {
+            if Instant::now() > end {
+                child.kill().expect("killed");
+                panic!("{signal:?}: it did not end");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().expect("a child");
+        drop(held);
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert_eq!(output.status.code(), Some(status), "{signal:?}: {told}");
+        for words in ["rolled back: interrupted before the outcome was proven", "nothing is changed"] {
+            assert!(told.contains(words), "{signal:?}: `{words}` in\n{told}");
+        }
+        assert_eq!(listing(dir.path()), before, "{signal:?}");
+        let tree = DirTree::new(dir.path()).expect("a tree");
+        let backups = plan::list(&tree, &ApplyOptions::new(At(0), false).backup_directory).expect("listed");
+        assert_eq!(backups.len(), 1, "{signal:?}");
+        assert_eq!(backups[0].progress, Ok(Progress::RolledBack), "{signal:?}: it says that all was put back");
+    }
 }

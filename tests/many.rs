@@ -180,6 +180,33 @@ fn ctrl_c_prints_what_is_known() {
     assert!(out.contains("not looked at: interrupted") && out.contains("in the order sent"), "{out}");
 }
 
+/// Nothing waits for the rest of standard input once an end was asked for.
+#[test]
+fn a_signal_ends_the_wait_for_standard_input() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("certdoctor"));
+        let mut child = clean(&mut command)
+            .args(["inspect", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        // More than a pipe holds: when all is written, some of it was read.
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(&[b'\n'; 1 << 20]).expect("written");
+        kill_process(Pid::from_child(&child), signal).expect("sent");
+        let output = child.wait_with_output().expect("a child");
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert_eq!(output.status.code(), Some(status), "{signal:?}: {told}");
+        assert!(told.contains("standard input: interrupted before it ended"), "{told}");
+        drop(input);
+    }
+}
+
 /// A server on loopback that answers each client in a thread of its own, until the test ends.
 fn stub(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");

@@ -46,10 +46,14 @@ struct Root(TempDir);
 
 impl Root {
     fn new(folder: TempDir) -> Option<Root> {
-        fs::copy(binary()?, folder.path().join("certdoctor")).expect("copied");
+        Some(Root::with(&binary()?, folder))
+    }
+
+    fn with(binary: &Path, folder: TempDir) -> Root {
+        fs::copy(binary, folder.path().join("certdoctor")).expect("copied");
         // A temporary folder is for its owner alone, and not everything here runs as the owner.
         open(folder.path());
-        Some(Root(folder))
+        Root(folder)
     }
 
     fn empty() -> Option<Root> {
@@ -273,26 +277,57 @@ fn the_packages_hold_what_they_say() {
     }
 }
 
-/// The other architecture, emulated.
+/// The binary for aarch64, and an emulator of that name. `None` after a line that says so: that the binary is not there is no failure in CI
+/// either, which has no time to build it. `scripts/dist --only aarch64 DIR`, then `CERTDOCTOR_DIST=DIR cargo test --test static_binary aarch64`.
+fn aarch64(emulators: &[&str]) -> Option<(PathBuf, PathBuf)> {
+    let binary = dist()?.join("certdoctor-aarch64");
+    if !binary.exists() {
+        eprintln!("skipped: the binary for aarch64 (scripts/dist --only aarch64 DIR, and DIR in CERTDOCTOR_DIST)");
+        return None;
+    }
+    let emulator = emulators.iter().find_map(|name| program(name));
+    if emulator.is_none() {
+        skip(&format!("{} is not installed", emulators.join(" or ")));
+    }
+    Some((binary, emulator?))
+}
+
 #[test]
 fn the_aarch64_binary_runs() {
-    let Some(binary) = dist().map(|folder| folder.join("certdoctor-aarch64")).filter(|b| b.exists()) else { return };
-    let Some(qemu) = program("qemu-aarch64").or_else(|| program("qemu-aarch64-static")) else {
-        return skip("qemu-aarch64 is not installed");
-    };
+    let Some((binary, qemu)) = aarch64(&["qemu-aarch64", "qemu-aarch64-static"]) else { return };
     let tree = common::tree("debian-12");
     let run = |arguments: &[&str]| Said::of(common::command(&qemu).arg(&binary).args(arguments).output().expect("qemu runs"));
     run(&["--version"]).expect(0, &["certdoctor "]);
+    run(&["explain", "CD101"]).expect(0, &["CD101", "What it means"]);
     let root = tree.path().to_str().expect("UTF-8");
     run(&[&["scan", "--root", root], &AT[..]].concat()).expect(0, &["142 roots, 4 expired"]);
     let (server, pem) = server();
     let file = tree.path().join("root.pem");
     fs::write(&file, pem).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    run(&["inspect", file, "--CAfile", file]).expect(0, &["rcgen self signed cert"]);
     let target = format!("localhost:{}", server.port());
-    run(&["verify", &target, "--CAfile", file.to_str().expect("UTF-8")]).expect(0, &["rustls"]);
+    run(&["verify", &target, "--CAfile", file]).expect(0, &["rustls"]);
     let before = Listing::of(tree.path(), &SCOPE);
     run(&["fix", "--root", root, "--anchor", "Baltimore CyberTrust Root", "--apply"]).expect(0, &["deselect"]);
     assert_ne!(Listing::of(tree.path(), &SCOPE).difference(&before), Vec::<String>::new());
     run(&["undo", "--root", root]).expect(0, &[]);
     assert_eq!(Listing::of(tree.path(), &SCOPE).difference(&before), Vec::<String>::new());
+}
+
+/// The emulator is static too, so that the root holds these two and the store to look at.
+#[test]
+fn an_empty_root_is_enough_for_the_aarch64_binary() {
+    let Some((binary, qemu)) = aarch64(&["qemu-aarch64-static"]) else { return };
+    let root = Root::with(&binary, tempfile::tempdir().expect("a folder")).with_tree();
+    fs::copy(qemu, root.path("qemu")).expect("copied");
+    let run = |arguments: &[&str]| root.run(None, &[&["/qemu", "/certdoctor"], arguments].concat());
+    let (server, pem) = server();
+    fs::write(root.path("root.pem"), pem).expect("written");
+    run(&["--version"]).expect(0, &["certdoctor "]);
+    run(&[&["scan", "--root", "/tree"], &AT[..]].concat()).expect(0, &["142 roots, 4 expired"]);
+    run(&["scan"]).expect(1, &["no trust store"]);
+    run(&["explain", "CD101"]).expect(0, &["CD101"]);
+    run(&["verify", &format!("localhost:{}", server.port()), "--CAfile", "/root.pem"]).expect(0, &["rustls"]);
+    run(&["inspect", "nowhere.invalid"]).expect(2, &["does not resolve"]);
 }

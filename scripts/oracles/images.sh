@@ -5,13 +5,14 @@
 #   images/bullseye.tar   Debian 11: DST Root CA X3 and ten more expired roots are in its store; without Python       85 MB
 #   images/bookworm.tar   Debian 12, with Python                                                                   170 MB
 #   images/trixie.tar     Debian 13, with Python                                                                   120 MB
+#   images/buildah        a root with Debian 13's buildah, which knows here-documents (since 1.33)                  90 MB
 #
 # Each is as small as Debian goes, with ca-certificates and openssl as they were released: no later update takes a root away.
 # Alpine's root is `install`'s. What is there stays as it is. A part that can't be had is one line, "missing oracle: NAME (why)", and not a
 # failure, unless CI=true.
 set -euo pipefail
 
-[ $# = 1 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# = 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
 mkdir -p "$1/images" "$1/log"
 dir=$(cd "$1" && pwd)
 exec 9>"$dir/log/images.lock"
@@ -53,10 +54,27 @@ root() {
   mv "$dir/images/$suite.tar.part" "$dir/images/$suite.tar"
 }
 
+# builder: Debian 13's buildah and the libraries that it needs, unpacked; no script of any package runs. Out goes what it brings for its own
+# tests and for networks. This machine's folders are mounted into it when it runs (tests/images/builder.rs).
+builder() {
+  local root=$dir/images/buildah
+  [ ! -d "$root" ] || return 0
+  [ "$(id -u)" = 0 ] || { echo "E: not root" >"$dir/log/images-buildah"; return 1; }
+  rm -rf "$root.part"
+  mmdebstrap --quiet --variant=extract --include=base-files,buildah,crun,netavark --aptopt='Acquire::Check-Valid-Until "false"' \
+    --format=directory trixie "$root.part" "deb http://deb.debian.org/debian trixie main" >"$dir/log/images-buildah" 2>&1 </dev/null || return 1
+  rm -rf "$root.part"/usr/{libexec/buildah,lib/cni,share/doc,share/man,share/locale} "$root.part"/usr/lib/*/{*.a,gconv}
+  echo root:x:0:0:root:/root:/bin/sh >"$root.part/etc/passwd"
+  # Its defaults are above the hard limits that a process without CAP_SYS_RESOURCE may have, and then nothing runs.
+  printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n' >"$root.part/etc/containers/containers.conf"
+  mv "$root.part" "$root"
+}
+
 declare -A job
+builder & job[buildah]=$!
 root bullseye & job[bullseye]=$!
 root bookworm python3 & job[bookworm]=$!
 root trixie python3 & job[trixie]=$!
-for suite in bullseye bookworm trixie; do
-  wait "${job[$suite]}" || missing "images/$suite.tar" "$(grep -m 1 '^E:' "$dir/log/images-$suite" || tail -n 1 "$dir/log/images-$suite")"
+for name in bullseye bookworm trixie buildah; do
+  wait "${job[$name]}" || missing "images/$name" "$(grep -m 1 '^E:' "$dir/log/images-$name" || tail -n 1 "$dir/log/images-$name")"
 done

@@ -5,6 +5,7 @@
 //! about it is a [`Defect`].
 
 mod expand;
+mod heredoc;
 mod lex;
 mod stage;
 
@@ -74,7 +75,7 @@ pub struct Heredoc {
     pub name: String,
     /// Whether tabs before each line are dropped (`<<-`).
     pub chomp: bool,
-    /// Whether the word was quoted, so that nothing in the body is expanded.
+    /// Whether the word was quoted, so that the builder expands nothing in the body; a backslash alone is no quote to it.
     pub quoted: bool,
     /// The body, without the line that ends it.
     pub body: Range<usize>,

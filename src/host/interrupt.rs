@@ -1,23 +1,34 @@
-//! Ctrl-C: the first asks for an end, and what is known by then is printed; the second ends at once.
+//! Ctrl-C, and SIGTERM (a service manager, `timeout`, a container that is stopped): the first asks for an end, and what is known by then is
+//! printed; the second ends at once.
 //!
-//! A change that is being made is finished or taken back all the same: nothing else looks at the flag.
+//! A change that is being made is finished or taken back all the same: nothing else looks at the flag. SIGHUP is left alone, since a
+//! handler of ours would undo what `nohup` did.
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use signal_hook::{consts::SIGINT, flag};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
 
 /// A signal belongs to the process: the one thing here that can be nobody's argument.
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// The number of the signal that asked.
+static SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
-/// From now on the first Ctrl-C only asks. Where no handler can be set, it ends the process as ever.
+/// From now on the first of these signals only asks. Where no handler can be set, it ends the process as ever.
 pub fn watch() {
     let asked = ASKED.get_or_init(Arc::default);
-    // In this order: the second signal finds the flag set, and then the default action is taken.
-    if flag::register_conditional_default(SIGINT, Arc::clone(asked)).is_ok() {
-        let _ = flag::register(SIGINT, Arc::clone(asked));
+    let number = SIGNAL.get_or_init(Arc::default);
+    for (signal, its_number) in [(SIGINT, 2), (SIGTERM, 15)] {
+        // In this order: the second signal finds the flag set, and then the default action is taken; whoever sees the flag sees the number.
+        if flag::register_conditional_default(signal, Arc::clone(asked)).is_ok() {
+            let _ = flag::register_usize(signal, Arc::clone(number), its_number);
+            let _ = flag::register(signal, Arc::clone(asked));
+        }
     }
 }
 
@@ -25,4 +36,11 @@ pub fn watch() {
 #[must_use]
 pub fn asked() -> bool {
     ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed))
+}
+
+/// The exit status of a process that ended because it was asked to, as shells tell it: 128 and the number of the signal.
+#[must_use]
+pub fn status() -> Option<u8> {
+    let number = SIGNAL.get().filter(|_| asked())?.load(Ordering::SeqCst);
+    u8::try_from(number).ok()?.checked_add(128)
 }

@@ -18,6 +18,7 @@ pub mod processes;
 mod remembered;
 mod scratch;
 mod shape;
+pub mod stdin;
 pub mod terminal;
 
 use std::{fmt, io, net::IpAddr, sync::Arc};

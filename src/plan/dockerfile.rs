@@ -2,7 +2,7 @@
 //!
 //! Values in, values out: [`snippet()`] makes the `RUN` for a family of images, [`patch()`] puts it into the stage where it takes effect. The
 //! script is POSIX sh (dash, busybox ash), asks nothing of the network, and fails the build when an anchor is still trusted after it.
-//! Absent on purpose: here-documents (`RUN <<EOF` is refused by Docker's older builder and by buildah 1.28), and every switch that turns
+//! Absent on purpose: here-documents in what is put in (Docker's older builder and buildah before 1.33 refuse `RUN <<EOF`), and every switch that turns
 //! a verification off.
 
 mod anchor;
@@ -67,6 +67,9 @@ pub enum DockerfileError {
     /// The store is copied from the build context; the line, the file.
     #[error("line {0} copies the store from the build context; cut the anchor out of `{1}` there")]
     CopiedFromContext(u32, String),
+    /// The store is written from the Dockerfile itself; the line.
+    #[error("line {0} writes the store from a here-document; cut the anchor out of the lines that follow it")]
+    CopiedFromHeredoc(u32),
     /// Another run took the same bundle through stages of ours for other anchors; the line.
     #[error(
         "line {0} removes other anchors from the same bundle, and the two would undo each other; name all anchors in one run"

@@ -148,6 +148,8 @@ fn lines() -> impl Strategy<Value = String> {
         "E",
         "\tE",
         "RUN <<-'E' <<F",
+        "RUN << E >x",
+        "RUN <<E it's",
         "F",
         "COPY --from=b /etc/ssl /etc/ssl",
         "COPY <<E /x",

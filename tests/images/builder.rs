@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use certdoctor::host::Loopback;
@@ -48,9 +49,22 @@ impl Said {
     }
 }
 
+/// Puts together a root for Debian 13's buildah, `MOUNT ROOT`: this machine's but for the programs and their settings, so that every path
+/// means the same inside and outside. The mounts last as long as whoever reads the end of this; no other process sees them.
+const MOUNT: &str = r#"
+    mount --bind "$0" "$0"
+    for folder in /*; do
+        case "$folder" in /bin | /etc | /lib* | /sbin | /usr) continue ;; esac
+        [ -d "$folder" ] && [ ! -L "$folder" ] || continue
+        mkdir -p "$0$folder"
+        mount --rbind "$folder" "$0$folder"
+    done
+    echo mounted
+    exec cat"#;
+
 /// A builder, the certificates of the night, and servers that present them.
 pub struct Builder {
-    buildah: PathBuf,
+    buildah: Buildah,
     driver: &'static str,
     /// The build context.
     pub context: PathBuf,
@@ -60,14 +74,65 @@ pub struct Builder {
     directory: TempDir,
 }
 
-impl Builder {
+enum Buildah {
+    /// A program of this machine.
+    Here(PathBuf),
+    /// In a root of its own, whose mounts this process holds.
+    In(PathBuf, Child),
+}
+
+impl Buildah {
     /// `None` after a visible skip.
-    pub fn new() -> Option<Builder> {
-        if !rustix::process::geteuid().is_root() {
-            skip("images are built as root");
-            return None;
+    fn in_root(root: PathBuf) -> Option<Buildah> {
+        let mut command = command(program("unshare").expect("util-linux"));
+        command.args(["-m", "--propagation", "private", "sh", "-euc", MOUNT]).arg(&root);
+        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare runs");
+        let mut said = String::new();
+        BufReader::new(holder.stdout.as_mut().expect("piped")).read_line(&mut said).expect("read");
+        if said == "mounted\n" {
+            return Some(Buildah::In(root, holder));
         }
-        let buildah = oracle("buildah")?;
+        // What was told of it stands in the output of the test.
+        let _ = holder.wait();
+        skip("this root may not mount");
+        None
+    }
+
+    fn command(&self) -> Command {
+        match self {
+            Buildah::Here(program) => command(program),
+            Buildah::In(root, holder) => {
+                let mut command = command(program("nsenter").expect("util-linux"));
+                command.arg(format!("--mount=/proc/{}/ns/mnt", holder.id())).arg(program("chroot").expect("coreutils"));
+                command.arg(root).arg("/usr/bin/buildah");
+                command
+            }
+        }
+    }
+
+    /// Where this process finds what buildah mounted at `path`.
+    fn outside(&self, path: &str) -> PathBuf {
+        match self {
+            Buildah::Here(_) => path.into(),
+            Buildah::In(root, holder) => format!("/proc/{}/root{}{path}", holder.id(), root.display()).into(),
+        }
+    }
+}
+
+impl Builder {
+    /// This machine's buildah; `None` after a visible skip.
+    pub fn new() -> Option<Builder> {
+        let program = may_build().and_then(|()| oracle("buildah"))?;
+        Some(Builder::with(Buildah::Here(program)))
+    }
+
+    /// Debian 13's buildah, which knows here-documents; `None` after a visible skip.
+    pub fn trixie() -> Option<Builder> {
+        let root = may_build().and_then(|()| oracle("images/buildah"))?;
+        Some(Builder::with(Buildah::in_root(root)?))
+    }
+
+    fn with(buildah: Buildah) -> Builder {
         let directory = tempfile::tempdir().expect("a folder");
         let context = directory.path().join("context");
         fs::create_dir(&context).expect("made");
@@ -81,14 +146,14 @@ impl Builder {
         if !Said::of(builder.command(&["info"]).output().expect("buildah runs")).ok {
             builder.driver = "vfs";
         }
-        Some(builder)
+        builder
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(&self.buildah);
+        let mut command = self.buildah.command();
         command.arg("--root").arg(self.directory.path().join(self.driver)).arg("--runroot");
         command.arg(self.directory.path().join("run")).args(["--storage-driver", self.driver]).args(arguments);
-        command.current_dir(&self.context).env("TMPDIR", self.directory.path());
+        command.env("TMPDIR", self.directory.path());
         command
     }
 
@@ -127,9 +192,10 @@ impl Builder {
     }
 
     pub fn build(&self, dockerfile: &str, image: &str, more: &[&str]) -> Said {
-        fs::write(self.context.join("Dockerfile"), dockerfile).expect("written");
+        let (file, context) = (self.context.join("Dockerfile"), self.context.to_str().expect("UTF-8"));
+        fs::write(&file, dockerfile).expect("written");
         let fixed = ["bud", "--isolation", "chroot", "--pull-never", "--network", "host", "--layers=false", "-t", image];
-        let line = [&fixed[..], more, &["-f", "Dockerfile", "."]].concat();
+        let line = [&fixed[..], more, &["-f", file.to_str().expect("UTF-8"), context]].concat();
         Said::of(self.command(&line).output().expect("buildah runs"))
     }
 
@@ -145,7 +211,7 @@ impl Builder {
     /// Calls `with` on the image's files.
     pub fn files<T>(&self, image: &str, with: impl FnOnce(&Path) -> T) -> T {
         let container = self.buildah(&["from", "--pull-never", image]);
-        let result = with(Path::new(&self.buildah(&["mount", &container])));
+        let result = with(&self.buildah.outside(&self.buildah(&["mount", &container])));
         self.buildah(&["umount", &container]);
         self.buildah(&["rm", &container]);
         result
@@ -228,7 +294,20 @@ impl Drop for Builder {
     fn drop(&mut self) {
         // What a failed test left mounted would keep the folder from going.
         let _ = self.command(&["rm", "--all"]).output();
+        if let Buildah::In(_, holder) = &mut self.buildah {
+            drop(holder.stdin.take());
+            let _ = holder.wait();
+        }
     }
+}
+
+/// `None` after a visible skip.
+fn may_build() -> Option<()> {
+    if rustix::process::geteuid().is_root() {
+        return Some(());
+    }
+    skip("images are built as root");
+    None
 }
 
 /// Both roots, as the package itself would bring them.

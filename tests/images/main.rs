@@ -5,6 +5,7 @@
 mod common;
 
 mod builder;
+mod heredoc;
 mod pki;
 mod tool;
 
@@ -51,14 +52,6 @@ COPY --from=build /app /app
 const ONBUILD: &str = "\
 FROM localhost/debian:bullseye
 ONBUILD RUN update-ca-certificates --fresh
-";
-
-const HEREDOC: &str = "\
-FROM localhost/debian:bullseye
-RUN <<EOF
-set -eu
-update-ca-certificates
-EOF
 ";
 
 #[test]
@@ -112,18 +105,6 @@ fn what_is_patched_into_debian_11_builds_and_holds() {
     builder.build("FROM localhost/parent\nRUN true\n", "localhost/child", &[]).succeeds(&["Clearing symlinks"]);
     builder.handshakes("localhost/child", false);
     builder.old_client("localhost/child", true);
-
-    let patched = builder.patched(HEREDOC, &base, &ANCHORS);
-    let said = builder.build(&patched, "localhost/heredoc", &[]);
-    if said.ok {
-        builder.handshakes("localhost/heredoc", false);
-        builder.old_client("localhost/heredoc", true);
-    } else {
-        // A builder that knows no here-documents says so of the file before it was patched, too.
-        said.fails(&["nknown instruction"]);
-        builder.build(HEREDOC, "localhost/heredoc", &[]).fails(&["nknown instruction"]);
-        eprintln!("note: this buildah knows no here-documents, with or without the patch");
-    }
 }
 
 #[test]

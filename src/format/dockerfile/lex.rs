@@ -1,8 +1,8 @@
 //! Physical lines to items.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
-use super::{Defect, Dockerfile, Heredoc, Instruction, Item, Kind};
+use super::{Defect, Dockerfile, Heredoc, Instruction, Item, Kind, heredoc};
 
 /// Instructions whose arguments may open here-documents (BuildKit's `heredocDirectives`); `ONBUILD` passes them through.
 const HEREDOC_INSTRUCTIONS: [&str; 3] = ["ADD", "COPY", "RUN"];
@@ -12,7 +12,7 @@ const DIRECTIVES: [&str; 3] = ["check", "escape", "syntax"];
 
 /// See [`Dockerfile::parse`].
 pub(super) fn lex(text: &[u8]) -> Dockerfile {
-    let mut lexer = Lexer { text, at: 0, line: 0, escape: b'\\', defects: Vec::new() };
+    let mut lexer = Lexer { text, at: 0, line: 0, escape: b'\\', defects: Vec::new(), last: None };
     let mut items = Vec::new();
     let mut directives_allowed = true;
     while let Some(line) = lexer.next_line() {
@@ -52,6 +52,8 @@ struct Lexer<'a> {
     line: u32,
     escape: u8,
     defects: Vec<Defect>,
+    /// Each line of the text and where it stands last, once that was asked: looking through the rest for every `<<` would be quadratic.
+    last: Option<HashMap<&'a [u8], usize>>,
 }
 
 impl<'a> Lexer<'a> {
@@ -67,9 +69,7 @@ impl<'a> Lexer<'a> {
 
     /// A line without its line end.
     fn content(&self, span: &Range<usize>) -> &'a [u8] {
-        let line = &self.text[span.clone()];
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        line.strip_suffix(b"\r").unwrap_or(line)
+        without_end(&self.text[span.clone()])
     }
 
     /// Takes note of a directive that changes how the rest is read.
@@ -112,8 +112,12 @@ impl<'a> Lexer<'a> {
         };
         let mut heredocs = Vec::new();
         if opens && exec.is_none() {
-            for (name, chomp, quoted) in heredoc_words(arguments) {
-                let body = self.heredoc(&name, chomp, first);
+            for opening in heredoc::openings(logical.trim()) {
+                if opening.spaced && !self.comes(&opening.name) {
+                    continue;
+                }
+                let body = self.heredoc(&opening.name, opening.chomp, first);
+                let heredoc::Opening { name, chomp, quoted, .. } = opening;
                 heredocs.push(Heredoc { name, chomp, quoted, body });
             }
         }
@@ -121,13 +125,28 @@ impl<'a> Lexer<'a> {
     }
 
     /// A line without its continuation character, and whether it had one: the escape character at the end, blanks after it allowed,
-    /// not doubled.
+    /// not doubled. So BuildKit has it; buildah 1.39 goes on after a doubled one too.
     fn continued(&self, content: &[u8]) -> (Vec<u8>, bool) {
         let end = content.iter().rposition(|b| !matches!(b, b' ' | b'\t')).map_or(0, |at| at + 1);
         match content[..end].strip_suffix(&[self.escape]) {
             Some(rest) if rest.last() != Some(&self.escape) => (rest.to_vec(), true),
             _ => (content.to_vec(), false),
         }
+    }
+
+    /// Whether a line from here on is this word.
+    fn comes(&mut self, word: &str) -> bool {
+        let text = self.text;
+        let last = self.last.get_or_insert_with(|| {
+            let mut at = 0;
+            let mut last = HashMap::new();
+            for line in text.split_inclusive(|b| *b == b'\n') {
+                last.insert(without_end(line), at);
+                at += line.len();
+            }
+            last
+        });
+        last.get(word.as_bytes()).is_some_and(|at| *at >= self.at)
     }
 
     /// Goes over the body of a here-document and the line that ends it.
@@ -175,46 +194,9 @@ fn split_flags(mut text: &str) -> (Vec<String>, &str) {
     (flags, text)
 }
 
-/// The words of the form `N<<[-]NAME`, as BuildKit finds them: whole words only, so that `cat<<EOF`, `<<<word` and arithmetic are not.
-fn heredoc_words(arguments: &str) -> Vec<(String, bool, bool)> {
-    let mut found = Vec::new();
-    for word in shell_words(arguments) {
-        let word = word.trim_start_matches(|c: char| c.is_ascii_digit());
-        let Some(rest) = word.strip_prefix("<<") else { continue };
-        let (chomp, rest) = rest.strip_prefix('-').map_or((false, rest), |rest| (true, rest));
-        let name: String = rest.chars().filter(|c| !matches!(c, '"' | '\'' | '\\')).collect();
-        if name.is_empty() || rest.contains('<') {
-            continue;
-        }
-        found.push((name.clone(), chomp, name != rest));
-    }
-    found
-}
-
-/// Splits at white space outside of quotes; the quotes stay.
-fn shell_words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut start = None;
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        if quote.is_none() && !escaped && c.is_whitespace() {
-            words.extend(start.take().map(|start| &text[start..at]));
-            continue;
-        }
-        start.get_or_insert(at);
-        if escaped {
-            escaped = false;
-        } else if c == '\\' && quote != Some('\'') {
-            escaped = true;
-        } else if quote == Some(c) {
-            quote = None;
-        } else if quote.is_none() && matches!(c, '"' | '\'') {
-            quote = Some(c);
-        }
-    }
-    words.extend(start.map(|start| &text[start..]));
-    words
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Without the byte-order mark that the first line may begin with.

@@ -169,7 +169,7 @@ fn site(
 ) -> Result<Option<Site>, DockerfileError> {
     let mut target = target(stages, request)?;
     loop {
-        let foundation = match (place::foundation(file, stages, target), request.family) {
+        let foundation = match (place::foundation(text, file, stages, target), request.family) {
             (Err(DockerfileError::UnresolvedBase(image, _)), Some(_)) => Foundation { family: None, image, guessed: None },
             (foundation, _) => foundation?,
         };

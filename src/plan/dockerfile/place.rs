@@ -44,10 +44,10 @@ pub(super) fn chain(stages: &[Stage], target: usize) -> Vec<usize> {
 ///
 /// # Errors
 /// [`DockerfileError::UnresolvedBase`] when variables are missing and no package manager gives the family away.
-pub(super) fn foundation(file: &Dockerfile, stages: &[Stage], target: usize) -> Result<Foundation, DockerfileError> {
+pub(super) fn foundation(text: &[u8], file: &Dockerfile, stages: &[Stage], target: usize) -> Result<Foundation, DockerfileError> {
     let chain = chain(stages, target);
     let root = chain.last().and_then(|at| stages.get(*at)).ok_or(DockerfileError::NoStage)?;
-    let guessed = chain.iter().rev().find_map(|stage| guess(file, &stages[*stage]));
+    let guessed = chain.iter().rev().find_map(|stage| guess(text, file, &stages[*stage]));
     match &root.base {
         Base::Scratch | Base::Stage(_) => {
             Ok(Foundation { family: Some(Family::Scratch), image: "scratch".to_owned(), guessed: None })
@@ -70,13 +70,14 @@ pub(super) fn foundation(file: &Dockerfile, stages: &[Stage], target: usize) -> 
 }
 
 /// The family whose package manager a stage calls.
-fn guess(file: &Dockerfile, stage: &Stage) -> Option<(Family, &'static str, u32)> {
+fn guess(text: &[u8], file: &Dockerfile, stage: &Stage) -> Option<(Family, &'static str, u32)> {
     file.items[stage.body.clone()].iter().find_map(|item| {
         let Kind::Instruction(instruction) = &item.kind else { return None };
         if instruction.keyword != "RUN" {
             return None;
         }
-        let words = command_words(&instruction.arguments);
+        let script = script(text, instruction);
+        let words = command_words(&script);
         let tools = [
             ("apk", Family::Alpine),
             ("apt-get", Family::Debian),
@@ -146,6 +147,7 @@ pub(super) fn copied_from(
                 Some(from) => Ok(Some(from)),
                 None => Err(DockerfileError::CopiedFromImage(line, reference.to_owned())),
             },
+            None if !copy.heredocs.is_empty() => Err(DockerfileError::CopiedFromHeredoc(line)),
             None => Err(DockerfileError::CopiedFromContext(line, copy.words().first().cloned().unwrap_or_default())),
         };
     }
@@ -164,11 +166,7 @@ fn instructions<'a>(file: &'a Dockerfile, stage: &Stage) -> impl Iterator<Item =
 fn touches_store(text: &[u8], instruction: &Instruction) -> Option<&'static str> {
     match instruction.keyword.as_str() {
         "RUN" => {
-            let mut script = instruction.words().join(" ");
-            for heredoc in &instruction.heredocs {
-                script.push('\n');
-                script.push_str(&String::from_utf8_lossy(&text[heredoc.body.clone()]));
-            }
+            let script = script(text, instruction);
             let words = command_words(&script);
             let any = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
             let installs = (any(&["apt", "apt-get", "aptitude"])
@@ -195,6 +193,16 @@ fn touches_store(text: &[u8], instruction: &Instruction) -> Option<&'static str>
         }
         _ => None,
     }
+}
+
+/// What a `RUN` may run: its words, and its here-documents.
+fn script(text: &[u8], run: &Instruction) -> String {
+    let mut script = run.words().join(" ");
+    for heredoc in &run.heredocs {
+        script.push('\n');
+        script.push_str(&String::from_utf8_lossy(&text[heredoc.body.clone()]));
+    }
+    script
 }
 
 /// Whether the source of a copy to `/` may be a root file system.
