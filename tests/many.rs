@@ -111,6 +111,16 @@ fn two_targets_stand_side_by_side() {
         out.lines().any(|l| l.starts_with("[!]  client openssl-1.0.2") && l.contains("refuses") && l.ends_with("accepts")),
         "{out}"
     );
+    let output = certdoctor().args(arguments).args(AT).args(["--format", "json"]).output().expect("the binary runs");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let (comparison, sent) = (&told["comparison"], &told["presented"]);
+    let at = comparison["parts_at"].as_u64().expect("a position") as usize;
+    let [first, second] = [0, 1].map(|of| move |at: usize| sent[of]["certificates"][at]["fingerprint_sha256"].as_str());
+    assert!(at > 0 && first(at) != second(at), "{comparison}");
+    assert!((1..at).all(|above| first(above).is_some() && first(above) == second(above)), "{comparison}");
+    let old = comparison["clients"].as_array().expect("clients").iter().find(|c| c["client"] == "openssl-1.0.2");
+    assert_eq!(old.map(|c| &c["verdicts"]), Some(&serde_json::json!(["untrusted", "trusted"])), "{comparison}");
+
     let same = ["inspect", "--compare", &chain("nocross"), &chain("nocross"), "--CAfile", &store("A_U")];
     let output = certdoctor().args(same).args(AT).output().expect("the binary runs");
     let out = String::from_utf8_lossy(&output.stdout);

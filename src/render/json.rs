@@ -84,6 +84,7 @@ impl Document {
                 .map(|r| r.lineages.iter().enumerate().map(|(i, l)| lineage(i, l, report)).collect()),
             findings: report.findings.iter().map(finding).collect(),
             causes: report.causes.iter().map(|c| c.and_then(|i| report.findings.get(i)).map(|f| f.code.to_owned())).collect(),
+            comparison: report.compare.then(|| comparison(report)).flatten(),
             plan: report.plan.as_ref().map(|plan| PlanDto {
                 would_change: !plan.steps.is_empty(),
                 steps: plan.steps.iter().zip(&plan.step_diffs).map(|(s, d)| step(s, d.as_deref())).collect(),
@@ -271,6 +272,25 @@ fn failed(failure: &ConnectFailure) -> FailureDto {
     }
 }
 
+fn comparison(report: &Report) -> Option<ComparisonDto> {
+    let [first, second] = report.facts.endpoints.as_slice() else { return None };
+    let (Ok(a), Ok(b)) = (&first.outcome, &second.outcome) else { return None };
+    let apart = super::comparison::clients(report).into_iter();
+    Some(ComparisonDto {
+        targets: [first.target.text.clone(), second.target.text.clone()],
+        parts_at: super::comparison::part(a, b),
+        clients: apart.map(|(client, sides)| ApartDto { client: client.to_owned(), verdicts: sides.map(word) }).collect(),
+    })
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Trusted { .. } => "trusted",
+        Verdict::Untrusted { .. } => "untrusted",
+        Verdict::Unknown(_) => "unknown",
+    }
+}
+
 fn attempt(attempt: &Attempt) -> AttemptDto {
     AttemptDto {
         path: attempt.path.iter().map(|c| c.fingerprint().to_string()).collect(),
@@ -310,12 +330,10 @@ fn slug(rejection: &Rejection) -> &'static str {
 }
 
 fn verdict(verdict: &ClientVerdict, target: String, attempts: Option<&Vec<Attempt>>) -> VerdictDto {
-    let (word, reason, errors, path) = match &verdict.verdict {
-        Verdict::Trusted { path } => ("trusted", None, &[][..], path.as_slice()),
-        Verdict::Untrusted { path, errors } => {
-            ("untrusted", errors.first().map(|e| e.text.clone()), errors.as_slice(), path.as_slice())
-        }
-        Verdict::Unknown(why) => ("unknown", Some(why.clone()), &[][..], &[][..]),
+    let (reason, errors, path) = match &verdict.verdict {
+        Verdict::Trusted { path } => (None, &[][..], path.as_slice()),
+        Verdict::Untrusted { path, errors } => (errors.first().map(|e| e.text.clone()), errors.as_slice(), path.as_slice()),
+        Verdict::Unknown(why) => (Some(why.clone()), &[][..], &[][..]),
     };
     VerdictDto {
         client: verdict.client.clone(),
@@ -323,7 +341,7 @@ fn verdict(verdict: &ClientVerdict, target: String, attempts: Option<&Vec<Attemp
         versions: verdict.profile.versions,
         target,
         store: verdict.store.clone(),
-        verdict: word,
+        verdict: word(&verdict.verdict),
         reason,
         errors: errors
             .iter()

@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: writing. What is rendered is handed back, and `main` writes it.
 
+mod comparison;
 mod conclusion;
 pub mod configuration;
 pub mod github;

@@ -1,6 +1,6 @@
 //! Two targets side by side: where their chains part, and which clients tell them apart. The answer to "why only our domain?".
 
-use super::Style;
+use super::{super::comparison, Style};
 use crate::{facts::Presented, path::Verdict, report::Report, x509::Certificate};
 
 /// Columns of one side where there is no terminal to ask.
@@ -33,7 +33,11 @@ pub(super) fn table(out: &mut String, report: &Report, style: Style) {
     let names = [first.target.text.clone(), second.target.text.clone()];
     let mut rows = connection(a, b);
     rows.extend(chain(a, b, report.at));
-    rows.extend(clients(report));
+    let apart = comparison::clients(report);
+    rows.extend(apart.iter().map(|(client, sides)| {
+        let [a, b] = sides.map(say);
+        row(format!("client {client}"), a, b)
+    }));
     let what = rows.iter().map(|r| r.what.chars().count()).max().unwrap_or(0);
     let longest = rows.iter().map(|r| r.sides[0].chars().count()).chain([names[0].chars().count()]).max().unwrap_or(0);
     let side = longest.min(SIDE);
@@ -49,22 +53,25 @@ pub(super) fn table(out: &mut String, report: &Report, style: Style) {
         out.push_str(format!("{mark} {:<what$}  {line}", row.what).trim_end());
         out.push('\n');
     }
-    let parts = a.certificates.iter().skip(1).zip(b.certificates.iter().skip(1)).position(|(x, y)| x != y);
-    let above = |p: &Presented| p.certificates.len().saturating_sub(1);
-    let said = match parts {
-        Some(depth) => format!("the chains part at certificate {}", depth + 1),
-        None if above(a) != above(b) => {
-            format!("the chains part at certificate {}: one of them sends no more", above(a).min(above(b)) + 1)
+    let said = match comparison::part(a, b) {
+        Some(depth) if a.certificates.get(depth).is_some() && b.certificates.get(depth).is_some() => {
+            format!("the chains part at certificate {depth}")
         }
-        None if above(a) == 0 => "both send their leaf alone".to_owned(),
+        Some(depth) => format!("the chains part at certificate {depth}: one of them sends no more"),
+        None if a.certificates.len() < 2 => "both send their leaf alone".to_owned(),
         None => "above the leaf both send the same".to_owned(),
     };
     let told = report.verdicts.len() / 2;
-    let apart = rows.iter().filter(|r| r.differs && r.what.starts_with(CLIENT)).count();
-    out.push_str(&format!("{}\n\n", style.bold(&format!("{said}; {apart} of {told} clients tell them apart"))));
+    out.push_str(&format!("{}\n\n", style.bold(&format!("{said}; {} of {told} clients tell them apart", apart.len()))));
 }
 
-const CLIENT: &str = "client ";
+fn say(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Trusted { .. } => "accepts".to_owned(),
+        Verdict::Untrusted { errors, .. } => errors.first().map_or("refuses".to_owned(), |e| format!("refuses: {}", e.text)),
+        Verdict::Unknown(why) => format!("can't say: {why}"),
+    }
+}
 
 fn row(what: impl Into<String>, a: String, b: String) -> Row {
     Row { what: what.into(), differs: a != b, sides: [a, b] }
@@ -106,17 +113,4 @@ fn chain(a: &Presented, b: &Presented, at: crate::base::At) -> Vec<Row> {
         rows.push(ends);
     }
     rows
-}
-
-/// The clients that do not say the same about both.
-fn clients(report: &Report) -> Vec<Row> {
-    let say = |verdict: &Verdict| match verdict {
-        Verdict::Trusted { .. } => "accepts".to_owned(),
-        Verdict::Untrusted { errors, .. } => errors.first().map_or("refuses".to_owned(), |e| format!("refuses: {}", e.text)),
-        Verdict::Unknown(why) => format!("can't say: {why}"),
-    };
-    let of = |endpoint: usize| crate::check::of_endpoint(&report.verdicts, endpoint).iter();
-    let pairs = of(0).filter_map(|v| Some((v, of(1).find(|w| w.client == v.client)?)));
-    let differing = pairs.filter(|(v, w)| v.verdict.is_trusted() != w.verdict.is_trusted());
-    differing.map(|(v, w)| row(format!("{CLIENT}{}", v.client), say(&v.verdict), say(&w.verdict))).collect()
 }

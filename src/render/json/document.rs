@@ -23,6 +23,9 @@ pub struct Document {
     pub(super) findings: Vec<FindingDto>,
     /// For each target in order: the code of the one cause, or null.
     pub(super) causes: Vec<Option<String>>,
+    /// Of `inspect --compare`; absent where one of both presented nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) comparison: Option<ComparisonDto>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) plan: Option<PlanDto>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +52,25 @@ pub(super) struct RequestDto {
     pub(super) root: Option<String>,
     /// Options as typed.
     pub(super) options: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Where two targets part.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ComparisonDto {
+    pub(super) targets: [String; 2],
+    /// The position in `presented` of the first certificate above the leaf (0) that is not the same in both chains, or that one of them
+    /// does not send; null when above the leaf both send the same.
+    pub(super) parts_at: Option<usize>,
+    /// The clients that trust one of them only.
+    pub(super) clients: Vec<ApartDto>,
+}
+
+/// A client that does not say the same about both.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ApartDto {
+    pub(super) client: String,
+    /// `trusted`, `untrusted` or `unknown`, in the order of the targets.
+    pub(super) verdicts: [&'static str; 2],
 }
 
 #[derive(Serialize, JsonSchema)]
