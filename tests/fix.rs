@@ -156,7 +156,7 @@ fn silent_once_changed(file: PathBuf, server: u16) -> (u16, Receiver<TcpStream>)
     (port, told)
 }
 
-/// Ctrl-C, or the SIGTERM of a service manager, while the fresh handshake waits for a server that has fallen silent: nothing has proven the
+/// Ctrl-C, the SIGTERM of a service manager, or the SIGHUP of a lost session, while the fresh handshake waits for a server that has fallen silent: nothing has proven the
 /// change, so it is taken back.
 #[test]
 fn a_signal_during_the_proof_puts_everything_back() {
@@ -164,12 +164,14 @@ fn a_signal_during_the_proof_puts_everything_back() {
 
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let server = Loopback::serve(&[made.cert.der().to_vec()], &made.signing_key.serialize_der()).expect("a server");
-    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let dir = common::tree("debian-12");
         let conf = dir.path().join("etc/ca-certificates.conf");
         let (port, silent) = silent_once_changed(conf.clone(), server.port());
         let before = listing(dir.path());
-        let mut command = common::command(assert_cmd::cargo::cargo_bin!("certdoctor"));
+        // Whoever runs the tests may ignore SIGHUP, and so would the program.
+        let mut command = common::command("env");
+        command.arg("--default-signal=HUP").arg(assert_cmd::cargo::cargo_bin!("certdoctor"));
         command.args(["fix", "--apply", "--anchor", "Baltimore CyberTrust Root", "--timeout", "600", "--root"]).arg(dir.path());
         command.arg(format!("127.0.0.1:{port}")).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");

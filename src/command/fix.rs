@@ -151,6 +151,7 @@ fn apply(
     let options = options(session, args)?;
     let mut unrefreshed = false;
     let exec = live.then_some(session.machine.exec);
+    interrupt::watch_hangup();
     let applied = plan::apply(&*session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
 
     let after = match look_again(session, args, asked, (&facts, &judgement), plan) {

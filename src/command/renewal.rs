@@ -9,6 +9,7 @@ use crate::{
     edit::{Applicability, Change},
     facts::{Facts, Renewal, renewal::Lineage},
     finding::{Finding, Intent, Remedy, Severity},
+    host::interrupt,
     judge::{self, Judgement},
     plan::{self, ApplyOptions, Plan, Proposal},
     renewal,
@@ -140,6 +141,7 @@ fn apply(
         options.backup_directory = fix::backup_directory(session, dir)?;
     }
     let exec = live.then_some(session.machine.exec);
+    interrupt::watch_hangup();
     let applied = plan::apply(&*session.tree, exec, plan, &options).map_err(|e| session.in_root(e))?;
     let outcome = look(session, names, args).map(|(facts, judgement)| {
         let mut wrong = wrong(session, before, &judgement, plan);
@@ -147,6 +149,9 @@ fn apply(
             let host = session.renewal_host();
             let renewal = facts.renewal.clone().unwrap_or_default();
             wrong.extend(renewal::prove(&host, &*session.tree, session.machine.exec, &renewal, &changed(plan)).err());
+        }
+        if interrupt::asked() {
+            wrong.push("interrupted before the outcome was proven".to_owned());
         }
         (facts, judgement, wrong)
     });
