@@ -5,8 +5,12 @@ mod acme;
 mod common;
 #[path = "renewal/founding.rs"]
 mod founding;
+#[path = "renewal/public.rs"]
+mod public;
 #[path = "support/score.rs"]
 mod score;
+#[path = "renewal/server.rs"]
+mod server;
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
