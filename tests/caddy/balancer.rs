@@ -11,12 +11,16 @@ use super::{
 /// Only TLS-ALPN is left to be validated by.
 const BY_TLS_ALPN: &str = "\ttls {\n\t\tissuer acme {\n\t\t\tdisable_http_challenge\n\t\t}\n\t}\n";
 
-/// haproxy on the port that the CA asks; each server in turn, and none is tried twice.
-fn balancer(folder: &Path, pebble: &Pebble, bind: &str, servers: &[u16]) -> Option<Running> {
+/// What haproxy does with a server that is down: give up, or take another.
+const GIVE_UP: &str = "retries 0";
+const TAKE_ANOTHER: &str = "retries 3\n option redispatch 1";
+
+/// haproxy on the port that the CA asks; each server in turn.
+fn balancer(folder: &Path, pebble: &Pebble, bind: &str, down: &str, servers: &[u16]) -> Option<Running> {
     let haproxy = common::oracle("servers/usr/sbin/haproxy")?;
     let servers: String = servers.iter().map(|port| format!(" server s{port} 127.0.0.1:{port}\n")).collect();
     let text = format!(
-        "defaults\n mode tcp\n retries 0\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+        "defaults\n mode tcp\n {down}\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
          listen l\n bind 127.0.0.1:{} {bind}\n balance roundrobin\n{servers}",
         pebble.tls_port
     );
@@ -50,7 +54,8 @@ fn a_balancer_that_ends_tls_is_told_by_the_cas_words() {
     let https = port();
     let mut caddy = Caddy::listening(binary, folder.join("root"), &pebble, (port(), https), BY_TLS_ALPN);
     let mut score = Score::new("balancer");
-    let Some(ends) = balancer(folder, &pebble, &format!("ssl crt {}", folder.join("both.pem").display()), &[https]) else {
+    let Some(ends) = balancer(folder, &pebble, &format!("ssl crt {}", folder.join("both.pem").display()), GIVE_UP, &[https])
+    else {
         return;
     };
     is_refused(&mut caddy);
@@ -61,7 +66,7 @@ fn a_balancer_that_ends_tls_is_told_by_the_cas_words() {
     let text = report["findings"][0]["remedies"][0]["text"].as_str().expect("a text");
     assert!(text.contains("haproxy: `mode tcp`"), "{text}");
     drop(ends);
-    let _passes = balancer(folder, &pebble, "", &[https]);
+    let _passes = balancer(folder, &pebble, "", GIVE_UP, &[https]);
     assert!(caddy.start(), "{}", caddy.said());
     caddy.obtains();
     until("served", || caddy.presents());
@@ -82,7 +87,7 @@ fn unshared(score: &mut Score) {
     let folder = folder.path();
     let Some(pebble) = Pebble::start(folder) else { return };
     let ports = [port(), port()];
-    let Some(_balancer) = balancer(folder, &pebble, "", &ports) else { return };
+    let Some(gives_up) = balancer(folder, &pebble, "", GIVE_UP, &ports) else { return };
     let [mut one, mut two] = [("one", ports[0]), ("two", ports[1])]
         .map(|(name, https)| Caddy::listening(binary.clone(), folder.join(name), &pebble, (port(), https), BY_TLS_ALPN));
     for caddy in [&one, &two] {
@@ -107,12 +112,17 @@ fn unshared(score: &mut Score) {
     fs::create_dir_all(two.storage()).expect("made");
     let mount = format!("mount --bind {} {} && exec \"$@\"", one.storage().display(), two.storage().display());
     two.within = ["unshare", "--mount", "sh", "-c", &mount, "sh"].map(str::to_owned).into();
-    let (first, second) = (one.start(), two.start());
-    assert!(first && second, "{}{}", one.said(), two.said());
+    drop(gives_up);
+    let Some(_balancer) = balancer(folder, &pebble, "", TAKE_ANOTHER, &ports) else { return };
+    assert!(two.start(), "{}", two.said());
     one.obtains();
-    for caddy in [&one, &two] {
-        until("served", || caddy.presents());
-    }
+    until("served", || two.presents());
+    // Now the first one orders, and the second answers for it.
+    fs::remove_dir_all(one.storage().join("certificates")).expect("removed");
+    assert!(one.start(), "{}", one.said());
+    one.obtains();
+    until("served", || one.presents());
+    assert!(two.said().contains("\"distributed\":true"), "{}", two.said());
     assert_eq!(codes(&renewal(&one.tree, &[]).1), Vec::<&str>::new());
     let mut seen = common::command("unshare");
     seen.args(&two.within[1..]).arg(assert_cmd::cargo::cargo_bin!("certdoctor"));

@@ -19,7 +19,10 @@ const HERE: &str = "198.51.100.1";
 const THERE: &str = "198.51.100.2";
 
 /// How `renewal` is asked: what is silent must not take long.
-const PUBLIC: &[&str] = &["--public", "--timeout", "3"];
+const PUBLIC: &[&str] = &["--public", "--timeout", "2"];
+
+/// A reload can't bind to one address while the old socket is bound to all.
+const RESTART: &str = "nginx -s stop; while pidof nginx; do sleep 0.1; done; nginx";
 
 /// The host with its neighbour.
 struct Street {
@@ -73,7 +76,7 @@ impl Street {
         let libraries = common::oracles().map(|dir| dir.join("servers/usr/lib/x86_64-linux-gnu")).unwrap_or_default();
         let (pid, config) = (at("haproxy.pid"), at("haproxy.cfg"));
         self.run(&format!(
-            "if [ -e {pid} ]; then kill $(cat {pid}); while [ -e /proc/$(cat {pid}) ]; do sleep 0.1; done; fi; \
+            "if [ -e {pid} ]; then kill $(cat {pid}); while readlink /proc/$(cat {pid})/exe >/dev/null; do sleep 0.1; done; fi; \
              ip netns exec there env LD_LIBRARY_PATH={} {} -D -p {pid} -f {} >/dev/null 2>&1",
             libraries.display(),
             self.haproxy.display(),
@@ -196,15 +199,15 @@ fn past_a_filter(street: &Street, score: &mut Score) {
         (filter("REJECT --reject-with tcp-reset"), "refused, although something listens here", open),
         (filter("REJECT --reject-with icmp-admin-prohibited"), "no route: a filter rejects", open),
         (
-            "sed -i 's/listen 443/listen 127.0.0.1:443/; s/listen .::.:443/listen [::1]:443/' /etc/nginx/conf.d/site.conf; nginx -s reload".to_owned(),
+            "sed -i 's/listen 443/listen 127.0.0.1:443/; s/listen .::.:443/listen [::1]:443/' /etc/nginx/conf.d/site.conf; $RESTART".to_owned(),
             "refused, and nothing listens here",
-            "sed -i 's/listen 127.0.0.1:443/listen 443/; s/listen .::1.:443/listen [::]:443/' /etc/nginx/conf.d/site.conf; nginx -s reload",
+            "sed -i 's/listen 127.0.0.1:443/listen 443/; s/listen .::1.:443/listen [::]:443/' /etc/nginx/conf.d/site.conf; $RESTART",
         ),
     ] {
-        street.run(&make);
+        street.run(&make.replace("$RESTART", RESTART));
         until(&street.site, PUBLIC, &["CD764"]);
         told(street, class);
-        street.run(cure);
+        street.run(&cure.replace("$RESTART", RESTART));
         until(&street.site, PUBLIC, &[]);
         // From the other end of the cable too.
         street.run(&format!("ip netns exec there openssl s_client -connect {HERE}:443 -servername {NAME} </dev/null"));
