@@ -130,9 +130,10 @@ impl Subject<'_> {
         Some(Remedy::new(Intent::Patch(changes), Applicability::Auto, text, Some(self.dry_run())))
     }
 
-    /// The command that proves a remedy without issuing.
+    /// The command that proves a remedy without issuing. With no CA named, certbot tries it at Let's Encrypt's staging server whatever the
+    /// renewal configuration says (measured with 2.1.0); `--server` with it since 0.27.
     pub(in crate::check::renewal) fn dry_run(&self) -> String {
-        format!("certbot renew --dry-run --cert-name {}", shell(self.name()))
+        format!("certbot renew --dry-run --cert-name {}{}", shell(self.name()), server(self.conf))
     }
 
     /// The command that orders the certificate once more in another way, which certbot keeps for the renewals to come. What such a command does
