@@ -163,6 +163,12 @@ impl Site {
         assert!(ok, "{said}");
     }
 
+    /// Ends the ACME server; it is the only one of its name in this PID namespace.
+    pub fn stop_server(&self) {
+        let (ok, said) = said(&self.run(&["sh", "-c", "kill $(pidof pebble)"]));
+        assert!(ok, "{said}");
+    }
+
     /// Renews at once.
     pub fn renew(&self, name: &str) -> (bool, String) {
         self.certbot(&["renew", "--force-renewal", "--cert-name", name, "--no-random-sleep-on-renew"])

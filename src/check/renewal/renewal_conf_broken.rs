@@ -223,7 +223,9 @@ mod tests {
         let finding = with(bare.clone()).one(&CHECK);
         assert_eq!(finding.message, "certbot can't renew a.test: it is to use a webroot, and no directory is named");
         let command = finding.remedies[0].command.as_deref();
-        assert_eq!(command, Some("certbot certonly --cert-name a.test --webroot -w /srv/acme --force-renewal"));
+        let hook = "--deploy-hook 'nginx -t && systemctl reload nginx'";
+        let expected = format!("certbot certonly --cert-name a.test --webroot -w /srv/acme {hook} --force-renewal");
+        assert_eq!(command, Some(expected.as_str()));
         World::renewing(|tree| {
             edit(tree, CONF, |_| bare);
             tree.file("/etc/letsencrypt/cli.ini", "webroot-path = /srv/acme\n");

@@ -41,7 +41,7 @@ pub const DONE: &[(&str, &str, &[Step])] = &[
     ("certbot", "CD715", BY_HAND),
     ("certbot", "CD716", BY_PATCH),
     ("certbot", "CD718", NAMED),
-    ("certbot", "CD720", BY_HAND),
+    ("certbot", "CD720", NAMED),
     ("certbot", "CD753", NAMED),
     ("founding", "CD708", BY_PATCH),
     ("founding", "CD751", BY_HAND),
