@@ -44,8 +44,8 @@ const NOT_INJECTED: &[(&str, &str)] = &[
         "lego 5 is in no package as a program (Debian sid has 4.35, PyPI only a plugin of certbot that holds its library); unit tests on the lines \
          that run it",
     ),
-    ("CD740", "NJet and its certificate manager are in no package; a recorded tree with parts taken out"),
-    ("CD741", "NJet and its certificate manager are in no package; a recorded tree with parts taken out"),
+    ("CD740", "NJet and its certificate manager are in no package of Debian, PyPI or npm; a recorded tree with parts taken out"),
+    ("CD741", "NJet and its certificate manager are in no package of Debian, PyPI or npm; a recorded tree with parts taken out"),
     ("CD742", "pebble checks no CAA record; unit tests on the CA's text"),
     ("CD743", "pebble has no rate limits; unit tests on the CA's texts"),
     ("CD744", "needs days of tries; unit tests on logs"),
