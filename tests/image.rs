@@ -462,7 +462,7 @@ fn what_renews_certificates_in_an_image_is_told_for_its_build() {
         (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };
     let (_, said) = run(&[]);
-    assert!(said.contains("; in a container of the image: while :; do certbot -q renew; "), "{said}");
+    assert!(said.contains("; in a container of the image: sh -c 'while :; do certbot -q renew; "), "{said}");
     assert!(said.contains("Next: have the build of the image make these changes") && !said.contains("--apply"), "{said}");
     let (_, said) = run(&["--diff"]);
     assert!(said.contains("etc/letsencrypt/live/a.test/cert.pem"), "{said}");

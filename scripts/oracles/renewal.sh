@@ -1,7 +1,8 @@
 #!/bin/bash
 # Install what the tests of `renewal` ask: scripts/oracles/renewal.sh DIR
 #
-#   pebble, certbot 2.1, nginx, faketime   Debian's packages, by apt-get as root, and only what is missing
+#   pebble, certbot 2.1, nginx, faketime,  Debian's packages, by apt-get as root, and only what is missing
+#   iptables, curl, ps
 #   certbot 5.8                            from PyPI, into DIR/certbot-5.8                        61 MB
 #   named                                  Debian's package, unpacked into DIR/named and not installed: no service starts   6 MB
 #
@@ -9,12 +10,12 @@
 # What is there stays as it is. Debian's certbot brings a timer and a cron job; on a machine without systemd and cron neither runs.
 set -euo pipefail
 
-[ $# = 1 ] || { sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# = 1 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 
 packages=()
-for pair in pebble:pebble pebble-challtestsrv:pebble certbot:certbot nginx:nginx-light ip:iproute2 nsenter:util-linux faketime:faketime curl:curl ps:procps; do
+for pair in pebble:pebble pebble-challtestsrv:pebble certbot:certbot nginx:nginx-light ip:iproute2 nsenter:util-linux faketime:faketime curl:curl ps:procps iptables:iptables; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
 done
 /usr/bin/python3 -m venv --help >/dev/null 2>&1 || packages+=(python3-venv)

@@ -37,7 +37,7 @@ mod tests {
         let bytes: Vec<u8> = (0..100).collect();
         for len in 0..bytes.len() {
             let one = &bytes[..len];
-            assert!(same(one, &one.to_vec()));
+            assert!(same(one, one));
             assert!(!same(one, &bytes[..=len]) && !same(&bytes[..=len], one));
             assert_eq!(order(one, &bytes[..=len]), Ordering::Less);
             for at in 0..len {

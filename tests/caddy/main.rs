@@ -1,7 +1,9 @@
 //! CertMagic's storage: recorded cases, and a real Caddy with each fault injected, named, cured by the patch, and serving again.
 
+mod balancer;
 #[path = "../common/mod.rs"]
 mod common;
+mod owner;
 mod replaced;
 #[path = "../support/score.rs"]
 mod score;
@@ -15,7 +17,11 @@ use world::{Caddy, DOMAIN, Pebble, make_old, until};
 
 /// Runs `renewal` on a tree: the exit status, and the report.
 fn renewal(root: &Path, arguments: &[&str]) -> (i32, Value) {
-    let mut command = common::certdoctor();
+    renewal_by(common::certdoctor(), root, arguments)
+}
+
+/// The same by a command that ends with the program.
+fn renewal_by(mut command: assert_cmd::Command, root: &Path, arguments: &[&str]) -> (i32, Value) {
     command.args(["--root"]).arg(root).args(["--format", "json", "renewal"]).args(arguments);
     let output = command.output().expect("run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

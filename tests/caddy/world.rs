@@ -145,6 +145,8 @@ pub struct Caddy {
     binary: PathBuf,
     pub tree: PathBuf,
     https: u16,
+    /// The words before its command: what it runs as, and in.
+    pub within: Vec<String>,
     running: Option<Running>,
 }
 
@@ -155,22 +157,26 @@ pub const DOMAIN: &str = "app.example.test";
 
 impl Caddy {
     pub fn new(binary: PathBuf, folder: &Path, pebble: &Pebble) -> Caddy {
-        let tree = folder.join("root");
+        Caddy::listening(binary, folder.join("root"), pebble, (pebble.http_port, pebble.tls_port), "")
+    }
+
+    /// One with this tree, on these ports for HTTP and HTTPS, and with this for its site besides.
+    pub fn listening(binary: PathBuf, tree: PathBuf, pebble: &Pebble, (http, https): (u16, u16), site: &str) -> Caddy {
         for directory in ["etc/caddy", "var/log/caddy", "var/lib/caddy"] {
             fs::create_dir_all(tree.join(directory)).expect("made");
         }
         fs::write(tree.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\ncaddy:x:0:0::/var/lib/caddy:/bin/sh\n").expect("written");
         let config = format!(
             "{{\n\thttp_port {}\n\thttps_port {}\n\tadmin off\n\tacme_ca {}\n\tacme_ca_root {}\n\temail ops@example.test\n\t\
-             auto_https disable_redirects\n\tlog {{\n\t\toutput file {}\n\t}}\n}}\n{DOMAIN} {{\n\trespond hello\n}}\n",
-            pebble.http_port,
-            pebble.tls_port,
+             auto_https disable_redirects\n\tlog {{\n\t\toutput file {}\n\t}}\n}}\n{DOMAIN} {{\n{site}\trespond hello\n}}\n",
+            http,
+            https,
             pebble.directory,
             pebble.root.display(),
             tree.join("var/log/caddy/caddy.log").display(),
         );
         fs::write(tree.join("etc/caddy/Caddyfile"), config).expect("written");
-        Caddy { binary, tree, https: pebble.tls_port, running: None }
+        Caddy { binary, tree, https, within: Vec::new(), running: None }
     }
 
     /// The folder of the certificate.
@@ -188,8 +194,10 @@ impl Caddy {
     pub fn start(&mut self) -> bool {
         self.stop();
         let before = fs::read_to_string(self.log()).unwrap_or_default().matches(SERVES).count();
-        let mut command = common::command(&self.binary);
-        command.args(["run", "--config"]).arg(self.tree.join("etc/caddy/Caddyfile"));
+        let binary = self.binary.display().to_string();
+        let mut words = self.within.iter().chain([&binary]);
+        let mut command = common::command(words.next().expect("a program"));
+        command.args(words).args(["run", "--config"]).arg(self.tree.join("etc/caddy/Caddyfile"));
         command.env("HOME", self.tree.join("var/lib/caddy")).env_remove("XDG_DATA_HOME").env_remove("XDG_CONFIG_HOME");
         let mut running = start(&mut command, &self.tree.join("caddy.out"));
         let mut gone = false;

@@ -96,7 +96,7 @@ fn forbidden_until_limited(site: &Site, score: &mut Score) {
     fs::write(site.path("acme/LATER"), "900").expect("written");
     let (ok, said) = site.renew(NAME);
     assert!(ok, "{said}");
-    until(site, &[]);
+    until(site, &[], &[]);
     for code in ["CD742", "CD743", "CD744"] {
         score.done(code, &[Step::Healthy]);
     }
@@ -127,11 +127,11 @@ fn asked_for_too_much(site: &Site, score: &mut Score) {
         assert_eq!(codes(&found), ["CD750"], "{line}: {:#}", found["findings"]);
         let applied = site.found(&["--apply"]);
         assert_eq!(applied["applied"]["rolled_back"], Value::Null, "{line}: {applied:#}");
-        until(site, &[]);
+        until(site, &[], &[]);
     }
     let (ok, said) = site.renew(NAME);
     assert!(ok, "{said}");
-    until(site, &[]);
+    until(site, &[], &[]);
     score.done("CD750", &[Step::Injected, Step::Named, Step::Patched, Step::Healthy, Step::Silent]);
 }
 
@@ -148,10 +148,10 @@ fn profile(site: &Site) {
     let certbot = certbot.replace("PROFILE", "tlsserver");
     let (ok, said) = site.certbot(&certbot.split(' ').skip(1).collect::<Vec<_>>());
     assert!(ok, "{certbot}: {said}");
-    until(site, &[]);
+    until(site, &[], &[]);
     let (ok, said) = site.renew(NAME);
     assert!(ok, "{said}");
-    until(site, &[]);
+    until(site, &[], &[]);
 }
 
 #[test]

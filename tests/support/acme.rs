@@ -94,6 +94,7 @@ impl Site {
         fs::write(at("stub/systemctl"), stub).expect("written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(at("stub/systemctl"), mode).expect("executable");
+        // The first process is a shell that waits: what has ended and has no parent left would stay as a zombie.
         let script = format!(
             "set -e; ip link set lo up; \
              for dir in etc/letsencrypt etc/nginx var/lib/letsencrypt var/log/letsencrypt var/www; do \
@@ -104,7 +105,7 @@ impl Site {
                >{root}/acme/dns.log 2>&1 & \
              cd {root}/acme; PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0 \
                {pebble} -config pebble.json -dnsserver 127.0.0.1:8053 >pebble.log 2>&1 & \
-             echo ready; exec sleep 3600",
+             echo ready; exec sh -c 'sleep 3600 & wait $!'",
             root = root.path().display(),
             dns = dns.display(),
             pebble = pebble.display(),

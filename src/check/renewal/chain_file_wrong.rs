@@ -1,6 +1,9 @@
 //! CD758.
 
-use super::{super::Case, support};
+use super::{
+    super::Case,
+    support::{self, certbot},
+};
 use crate::{
     finding::{Evidence, Finding, Severity},
     x509::Certificate,
@@ -43,10 +46,14 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.lineages = lineage.map(support::key).into_iter().collect();
         finding.facts.push(("in the file", leaves.chain.iter().map(Certificate::label).collect::<Vec<_>>().join(" ← ")));
         finding.evidence = vec![Evidence::file(path, None, "what is presented"), support::place(instance, directive)];
+        if let Some(lineage) = lineage.filter(|l| l.manager == "certbot" && l.path == *path) {
+            let text = "renew it once: certbot makes the file anew of what the CA gives (`--preferred-chain` where an old cross-sign comes back)";
+            finding.remedies.push(certbot::by_hand(text, certbot::renew_at_once(&lineage.name)));
+        }
         let inspect = format!("certdoctor inspect {}", support::shell(&path.to_string()));
         finding
             .remedies
-            .push(support::by_hand("make the file anew: the leaf, then each one's issuer, without the root", Some(inspect)));
+            .push(support::by_hand("or make the file anew: the leaf, then each one's issuer, without the root", Some(inspect)));
         out.push(finding);
     }
 }

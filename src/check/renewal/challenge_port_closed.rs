@@ -1,7 +1,10 @@
 //! CD736.
 
 use super::{super::Case, support};
-use crate::finding::{Evidence, Finding};
+use crate::{
+    finding::{Evidence, Finding},
+    nginx::Model,
+};
 
 rule! {
     /// **What it means.** A certificate is validated by a file that a web server of this host must serve, and nothing listens on the port that
@@ -39,10 +42,12 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let mut finding = Finding::new(&CHECK, &challenge.lineage.1, message);
         finding.lineages = vec![challenge.lineage.clone()];
         finding.evidence.push(Evidence::file(&challenge.said.0, challenge.said.1, "the manager's webroot"));
-        finding.remedies.push(support::by_hand(
-            "start the web server that is to serve the challenges",
-            Some(format!("ss -ltnp 'sport = :{port}'")),
-        ));
+        let text = "start the web server that is to serve the challenges";
+        let idle = renewal.nginx.instances.iter().find(|i| i.master.is_none() && !Model::new(i).addresses(port).is_empty());
+        let start = idle.filter(|_| listeners.is_empty()).map(|i| support::start(renewal, i));
+        finding.remedies.push(support::by_hand(text, start));
+        let text = "or see what is there instead, and on which addresses";
+        finding.remedies.push(support::by_hand(text, Some(format!("ss -ltnp 'sport = :{port}'"))));
         out.push(finding);
     }
 }

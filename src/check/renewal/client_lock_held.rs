@@ -30,7 +30,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let mut finding = support::of_host(&CHECK, &format!("process {pid}"), &all, message);
         finding.evidence = vec![Evidence::file(lock, None, "held open")];
         finding.facts.push(("command", process.arguments.join(" ")));
-        let command = format!("ps -o pid,ppid,lstart,stat,args --forest -g {pid}; kill {pid}");
+        // By parent: certbot leads no session of its own under cron or in a shell.
+        let command = format!("ps -o pid,ppid,lstart,stat,args -p {pid} --ppid {pid}; kill {pid}");
         finding.remedies.push(support::by_hand("see what it waits for (its hooks are its children), then end it", command));
         out.push(finding);
     }

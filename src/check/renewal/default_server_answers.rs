@@ -53,10 +53,13 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             let mut finding = Finding::new(&CHECK, &lineage.name, message);
             finding.lineages = vec![support::key(lineage)];
             finding.evidence = vec![support::place(instance, directive)];
+            // Certbot keeps it beside the certificate; nginx refuses a server without it.
+            let key = (lineage.manager == "certbot").then(|| lineage.path.parent().join("privkey.pem").to_string());
             let text = format!(
-                "add a server with `listen 443 ssl;`, `server_name {};` and `ssl_certificate {};`",
+                "add `server {{ listen 443 ssl; server_name {}; ssl_certificate {}; ssl_certificate_key {}; }}` with the site's content",
                 wrong.join(" "),
-                lineage.path
+                lineage.path,
+                key.as_deref().unwrap_or("KEY")
             );
             let verify = format!(
                 "echo | openssl s_client -connect 127.0.0.1:443 -servername {} 2>/dev/null | openssl x509 -noout -subject",

@@ -1,6 +1,9 @@
 //! CD762.
 
-use super::{super::Case, support};
+use super::{
+    super::Case,
+    support::{self, certbot},
+};
 use crate::{
     facts::renewal::nginx::Directive,
     finding::{Finding, Severity},
@@ -43,7 +46,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         finding.lineages = support::lineage_of(renewal, pair).map(support::key).into_iter().collect();
         finding.facts = vec![("certificate", support::told(leaf))];
         finding.evidence = vec![support::place(instance, header), support::place(instance, directive)];
-        finding.remedies.push(support::by_hand("renew it before anything else: users can't pass the warning", None));
+        let lineage = support::lineage_of(renewal, pair).filter(|l| l.manager == "certbot");
+        let command = lineage.map(|l| certbot::renew_at_once(&l.name));
+        finding.remedies.push(support::by_hand("renew it before anything else: users can't pass the warning", command));
         out.push(finding);
     }
 }

@@ -71,7 +71,8 @@ pub(super) fn own_job(schedule: &Schedule) -> Remedy {
         }
         (false, false) => support::by_hand(
             "run it beside the server, from what starts this container",
-            "while :; do certbot -q renew; sleep 43200; done &",
+            // A shell of its own, whose arguments say to everybody what it is for.
+            "sh -c 'while :; do certbot -q renew; sleep 43200; done' &",
         ),
     }
 }

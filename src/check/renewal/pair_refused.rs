@@ -42,18 +42,14 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             .evidence
             .extend(instance.emergencies.last().map(|line| Evidence::file(&line.path, Some(line.line), line.text.clone())));
         let test = support::test_command(instance);
-        let own = lineage.filter(|l| {
-            l.path != pair.certificate.path
-                && l.leaf().is_some_and(|c| !c.is_expired(case.at))
-                && l.path.name() == b"fullchain.pem"
-        });
+        let own = lineage.filter(|l| l.leaf().is_some_and(|c| !c.is_expired(case.at)) && l.path.name() == b"fullchain.pem");
         let changes = own.and_then(|l| {
-            let private = l.path.parent().join("privkey.pem").to_string();
-            let certificate = support::reword(instance, directive, directive.words.get(1)?, &l.path.to_string())?;
-            let key = key?;
-            Some(vec![certificate, support::reword(instance, key, key.words.get(1)?, &private)?])
+            let wanted = [(directive, l.path.clone()), (key?, l.path.parent().join("privkey.pem"))];
+            let wrong = wanted.iter().filter(|(d, path)| d.argument(0) != Some(path.to_string().as_str()));
+            wrong.map(|(d, path)| support::reword(instance, d, d.words.get(1)?, &path.to_string())).collect::<Option<Vec<_>>>()
         });
-        if let (Some(changes), Some(lineage)) = (changes, own) {
+        // Where nginx reads the lineage's own files already, they are what is wrong.
+        if let (Some(changes), Some(lineage)) = (changes.filter(|c| !c.is_empty()), own) {
             let text = format!("read {} and its key, which {} keeps for these names", lineage.path, lineage.manager);
             finding.remedies.push(Remedy::new(Intent::Patch(changes), Applicability::Ask, text, Some(test.clone())));
         }

@@ -68,8 +68,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
                     format!("certbot can't renew {}: it is to use a webroot, and no directory is named", subject.name());
                 let mut finding = subject.finding(&CHECK, Some("authenticator"), message);
                 let root = support::webroot_for(subject.renewal, support::holder(subject.renewal, 80).as_ref(), subject.lineage);
-                let name = shell(subject.name());
-                let command = format!("certbot certonly --cert-name {name} --webroot -w {}", shell(&root.to_string()));
+                let command = subject.order_once(&format!("--webroot -w {}", shell(&root.to_string())), None);
                 let text = "renew once with the directory that the web server answers the challenge from, which saves it";
                 finding.remedies.push(support::by_hand(text, command));
                 finding.facts.push(("verify", subject.dry_run()));
@@ -224,7 +223,9 @@ mod tests {
         let finding = with(bare.clone()).one(&CHECK);
         assert_eq!(finding.message, "certbot can't renew a.test: it is to use a webroot, and no directory is named");
         let command = finding.remedies[0].command.as_deref();
-        assert_eq!(command, Some("certbot certonly --cert-name a.test --webroot -w /srv/acme"));
+        let hook = "--deploy-hook 'nginx -t && systemctl reload nginx'";
+        let expected = format!("certbot certonly --cert-name a.test --webroot -w /srv/acme {hook} --force-renewal");
+        assert_eq!(command, Some(expected.as_str()));
         World::renewing(|tree| {
             edit(tree, CONF, |_| bare);
             tree.file("/etc/letsencrypt/cli.ini", "webroot-path = /srv/acme\n");

@@ -48,15 +48,12 @@ pub(super) fn about(subject: &Subject<'_>) -> Option<Finding> {
         finding.severity = Severity::Warning;
     }
     finding.evidence.extend(subject.port_refused().map(support::logged));
-    let name = shell(subject.name());
     finding.remedies.push(match holder.as_ref().and_then(|h| Some((h, h.web_server()?))) {
         Some((holder, server)) => {
             let text = format!("let {} answer the challenge out of a directory, and stop nothing", server.0);
             let root = support::webroot_for(subject.renewal, Some(holder), subject.lineage).to_string();
             let reload = support::reload(subject.renewal, server);
-            let command =
-                format!("certbot certonly --cert-name {name} --webroot -w {} --deploy-hook {}", shell(&root), shell(&reload));
-            support::by_hand(text, command)
+            support::by_hand(text, subject.order_once(&format!("--webroot -w {}", shell(&root)), Some(&reload)))
         }
         None => standalone_port_held::behind(subject, holder.as_ref()),
     });
@@ -111,7 +108,7 @@ mod tests {
         })
         .one(&CHECK);
         let command = finding.remedies[0].command.as_deref().unwrap_or_default();
-        assert!(command.ends_with("--deploy-hook 'apache2ctl configtest && systemctl reload apache2'"), "{command}");
+        assert!(command.contains(" --deploy-hook 'apache2ctl configtest && systemctl reload apache2' "), "{command}");
     }
 
     #[test]

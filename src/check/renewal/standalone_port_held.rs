@@ -88,7 +88,7 @@ pub(super) fn behind(subject: &Subject<'_>, holder: Option<&Holder<'_>>) -> Reme
     let name = shell(subject.name());
     let command = match subject.version() {
         Some(version) if version >= RECONFIGURE => format!("certbot reconfigure --cert-name {name} --http-01-port 8402"),
-        _ => format!("certbot certonly --cert-name {name} --standalone --http-01-port 8402"),
+        _ => subject.order_once("--standalone --http-01-port 8402", None),
     };
     let text = format!(
         "have {program} hand requests for /.well-known/acme-challenge/ to port 8402, and let certbot listen there from now on"
@@ -161,8 +161,7 @@ fn webroot(subject: &Subject<'_>, holder: &Holder<'_>, server: &(&str, &str, &st
         let remedy = support::by_hand(text, command);
         if served { finding.remedies.insert(0, remedy) } else { finding.remedies.push(remedy) }
     }
-    let command =
-        format!("{directory}certbot certonly --cert-name {name} --webroot -w {} --deploy-hook {}", shell(&root), shell(&reload));
+    let command = directory + &subject.order_once(&format!("--webroot -w {}", shell(&root)), Some(&reload));
     finding.remedies.push(support::by_hand("or renew once by hand in that way, which saves it", command));
     finding.facts.push(("needs", format!("{} answers /.well-known/acme-challenge/ out of {root}", server.0)));
 }

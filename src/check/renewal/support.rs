@@ -12,6 +12,7 @@ pub(super) use nginx::*;
 pub(super) use served::*;
 
 use crate::{
+    base::At,
     facts::{
         Renewal,
         renewal::{Lineage, nginx::Instance},
@@ -42,6 +43,14 @@ pub(super) fn covers(names: &[String], name: &str) -> bool {
     names.iter().any(fits)
 }
 
+/// Let's Encrypt dates certificates back by an hour (`backdate` in Boulder's configuration): what was logged in that hour is older than the certificate.
+const BACKDATED: i64 = 3600;
+
+/// Whether something happened after a certificate was issued; always where there is none.
+pub(super) fn is_since(leaf: Option<&Certificate>, at: At) -> bool {
+    leaf.and_then(|leaf| leaf.validity().not_before).is_none_or(|begin| at.0 > begin.0.saturating_add(BACKDATED))
+}
+
 /// The DNS names of a certificate.
 pub(super) fn names(certificate: &Certificate) -> Vec<String> {
     let lineage = Lineage { manager: "", name: String::new(), path: "/".into(), chain: vec![certificate.clone()] };
@@ -60,6 +69,18 @@ pub(super) fn told(certificate: &Certificate) -> String {
 /// The command that asks a server of nginx's family whether it accepts its configuration, for a shell.
 pub(super) fn test_command(instance: &Instance) -> String {
     instance.test_command().iter().map(|word| shell(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// The command that starts a server of nginx's family that is installed and does not run.
+pub(super) fn start(renewal: &Renewal, instance: &Instance) -> String {
+    let test = test_command(instance);
+    match renewal.schedule.systemd {
+        true => format!("{test} && systemctl start {}", shell(&instance.program)),
+        false => format!(
+            "{test} && {}",
+            instance.test_command().iter().filter(|w| *w != "-t").map(|w| shell(w)).collect::<Vec<_>>().join(" ")
+        ),
+    }
 }
 
 /// Checks and loads the configuration again.

@@ -18,6 +18,8 @@ use crate::{
     finding::{Evidence, Finding, Intent, Remedy, Severity},
 };
 
+use super::support;
+
 rule! {
     /// **What it means.** A CA that validates by TLS-ALPN (tls-alpn-01) makes a TLS connection to port 443 with the protocol `acme-tls/1` alone,
     /// and the server itself must answer. When a balancer or proxy in front ends TLS (haproxy, nginx, a cloud balancer), the CA meets
@@ -57,7 +59,7 @@ fn finding(case: &Case<'_>, renewal: &Renewal, name: &str, lineage: Option<&Line
     let leaf = lineage.and_then(Lineage::leaf);
     let is_own = |line: &&LogLine| line.name.as_ref().is_some_and(|n| n == name || names.contains(n));
     // Older than the certificate, it is history.
-    let is_new = |line: &&LogLine| leaf.and_then(|leaf| leaf.validity().not_before).is_none_or(|begin| line.at > begin);
+    let is_new = |line: &&LogLine| support::is_since(leaf, line.at);
     let refused = renewal.certmagic.log.iter().rev().find(|line| tells(line) && is_own(line) && is_new(line));
     let ends = |(_, end): &(IpAddr, AlpnEnd)| matches!(end, AlpnEnd::Terminated | AlpnEnd::Claimed);
     let inside = met(renewal, &names, false).next();
@@ -120,16 +122,17 @@ fn finding(case: &Case<'_>, renewal: &Renewal, name: &str, lineage: Option<&Line
 /// Whether a line tells of a terminator.
 fn tells(line: &LogLine) -> bool {
     let LogEvent::AlpnRefused(words) = &line.event else { return false };
+    if line.event.tells_of_another_instance() {
+        return false;
+    }
     words.contains("Cannot negotiate ALPN protocol") || words.contains("Incorrect validation certificate")
 }
 
 /// What port 443 answered for one of these names, here or at public addresses that are not this host's.
 fn met<'a>(renewal: &'a Renewal, names: &'a [String], outside: bool) -> impl Iterator<Item = (IpAddr, AlpnEnd)> + 'a {
-    let is_public =
-        |wanted: &IpAddr| renewal.public.iter().flat_map(|p| p.addresses.iter().flatten()).any(|(a, here)| a == wanted && !here);
     renewal.probes.iter().filter_map(move |probe| match (&probe.ask, &probe.answer) {
         (Ask::Handshake { address, sni: Some(sni), alpn, .. }, Answer::Handshake(outcome))
-            if *alpn == [ACME_TLS] && names.contains(sni) && is_public(address) == outside =>
+            if *alpn == [ACME_TLS] && names.contains(sni) && renewal.is_elsewhere(*address) == outside =>
         {
             Some((*address, AlpnEnd::of(outcome)))
         }

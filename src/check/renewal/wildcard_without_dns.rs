@@ -26,8 +26,9 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         let message = format!("{wildcard} can only be validated over DNS, but {} renews by {authenticator}", subject.name());
         let mut finding = subject.finding(&CHECK, Some("authenticator"), message);
         let domains: String = names.iter().map(|n| format!(" -d {}", crate::base::shell(n))).collect();
-        let command = format!("certbot certonly --cert-name {} --dns-PROVIDER{domains}", crate::base::shell(subject.name()));
-        finding.remedies.push(support::by_hand("order it once with the plugin of your DNS provider, which saves it", command));
+        let command = subject.order_once(&format!("--dns-PROVIDER{domains}"), None);
+        let text = "order it once with the plugin of your DNS provider, or with `--manual` and hooks that write the record, which saves it";
+        finding.remedies.push(support::by_hand(text, command));
         finding.facts.push(("verify", subject.dry_run()));
         out.push(finding);
     }

@@ -3,6 +3,7 @@
 use super::support::certbot as support;
 use crate::{
     check::Case,
+    facts::renewal::certbot::USUAL_SERVER,
     finding::{Finding, Severity},
 };
 
@@ -38,10 +39,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         if is_fake {
             finding.severity = Severity::Error;
         }
-        let command = format!(
-            "certbot certonly --cert-name {} --force-renewal --server https://acme-v02.api.letsencrypt.org/directory",
-            crate::base::shell(subject.name())
-        );
+        let command = subject.order_from(USUAL_SERVER);
         finding.remedies.push(support::by_hand("order it once from the real server", command));
         finding.facts.push(("server", server.to_owned()));
         out.push(finding);

@@ -8,6 +8,9 @@ use crate::{
     x509::Certificate,
 };
 
+/// The directory of the CA that certbot orders from unless it is told another one.
+pub const USUAL_SERVER: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
 /// The four files of a lineage, in certbot's order.
 pub const KINDS: [&str; 4] = ["cert", "privkey", "chain", "fullchain"];
 
@@ -178,7 +181,7 @@ impl RenewalConf {
     /// The CA's directory; certbot's default when it names none.
     #[must_use]
     pub fn server(&self) -> &str {
-        self.parameter("server").unwrap_or("https://acme-v02.api.letsencrypt.org/directory")
+        self.parameter("server").unwrap_or(USUAL_SERVER)
     }
 
     /// The port on which the CA's requests come to this host.

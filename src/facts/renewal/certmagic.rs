@@ -199,6 +199,17 @@ pub enum LogEvent {
     LockUnreadable(String),
 }
 
+impl LogEvent {
+    /// Whether the CA met a server that holds the challenge of another order for the name, or that speaks the protocol and holds none: another
+    /// instance, and no terminator. The words are those of Boulder (`va/tlsalpn.go`; alert 80 as Go words it) and of pebble.
+    #[must_use]
+    pub fn tells_of_another_instance(&self) -> bool {
+        let LogEvent::AlpnRefused(words) = self else { return false };
+        let other_order = words.contains("acmeValidationV1 extension value") && words.contains("but expected");
+        other_order || words.contains("Invalid acmeValidation extension value") || words.contains("tls: internal error")
+    }
+}
+
 /// The name that a file or folder gets when it is set aside at this instant.
 #[must_use]
 pub fn aside(path: &TreePath, at: At) -> TreePath {

@@ -154,6 +154,12 @@ impl Renewal {
         })
     }
 
+    /// Whether an address is one to which a name leads, and another host's.
+    #[must_use]
+    pub fn is_elsewhere(&self, address: std::net::IpAddr) -> bool {
+        self.public.iter().flat_map(|p| p.addresses.iter().flatten()).any(|(known, is_here)| *known == address && !is_here)
+    }
+
     /// The answer to a question; `None` when it was not asked.
     #[must_use]
     pub fn answer(&self, ask: &Ask) -> Option<&Answer> {

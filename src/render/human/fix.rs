@@ -37,7 +37,9 @@ pub(super) fn plan(out: &mut String, report: &Report, style: Style) {
                 }
                 let how = match step.applicability {
                     Applicability::Auto => "",
-                    Applicability::Ask => " (needs --yes)",
+                    // Only `fix` has the option; elsewhere --apply is the consent.
+                    Applicability::Ask if report.command == "fix" => " (needs --yes)",
+                    Applicability::Ask => " (read it before --apply: this host may have its reasons)",
                     Applicability::Manual => " (by hand)",
                 };
                 let run = if let Edit::Run { argv } = &step.edit { format!(": {}", argv.join(" ")) } else { String::new() };

@@ -55,7 +55,7 @@ fn telling(path: &TreePath, bytes: &[u8]) -> Vec<LogLine> {
 
 const ALREADY: &str = "already has a replacement order";
 const UNKNOWN: &str = "no information found to solve challenge";
-const ALPN: &str = "tls-alpn-01 challenge";
+const ALPN: &str = "tls-alpn-01";
 const LOCK: &str = "decoding lockfile contents";
 
 const TELLING: &[&str] = &[ALREADY, UNKNOWN, ALPN, LOCK];
@@ -67,6 +67,7 @@ fn event(line: &[u8]) -> Option<(At, Option<String>, LogEvent)> {
         ts: f64,
         msg: String,
         error: Option<String>,
+        challenge_type: Option<String>,
         identifier: Option<String>,
         server_name: Option<String>,
         problem: Option<Problem>,
@@ -92,7 +93,7 @@ fn event(line: &[u8]) -> Option<(At, Option<String>, LogEvent)> {
         LogEvent::UnknownChallenge
     } else if error.contains(LOCK) {
         LogEvent::LockUnreadable(error)
-    } else if error.contains(ALPN) && line.msg == "challenge failed" {
+    } else if line.msg == "challenge failed" && (line.challenge_type.as_deref() == Some(ALPN) || error.contains(ALPN)) {
         LogEvent::AlpnRefused(error)
     } else {
         return None;

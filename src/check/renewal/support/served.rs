@@ -32,6 +32,10 @@ pub(in crate::check::renewal) fn served(renewal: &Renewal) -> Vec<Served<'_>> {
     let models: Vec<(&Instance, Model<'_>)> = in_force(renewal).map(|instance| (instance, Model::new(instance))).collect();
     for probe in &renewal.probes {
         let Ask::Handshake { address, port, sni: Some(name), alpn } = &probe.ask else { continue };
+        // What answers at a public address that is another host's is not served by this one.
+        if renewal.is_elsewhere(*address) {
+            continue;
+        }
         let (Answer::Handshake(outcome), true) = (&probe.answer, alpn.is_empty()) else { continue };
         let (address, port) = (*address, *port);
         let Some(leaf) = outcome.as_ref().as_ref().ok().and_then(|p| p.certificates.first()) else { continue };

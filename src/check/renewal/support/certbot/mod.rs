@@ -9,7 +9,7 @@ use crate::{
     edit::{Applicability, Change},
     facts::renewal::{
         Certbot, Event, EventKind, HttpChallenge, Lineage, Renewal,
-        certbot::{LiveState, RenewalConf, Version},
+        certbot::{LiveState, RenewalConf, USUAL_SERVER, Version},
         config::Replacement,
         nginx::Instance,
         schedule::Job,
@@ -130,9 +130,36 @@ impl Subject<'_> {
         Some(Remedy::new(Intent::Patch(changes), Applicability::Auto, text, Some(self.dry_run())))
     }
 
-    /// The command that proves a remedy without issuing.
+    /// The command that proves a remedy without issuing. With no CA named, certbot tries it at Let's Encrypt's staging server whatever the
+    /// renewal configuration says (measured with 2.1.0); `--server` with it since 0.27.
     pub(in crate::check::renewal) fn dry_run(&self) -> String {
-        format!("certbot renew --dry-run --cert-name {}", shell(self.name()))
+        format!("certbot renew --dry-run --cert-name {}{}", shell(self.name()), server(self.conf))
+    }
+
+    /// The command that orders the certificate once more in another way, which certbot keeps for the renewals to come. What such a command does
+    /// not say again is certbot's default from then on (`write_renewal_config` in `storage.py`; measured with 2.1.0): the CA and the deploy
+    /// hook are said. Without a terminal it does nothing before the certificate is due unless it is told to.
+    pub(in crate::check::renewal) fn order_once(&self, how: &str, hook: Option<&str>) -> String {
+        let hook = hook.or(self.conf.parameter("renew_hook"));
+        let hook = hook.map(|hook| format!(" --deploy-hook {}", shell(hook))).unwrap_or_default();
+        format!("certbot certonly --cert-name {} {how}{hook}{} --force-renewal", shell(self.name()), server(self.conf))
+    }
+
+    /// The same from another CA, in the way in which it is renewed now. Certbot then takes an account of that CA, or makes one.
+    pub(in crate::check::renewal) fn order_from(&self, server: &str) -> String {
+        let hook = self.conf.parameter("renew_hook").map(|hook| format!(" --deploy-hook {}", shell(hook))).unwrap_or_default();
+        let (name, how) = (shell(self.name()), self.how());
+        format!("certbot certonly --cert-name {name} {how}{hook} --server {} --force-renewal", shell(server))
+    }
+
+    /// The options that validate as the renewal configuration says.
+    pub(in crate::check::renewal) fn how(&self) -> String {
+        let own = super::key(self.lineage);
+        let webroot = self.renewal.challenges.iter().find(|c| c.lineage == own).map(|c| shell(&c.webroot.to_string()));
+        match self.conf.parameter("authenticator") {
+            None | Some("webroot") => format!("--webroot -w {}", webroot.unwrap_or_else(|| "DIRECTORY".to_owned())),
+            Some(authenticator) => format!("-a {}", shell(authenticator)),
+        }
     }
 
     /// The last failed renewal, if it has not succeeded since: the last run that tried counts.
@@ -191,23 +218,31 @@ pub(in crate::check::renewal) fn order_again(subject: &Subject<'_>) -> Remedy {
     let domains: String = names.iter().map(|n| format!(" -d {}", shell(n))).collect();
     let live = conf.live.first().map(|live| live.path.parent());
     let live = live.unwrap_or_else(|| TreePath::from("/etc/letsencrypt/live").join(subject.name()));
-    let webroot =
-        subject.renewal.challenges.iter().find(|c| c.lineage == super::key(subject.lineage)).map(|c| c.webroot.to_string());
-    let how = match conf.parameter("authenticator") {
-        None | Some("webroot") => format!("--webroot -w {}", webroot.map_or_else(|| "DIRECTORY".to_owned(), |root| shell(&root))),
-        Some(authenticator) => format!("-a {}", shell(authenticator)),
-    };
+    let how = subject.how();
     let aside: String =
         [&conf.path, &live, &conf.archive].map(|path| format!("mv {0} {0}.broken; ", shell(&path.to_string()))).concat();
-    let command = format!("{aside}certbot certonly --cert-name {} {how}{domains}", shell(subject.name()));
+    let command = format!("{aside}certbot certonly --cert-name {} {how}{domains}{}", shell(subject.name()), server(conf));
     let text =
         "order it again under the same name, which needs that nothing has the name any more; servers keep what they have loaded";
     by_hand(text, command)
 }
 
+/// The option that keeps a CA that is not certbot's usual one.
+fn server(conf: &RenewalConf) -> String {
+    match conf.parameter("server").filter(|server| *server != USUAL_SERVER) {
+        Some(server) => format!(" --server {}", shell(server)),
+        None => String::new(),
+    }
+}
+
 /// Something that only a person can do, with the command.
 pub(in crate::check::renewal) fn by_hand(text: impl Into<String>, command: impl Into<String>) -> Remedy {
     Remedy::new(Intent::Manual, Applicability::Manual, text, Some(command.into()))
+}
+
+/// The command that renews before the certificate is due, and reloads as the configuration says.
+pub(in crate::check::renewal) fn renew_at_once(name: &str) -> String {
+    format!("certbot renew --cert-name {} --force-renewal", shell(name))
 }
 
 /// Where a log says it.
