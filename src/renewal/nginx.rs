@@ -7,7 +7,7 @@ mod pair;
 
 use super::{Host, Manager};
 use crate::{
-    base::{Limits, TreePath},
+    base::{At, Limits, TreePath},
     facts::{
         Renewal,
         renewal::nginx::{Directive, Directory, Instance, LogLine},
@@ -107,20 +107,43 @@ fn emergencies(tree: &dyn Tree, instance: &Instance) -> Vec<LogLine> {
     let Ok((bytes, resolved)) = tree.read(&path, LOG_FILE) else { return Vec::new() };
     let from = bytes.len().saturating_sub(LOG);
     let mut number = u32::try_from(memchr::memchr_iter(b'\n', &bytes[..from]).count()).unwrap_or(u32::MAX);
-    let mut found = Vec::new();
+    let (mut found, mut newest) = (Vec::new(), None);
     for line in bytes[from..].split(|b| *b == b'\n') {
         number = number.saturating_add(1);
         let text = String::from_utf8_lossy(line);
-        if let (Some(time), Some((_, said))) = (text.get(..19), text.split_once("[emerg] ")) {
+        let Some(time) = text.get(..19) else { continue };
+        let Some(written) = as_utc(time) else { continue };
+        newest = Some(written);
+        if let Some((_, said)) = text.split_once("[emerg] ") {
             found.push(LogLine {
                 path: resolved.path.clone(),
                 line: number,
                 time: time.to_owned(),
+                at: Some(written),
+                pid: said.split_once('#').and_then(|(pid, _)| pid.parse().ok()),
                 text: format!("[emerg] {said}"),
             });
         }
     }
+    let off = newest.zip(resolved.node).and_then(|(newest, node)| zone(node.modified.0 - newest.0));
+    for line in &mut found {
+        line.at = line.at.zip(off).map(|(at, off)| At(at.0 + off));
+    }
     found.split_off(found.len().saturating_sub(EMERGENCIES))
+}
+
+/// `2026/11/22 00:28:50`, as if it were UTC.
+fn as_utc(time: &str) -> Option<At> {
+    let (date, time) = time.split_once(' ')?;
+    At::parse(&format!("{}T{time}Z", date.replace('/', "-"))).ok()
+}
+
+/// The zone that is meant by a newest line so many seconds before its file was written, if one is: zones differ by quarters of an hour, and
+/// a line is written at once.
+fn zone(seconds: i64) -> Option<i64> {
+    const QUARTER: i64 = 900;
+    let off = (seconds + QUARTER / 2).div_euclid(QUARTER) * QUARTER;
+    (off.abs() <= 14 * 3600 && (seconds - off).abs() <= 2).then_some(off)
 }
 
 /// The directories that files are served from, and whether the workers can enter them.
@@ -225,6 +248,13 @@ mod tests {
     }
 
     #[test]
+    fn the_files_own_time_tells_the_zone_of_its_lines() {
+        assert_eq!(as_utc("2026/11/22 00:28:51"), At::parse("2026-11-22T00:28:51Z").ok());
+        assert_eq!([0, 1, -1, 3600, 7201, -18_001, 20_699].map(zone), [0, 0, 0, 3600, 7200, -18_000, 20_700].map(Some));
+        assert_eq!([450, 600, 60_000, -86_400].map(zone), [None; 4]);
+    }
+
+    #[test]
     fn the_log_tells_of_refused_configurations() {
         let tree = MemoryTree::default();
         tree.file(
@@ -235,5 +265,6 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].line, found[0].time.as_str()), (2, "2026/11/22 00:28:51"));
         assert_eq!(found[0].text, "[emerg] 1#1: cannot load certificate \"/a\"");
+        assert_eq!(found[0].pid, Some(1));
     }
 }

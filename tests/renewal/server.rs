@@ -104,6 +104,17 @@ const FAULTS: &[Fault] = &[
         then: "$RELOAD",
         ..FAULT
     },
+    // What only nginx itself knows stands in its log. (Its workers must not be of the same second.)
+    Fault {
+        code: "CD752",
+        inject: "sleep 3; echo 'no_such_directive on;' >/etc/nginx/conf.d/z.conf; kill -HUP $(cat $PID); \
+                 until grep -q no_such_directive $LOG; do sleep 0.1; done",
+        mend: "rm /etc/nginx/conf.d/z.conf",
+        printed: Some(0),
+        prints: "test is successful",
+        then: "$RELOAD",
+        ..FAULT
+    },
     // A container sees a mount of a single file in this way.
     Fault {
         code: "CD754",

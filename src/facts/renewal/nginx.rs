@@ -123,6 +123,10 @@ pub struct LogLine {
     pub line: u32,
     /// When, in the log's own time zone, which nginx does not write: `2026/11/22 00:28:50`.
     pub time: String,
+    /// When that was, where the time of the file tells how far that zone is off.
+    pub at: Option<At>,
+    /// The process that wrote it.
+    pub pid: Option<u32>,
     /// From the level on.
     pub text: String,
 }
