@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    base::{At, TreePath},
+    base::{At, TreePath, shell},
     check::ClientVerdict,
     edit::Step,
     facts::Facts,
@@ -135,7 +135,7 @@ pub struct Verification {
 /// Why a local anchor is not taken out without a word, and the word.
 #[must_use]
 pub fn needs_yes(name: &str) -> String {
-    format!("it is a local anchor and may be your organisation's: add --yes '{name}'")
+    format!("it is a local anchor and may be your organisation's: add --yes {}", shell(name))
 }
 
 impl PlanReport {

@@ -149,9 +149,8 @@ fn apply(
             let host = session.renewal_host();
             let renewal = facts.renewal.clone().unwrap_or_default();
             wrong.extend(renewal::prove(&host, &*session.tree, session.machine.exec, &renewal, &changed(plan)).err());
-        }
-        if interrupt::asked() {
-            wrong.push("interrupted before the outcome was proven".to_owned());
+            // Without handshakes, a finding that is gone proves nothing.
+            wrong.extend(interrupt::asked().then(|| "interrupted before the outcome was proven".to_owned()));
         }
         (facts, judgement, wrong)
     });

@@ -53,6 +53,15 @@ const FAULT: Fault = Fault {
     after: "",
 };
 
+const REFUSED_RELOAD: Fault = Fault {
+    code: "CD752",
+    mend: "rm /etc/nginx/conf.d/z.conf",
+    printed: Some(0),
+    prints: "test is successful",
+    then: "$RELOAD",
+    ..FAULT
+};
+
 const RELOAD: &str = "nginx -t && nginx -s reload";
 
 /// certbot with nobody there to answer it: a renewal without a terminal would wait for up to eight minutes first.
@@ -95,25 +104,12 @@ const FAULTS: &[Fault] = &[
         ..FAULT
     },
     Fault { code: "CD736", inject: "nginx -s stop; while pidof nginx; do sleep 0.1; done", printed: Some(0), ..FAULT },
-    Fault {
-        code: "CD752",
-        inject: "echo 'server {' >/etc/nginx/conf.d/z.conf; kill -HUP $(cat $PID)",
-        mend: "rm /etc/nginx/conf.d/z.conf",
-        printed: Some(0),
-        prints: "test is successful",
-        then: "$RELOAD",
-        ..FAULT
-    },
+    Fault { inject: "echo 'server {' >/etc/nginx/conf.d/z.conf; kill -HUP $(cat $PID)", ..REFUSED_RELOAD },
     // What only nginx itself knows stands in its log. (Its workers must not be of the same second.)
     Fault {
-        code: "CD752",
         inject: "sleep 3; echo 'no_such_directive on;' >/etc/nginx/conf.d/z.conf; kill -HUP $(cat $PID); \
                  until grep -q no_such_directive $LOG; do sleep 0.1; done",
-        mend: "rm /etc/nginx/conf.d/z.conf",
-        printed: Some(0),
-        prints: "test is successful",
-        then: "$RELOAD",
-        ..FAULT
+        ..REFUSED_RELOAD
     },
     // A container sees a mount of a single file in this way.
     Fault {
