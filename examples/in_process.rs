@@ -30,8 +30,12 @@ const AT: At = At(1_795_305_600);
 
 /// The one of the program itself.
 #[cfg(target_env = "musl")]
+#[path = "../src/allocator.rs"]
+mod allocator;
+
+#[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: allocator::Heap = allocator::Heap::new();
 
 fn main() -> Result<(), Box<dyn Error>> {
     let usage = "usage: in_process scan BUNDLE | judge CHAIN STORE...";

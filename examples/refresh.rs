@@ -15,8 +15,12 @@ use certdoctor::{
 
 /// The one of the program itself.
 #[cfg(target_env = "musl")]
+#[path = "../src/allocator.rs"]
+mod allocator;
+
+#[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: allocator::Heap = allocator::Heap::new();
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args_os().skip(1);

@@ -149,7 +149,7 @@ fn file(tree: &dyn Tree, path: &TreePath) -> CertFile {
 
 /// A hash directory; one that is not there is a fact too.
 fn directory(tree: &dyn Tree, path: &TreePath) -> HashDirectory {
-    hash_directory::load(tree, &mut Reader::new(tree), path).unwrap_or_else(|| HashDirectory {
+    hash_directory::load(&mut Reader::new(tree), path).unwrap_or_else(|| HashDirectory {
         path: path.clone(),
         real: path.clone(),
         state: Err("no such directory".into()),

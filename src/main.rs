@@ -35,8 +35,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// musl's own is made to be small and hardened: it gives pages back and asks for them again all the time, under one lock too. A scan
-/// makes 430 system calls for memory with it, and a dozen with this one.
+#[cfg(target_env = "musl")]
+mod allocator;
+
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: allocator::Heap = allocator::Heap::new();

@@ -343,7 +343,7 @@ pub(super) fn cert_file(path: &str, pem: &str) -> CertFile {
         path,
         links: Default::default(),
         state: FileState::Read {
-            digest: ContentDigest::of(pem.as_bytes().to_vec()),
+            digest: Some(ContentDigest::of(pem.as_bytes().to_vec())),
             len: pem.len() as u64,
             mode: 0o644,
             modified: At(1_600_000_000),

@@ -363,7 +363,7 @@ mod tests {
             real: path.clone(),
             path,
             links: Default::default(),
-            state: FileState::Read { digest: ContentDigest::of(Vec::new()), len: 0, mode: 0o644, modified: At(0) },
+            state: FileState::Read { digest: None, len: 0, mode: 0o644, modified: At(0) },
             entries: contents.into_iter().map(entry).collect(),
             quirks: BTreeSet::new(),
         }

@@ -168,8 +168,8 @@ pub enum FileState {
     NotAFile(&'static str),
     /// Read as a whole.
     Read {
-        /// SHA-256 of the content.
-        digest: ContentDigest,
+        /// SHA-256 of the content, if it is a store's bundle.
+        digest: Option<ContentDigest>,
         /// Size in bytes.
         len: u64,
         /// Permission bits.

@@ -10,6 +10,7 @@
 
 use std::{
     fmt, io,
+    mem::MaybeUninit,
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::{
@@ -25,7 +26,7 @@ use rustix::{
 };
 
 use super::{Listed, Listing, Look, Node, NodeKind, ReadError, Resolved, Tree, TreeMut, Written, is_plain, resolve_by_component};
-use crate::base::{At, Limits, TreePath, order};
+use crate::base::{At, Limits, TreePath, order, same};
 
 /// The beginning of the names of files that are not yet in place. A dot, since Alpine's refresh tool takes every other name as a
 /// certificate; no part of the final name, since that one may have 255 bytes already.
@@ -63,16 +64,18 @@ impl DirTree {
     }
 
     /// The directory at `path` itself, to look at what lies in it.
-    fn look_into(&self, path: &TreePath) -> Result<Arc<OwnedFd>, Errno> {
+    fn look_into(&self, path: &[u8]) -> Result<Arc<OwnedFd>, Errno> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent[0].as_ref().is_none_or(|(known, _)| known != path) {
+        let is_first = |recent: &[Option<Opened>]| recent[0].as_ref().is_some_and(|(known, _)| same(known.as_bytes(), path));
+        if !is_first(&*recent) {
             recent.swap(0, 1);
         }
         match &recent[0] {
-            Some((known, dir)) if known == path => Ok(Arc::clone(dir)),
+            Some((_, dir)) if is_first(&*recent) => Ok(Arc::clone(dir)),
             _ => {
-                let dir = Arc::new(self.directory(path, PASS)?);
-                recent[0] = Some((path.clone(), Arc::clone(&dir)));
+                let path = TreePath::new(path);
+                let dir = Arc::new(self.directory(&path, PASS)?);
+                recent[0] = Some((path, Arc::clone(&dir)));
                 Ok(dir)
             }
         }
@@ -203,7 +206,7 @@ impl Tree for DirTree {
     fn node_nofollow(&self, path: &TreePath) -> io::Result<Option<Node>> {
         let found = match path.name() {
             b"" => node_of(&rfs::fstat(&self.base)?, Vec::new()),
-            name => match self.look_into(&path.parent()).and_then(|dir| node_at(&dir, name)) {
+            name => match self.look_into(path.parent_bytes()).and_then(|dir| node_at(&dir, name)) {
                 Ok(node) => node,
                 Err(Errno::NOENT) => return Ok(None),
                 Err(e) => return Err(e.into()),
@@ -216,14 +219,14 @@ impl Tree for DirTree {
         if path.name().is_empty() {
             return Err(ReadError::NotAFile("directory"));
         }
-        let dir = self.look_into(&path.parent()).map_err(missing)?;
+        let dir = self.look_into(path.parent_bytes()).map_err(missing)?;
         // Opening a device is an act of its own (a watchdog starts, a tape rewinds), so the kind is asked before and after.
         regular(&rfs::statat(&*dir, path.name(), AtFlags::SYMLINK_NOFOLLOW).map_err(missing)?, limit)?;
         self.read_listed(path, limit)
     }
 
     fn read_listed(&self, path: &TreePath, limit: u64) -> Result<(Vec<u8>, Node), ReadError> {
-        read_in(&*self.look_into(&path.parent()).map_err(missing)?, path.name(), limit)
+        read_in(&*self.look_into(path.parent_bytes()).map_err(missing)?, path.name(), limit)
     }
 
     fn look_at_each(&self, path: &TreePath, names: &[(Vec<u8>, Listed)], limit: u64) -> Vec<Look> {
@@ -259,7 +262,7 @@ impl Tree for DirTree {
         if path.name().is_empty() {
             return Ok(None);
         }
-        match self.look_into(&path.parent()) {
+        match self.look_into(path.parent_bytes()) {
             Ok(dir) => link_in(&dir, path.name()),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e.into()),
@@ -553,8 +556,12 @@ fn read_in(dir: &OwnedFd, name: &[u8], limit: u64) -> Result<(Vec<u8>, Node), Re
 
 /// [`Tree::link_nofollow`] in an open directory.
 fn link_in(dir: &OwnedFd, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    match rfs::readlinkat(dir.as_fd(), name, Vec::new()) {
-        Ok(target) => Ok(Some(target.into_bytes())),
+    // Nearly every target is short: it is read without a buffer on the heap.
+    let mut short = [const { MaybeUninit::uninit() }; 512];
+    match rfs::readlinkat_raw(dir.as_fd(), name, &mut short) {
+        // One that fills the buffer may go on.
+        Ok((_, [])) => Ok(Some(rfs::readlinkat(dir.as_fd(), name, Vec::new())?.into_bytes())),
+        Ok((target, _)) => Ok(Some(target.to_vec())),
         // EINVAL is the answer for what is no link.
         Err(Errno::INVAL | Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),

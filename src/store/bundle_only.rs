@@ -37,7 +37,7 @@ fn load(tree: &dyn Tree) -> Option<Store> {
     let by = if has_apk { "ca-certificates-bundle" } else { "the image" };
     let mut store = single_file::load(tree, path, KIND.id, "bundle of the image", Upkeep::Owned { by: by.to_owned() })?;
     let etc = TreePath::new(Layout::standard().etc);
-    let directory = hash_directory::load(tree, &mut Reader::new(tree), &etc);
+    let directory = hash_directory::load(&mut Reader::new(tree), &etc);
     store.directory = directory.filter(|d| d.entries.iter().any(|e| e.hash.is_some()));
     Some(store)
 }

@@ -115,7 +115,9 @@ pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
     let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
     sources.extend(local_sources(tree, &mut reader, layout, rules));
     let etc = TreePath::new(&layout.etc);
-    let directory = hash_directory::load(tree, &mut reader, &etc);
+    // Before the directory, in which it lies: so it is read once.
+    let bundle = Some(reader.bundle(&layout.bundle_path()));
+    let directory = hash_directory::load(&mut reader, &etc);
     let names = directory.iter().flat_map(|d| &d.entries).map(|e| &e.name);
     let leftovers = names.filter(|name| (rules.is_leftover)(name)).map(|name| etc.join(name)).collect();
     let java = reader.file(&etc.join("java/cacerts"));
@@ -130,7 +132,7 @@ pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
             .filter(|f| f.state != FileState::Missing),
         configuration,
         sources,
-        bundle: Some(reader.file(&layout.bundle_path())),
+        bundle,
         directory,
         derived: Some(java).filter(|file| file.state != FileState::Missing).into_iter().collect(),
         leftovers,

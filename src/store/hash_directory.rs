@@ -3,12 +3,11 @@
 use crate::{
     base::TreePath,
     facts::{DirectoryEntry, HashDirectory},
-    host::{NodeKind, Tree},
-    store::read::{Led, Reader},
+    store::read::{Led, Member, Reader},
 };
 
 /// Loads every name of the directory at `path`; `None` when nothing is there.
-pub fn load(tree: &dyn Tree, reader: &mut Reader<'_>, path: &TreePath) -> Option<HashDirectory> {
+pub fn load(reader: &mut Reader<'_>, path: &TreePath) -> Option<HashDirectory> {
     let mut directory = HashDirectory { path: path.clone(), real: path.clone(), state: Ok(()), entries: Vec::new() };
     match reader.resolve(path) {
         Ok(Led { end: None, .. }) => return None,
@@ -18,28 +17,17 @@ pub fn load(tree: &dyn Tree, reader: &mut Reader<'_>, path: &TreePath) -> Option
             return Some(directory);
         }
     }
-    match reader.list(&directory.real) {
-        Ok(names) => {
-            directory.entries = names.iter().map(|(name, _)| entry(tree, reader, &directory, name.clone())).collect();
-        }
+    match reader.members(path, &directory.real) {
+        Ok(members) => directory.entries = members.into_iter().map(DirectoryEntry::from).collect(),
         Err(why) => directory.state = Err(why),
     }
     Some(directory)
 }
 
-fn entry(tree: &dyn Tree, reader: &mut Reader<'_>, directory: &HashDirectory, name: Vec<u8>) -> DirectoryEntry {
-    let file = reader.file(&directory.path.join(&name));
-    let here = directory.real.join(&name);
-    let link = match file.links.iter().find(|(place, _)| *place == here) {
-        Some((_, target)) => Some(target.clone()),
-        // A loop leads nowhere, but it is a link all the same.
-        None if !file.is_read() => match tree.node_nofollow(&here).ok().flatten().map(|n| n.kind) {
-            Some(NodeKind::Link(target)) => Some(target),
-            _ => None,
-        },
-        None => None,
-    };
-    DirectoryEntry { hash: hash_of(&name), link, file, name }
+impl From<Member> for DirectoryEntry {
+    fn from(Member { name, link, file }: Member) -> Self {
+        DirectoryEntry { hash: hash_of(&name), link, file, name }
+    }
 }
 
 /// The subject hash and number of a name of the form `hash.N`, as `by_dir.c` writes them (`%08lx.%d`).

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    base::{ContentDigest, Limits, PathMap, TreePath, order},
+    base::{ContentDigest, Limits, PathMap, TreePath, order, same},
     facts::{CertFile, Entry, FileState, Links, Quirk},
     format::{Interner, sniff},
     host::{Listed, Listing, Node, NodeKind, ReadError, Resolved, Tree},
@@ -18,30 +18,53 @@ use crate::{
 pub struct Reader<'a> {
     tree: &'a dyn Tree,
     /// Directories by the path that was asked for.
-    directories: PathMap<Resolved>,
-    /// What was seen in each real directory.
-    folders: PathMap<Folder>,
+    directories: PathMap<Way>,
+    /// What was seen in each real directory, and which is which.
+    folders: Vec<Folder>,
+    numbers: PathMap<usize>,
     interner: Interner,
 }
 
-/// What was seen in one directory, by name: hundreds of paths differ in nothing but their last names.
-#[derive(Default)]
+/// Where the path of a directory leads; it need not exist.
+#[derive(Clone)]
+struct Way {
+    /// Its number among the folders.
+    folder: usize,
+    /// The links that were followed.
+    links: Links,
+}
+
+/// What was seen in one real directory, by name: hundreds of paths differ in nothing but their last names.
 struct Folder {
+    path: TreePath,
     /// Its names and what it says about them, once it was listed.
     listed: Option<Result<Listing, String>>,
-    /// What was seen under each of these names, in their order.
-    known: Vec<Seen>,
-    /// What was seen under other names, or before the listing.
-    others: BTreeMap<Vec<u8>, Seen>,
+    /// What was seen under each name that was asked for or listed.
+    seen: Vec<Seen>,
+    /// Where in `seen` the listed names begin.
+    first: usize,
+    /// Where in `seen` the other names are.
+    others: BTreeMap<Vec<u8>, usize>,
+    /// The directories to which links in this one lead, by the directory part of their targets: the links of a store have one in common.
+    beside: Vec<(Vec<u8>, Way)>,
 }
 
 /// What was seen under one name.
 #[derive(Clone, Default)]
 struct Seen {
+    /// Its target, if it is a link.
+    target: Option<Vec<u8>>,
     /// Where it leads.
-    led: Option<Arc<Result<Led, String>>>,
+    led: Option<Result<Spot, String>>,
     /// The content of the regular file that lies there itself.
     content: Option<Content>,
+}
+
+/// Where a path led, and under which folder and name what lies there is remembered.
+#[derive(Clone)]
+struct Spot {
+    led: Led,
+    at: (usize, usize),
 }
 
 /// A path after links were followed.
@@ -53,6 +76,16 @@ pub struct Led {
     pub links: Links,
     /// What lies there; `None` when nothing does.
     pub end: Option<End>,
+}
+
+/// One name of a directory, and what it leads to.
+pub struct Member {
+    /// The name.
+    pub name: Vec<u8>,
+    /// The target as written, if it is a link.
+    pub link: Option<Vec<u8>>,
+    /// The file.
+    pub file: CertFile,
 }
 
 /// What lies at the end of a path. Of a file no more than that: reading it tells the rest.
@@ -80,7 +113,13 @@ impl<'a> Reader<'a> {
     /// Reads from `tree`.
     #[must_use]
     pub fn new(tree: &'a dyn Tree) -> Self {
-        Reader { tree, directories: PathMap::default(), folders: PathMap::default(), interner: Interner::default() }
+        Reader {
+            tree,
+            directories: PathMap::default(),
+            folders: Vec::new(),
+            numbers: PathMap::default(),
+            interner: Interner::default(),
+        }
     }
 
     /// Follows `path` to its end.
@@ -88,16 +127,19 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Permission, I/O, or a loop of links: in words.
     pub fn resolve(&mut self, path: &TreePath) -> Result<Led, String> {
+        Ok(self.spot(path)?.led)
+    }
+
+    fn spot(&mut self, path: &TreePath) -> Result<Spot, String> {
         if path.name().is_empty() {
-            return self.tree.resolve(path).map(Led::from).map_err(|e| e.to_string());
+            let led = self.tree.resolve(path).map(Led::from).map_err(|e| e.to_string())?;
+            return Ok(self.place(led));
         }
-        let above = match self.directories.get(path.parent_bytes()) {
-            Some(known) => known.clone(),
-            None => self.directory(&path.parent())?,
-        };
-        let mut found = self.at(&above.path, path.name(), Limits::DEFAULT.links).as_ref().clone()?;
+        let above = self.directory(path.parent_bytes())?;
+        let slot = self.folders[above.folder].slot(path.name());
+        let mut found = self.follow((above.folder, slot), path.name(), Limits::DEFAULT.links)?;
         if !above.links.is_empty() {
-            found.links = above.links.into_iter().chain(found.links.iter().cloned()).collect();
+            found.led.links = above.links.iter().chain(found.led.links.iter()).cloned().collect();
         }
         Ok(found)
     }
@@ -108,45 +150,79 @@ impl<'a> Reader<'a> {
     /// Why it can't be listed, in words.
     pub fn list(&mut self, path: &TreePath) -> Result<Listing, String> {
         let tree = self.tree;
-        let Folder { listed, known, .. } = self.folders.entry(path.clone()).or_default();
-        let list = || {
-            let names = tree.list_nofollow(path).map_err(|e| e.to_string())?;
-            known.resize(names.len(), Seen::default());
-            Ok(names)
+        let number = self.number(path);
+        let folder = &mut self.folders[number];
+        if folder.listed.is_none() {
+            folder.list(tree);
+        }
+        folder.listed.clone().unwrap_or_else(|| Err("was not listed".to_owned()))
+    }
+
+    /// Every name of the real directory at `real`, which is called `named`, sorted.
+    ///
+    /// # Errors
+    /// Why it can't be listed, in words.
+    pub fn members(&mut self, named: &TreePath, real: &TreePath) -> Result<Vec<Member>, String> {
+        let names = self.list(real)?;
+        let number = self.number(real);
+        let above = self.directory(named.as_bytes()).ok().map(|way| way.links).unwrap_or_default();
+        let member = |(index, (name, _)): (usize, &(Vec<u8>, Listed))| {
+            let slot = self.folders[number].first + index;
+            let found = self.follow((number, slot), name, Limits::DEFAULT.links).map(|mut spot| {
+                if !above.is_empty() {
+                    spot.led.links = above.iter().chain(spot.led.links.iter()).cloned().collect();
+                }
+                spot
+            });
+            let file = self.opened(named.join(name), found);
+            Member { name: name.clone(), link: self.folders[number].seen[slot].target.clone(), file }
         };
-        listed.get_or_insert_with(list).clone()
+        Ok(names.iter().enumerate().map(member).collect())
     }
 
     /// Follows the path of a directory; it need not exist.
-    fn directory(&mut self, path: &TreePath) -> Result<Resolved, String> {
+    fn directory(&mut self, path: &[u8]) -> Result<Way, String> {
         if let Some(known) = self.directories.get(path) {
             return Ok(known.clone());
         }
-        let resolved = self.tree.resolve(path).map_err(|e| e.to_string())?;
-        self.directories.insert(path.clone(), resolved.clone());
-        Ok(resolved)
+        let path = TreePath::new(path);
+        let resolved = self.tree.resolve(&path).map_err(|e| e.to_string())?;
+        let way = Way { folder: self.number(&resolved.path), links: resolved.links.into() };
+        self.directories.insert(path, way.clone());
+        Ok(way)
     }
 
-    /// Follows what lies under `name` in the real directory `above`.
-    fn at(&mut self, above: &TreePath, name: &[u8], hops: usize) -> Arc<Result<Led, String>> {
-        let folder = self.folders.get(above);
-        let position = folder.and_then(|f| f.position(name));
-        if let Some(known) = folder.and_then(|f| f.seen(position, name)?.led.as_ref()) {
+    fn number(&mut self, real: &TreePath) -> usize {
+        if let Some(known) = self.numbers.get(real) {
+            return *known;
+        }
+        self.folders.push(Folder::new(real.clone()));
+        self.numbers.insert(real.clone(), self.folders.len() - 1);
+        self.folders.len() - 1
+    }
+
+    fn place(&mut self, led: Led) -> Spot {
+        let folder = self.number(&led.path.parent());
+        let slot = self.folders[folder].slot(led.path.name());
+        Spot { led, at: (folder, slot) }
+    }
+
+    /// Follows what lies under `name`, which has the number `slot` in the real directory `folder`.
+    fn follow(&mut self, (folder, slot): (usize, usize), name: &[u8], hops: usize) -> Result<Spot, String> {
+        if let Some(known) = &self.folders[folder].seen[slot].led {
             return known.clone();
         }
-        let said = position.and_then(|at| folder?.names()?.get(at)).map_or(Listed::Unsaid, |(_, said)| *said);
-        let led = Arc::new(self.follow(above.join(name), said, hops));
-        self.folder(above).seen_mut(position, name).led = Some(led.clone());
-        led
+        let found = self.follow_anew((folder, slot), name, hops);
+        self.folders[folder].seen[slot].led = Some(found.clone());
+        found
     }
 
-    fn folder(&mut self, path: &TreePath) -> &mut Folder {
-        self.folders.entry(path.clone()).or_default()
-    }
-
-    fn follow(&mut self, place: TreePath, said: Listed, hops: usize) -> Result<Led, String> {
-        let link = match said {
-            Listed::File => return Ok(Led { path: place, links: Links::default(), end: Some(End::File) }),
+    fn follow_anew(&mut self, at: (usize, usize), name: &[u8], hops: usize) -> Result<Spot, String> {
+        let (folder, slot) = at;
+        let place = self.folders[folder].path.join(name);
+        let ends = |path, end| Spot { led: Led { path, links: Links::default(), end }, at };
+        let link = match self.folders[folder].said(slot) {
+            Listed::File => return Ok(ends(place, Some(End::File))),
             Listed::Link => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
             Listed::Directory | Listed::Unsaid => None,
         };
@@ -155,14 +231,13 @@ impl<'a> Reader<'a> {
             None => match self.tree.node_nofollow(&place) {
                 Ok(node) => match node.map(|n| n.kind) {
                     Some(NodeKind::Link(target)) => target,
-                    kind => return Ok(Led { path: place, links: Links::default(), end: kind.map(End::from) }),
+                    kind => return Ok(ends(place, kind.map(End::from))),
                 },
-                Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-                    return Ok(Led { path: place, links: Links::default(), end: None });
-                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => return Ok(ends(place, None)),
                 Err(e) => return Err(e.to_string()),
             },
         };
+        self.folders[folder].seen[slot].target = Some(target.clone());
         let (above, name) = match target.iter().rposition(|b| *b == b'/') {
             Some(slash) => (&target[..slash], &target[slash + 1..]),
             None => (&b""[..], &target[..]),
@@ -170,58 +245,86 @@ impl<'a> Reader<'a> {
         // `..` behind a name, or a name that demands a directory: rare, so the slow way does it.
         let plain = !matches!(name, b"" | b"." | b"..") && above.split(|b| *b == b'/').all(|part| part != b"..");
         if !plain || hops == 0 {
-            return self.tree.resolve(&place).map(Led::from).map_err(|e| e.to_string());
+            let led = self.tree.resolve(&place).map(Led::from).map_err(|e| e.to_string())?;
+            return Ok(self.place(led));
         }
-        let directory = match above {
-            b"" if target.first() == Some(&b'/') => TreePath::root(),
-            b"" => place.parent(),
-            above => place.parent().join(above),
+        let way = match above {
+            b"" if target.first() == Some(&b'/') => self.directory(b"/")?,
+            b"" => Way { folder, links: Links::default() },
+            above => self.beside(folder, above)?,
         };
-        let directory = self.directory(&directory)?;
-        let beyond = self.at(&directory.path, name, hops - 1);
-        let beyond = beyond.as_ref().as_ref().map_err(String::clone)?;
-        let mut links = Vec::with_capacity(1 + directory.links.len() + beyond.links.len());
-        links.push((place, target));
-        links.extend(directory.links);
-        links.extend_from_slice(&beyond.links);
-        Ok(Led { path: beyond.path.clone(), links: links.into(), end: beyond.end })
+        let slot = self.folders[way.folder].slot(name);
+        let beyond = self.follow((way.folder, slot), name, hops - 1)?;
+        let this = std::iter::once((place, target.clone()));
+        let links = match way.links.is_empty() && beyond.led.links.is_empty() {
+            true => this.collect(),
+            false => this.chain(way.links.iter().chain(beyond.led.links.iter()).cloned()).collect(),
+        };
+        Ok(Spot { led: Led { path: beyond.led.path, links, end: beyond.led.end }, at: beyond.at })
+    }
+
+    /// The directory that links in `folder` call `above`.
+    fn beside(&mut self, folder: usize, above: &[u8]) -> Result<Way, String> {
+        /// More than any store has; what is beyond is asked again.
+        const KEPT: usize = 8;
+        let Folder { path, beside, .. } = &self.folders[folder];
+        if let Some((_, known)) = beside.iter().find(|(known, _)| same(known, above)) {
+            return Ok(known.clone());
+        }
+        let way = self.directory(path.join(above).as_bytes())?;
+        let beside = &mut self.folders[folder].beside;
+        if beside.len() < KEPT {
+            beside.push((above.to_vec(), way.clone()));
+        }
+        Ok(way)
     }
 
     /// Reads the file with certificates at `path`. What can't be read is a state.
     pub fn file(&mut self, path: &TreePath) -> CertFile {
-        let (real, links, content) = match self.resolve(path) {
-            Ok(led) => {
-                let content = self.content(&led);
-                (led.path, led.links, content)
+        let found = self.spot(path);
+        self.opened(path.clone(), found)
+    }
+
+    /// [`Reader::file`] of a bundle, which people know by the digest of its content.
+    pub fn bundle(&mut self, path: &TreePath) -> CertFile {
+        if let Ok(Spot { led: Led { path, end: Some(End::File), .. }, at }) = self.spot(path) {
+            let content = self.read(&path, true);
+            self.folders[at.0].seen[at.1].content = Some(content);
+        }
+        self.file(path)
+    }
+
+    fn opened(&mut self, path: TreePath, found: Result<Spot, String>) -> CertFile {
+        let (real, links, content) = match found {
+            Ok(spot) => {
+                let content = self.content(&spot);
+                (spot.led.path, spot.led.links, content)
             }
             Err(why) => (path.clone(), Links::default(), Content::without(FileState::Unreadable(why))),
         };
-        CertFile { path: path.clone(), links, real, state: content.state, entries: content.entries, quirks: content.quirks }
+        CertFile { path, links, real, state: content.state, entries: content.entries, quirks: content.quirks }
     }
 
-    fn content(&mut self, led: &Led) -> Content {
+    fn content(&mut self, Spot { led, at: (folder, slot) }: &Spot) -> Content {
         match led.end {
             None => Content::without(FileState::Missing),
             Some(End::Directory) => Content::without(FileState::NotAFile("directory")),
             Some(End::Link) => Content::without(FileState::NotAFile("link")),
             Some(End::Other(what)) => Content::without(FileState::NotAFile(what)),
             Some(End::File) => {
-                let name = led.path.name();
-                let folder = self.folders.get(led.path.parent_bytes());
-                let position = folder.and_then(|f| f.position(name));
-                if let Some(known) = folder.and_then(|f| f.seen(position, name)?.content.as_ref()) {
+                if let Some(known) = &self.folders[*folder].seen[*slot].content {
                     return known.clone();
                 }
-                let content = self.read(&led.path);
-                self.folder(&led.path.parent()).seen_mut(position, name).content = Some(content.clone());
+                let content = self.read(&led.path, false);
+                self.folders[*folder].seen[*slot].content = Some(content.clone());
                 content
             }
         }
     }
 
-    fn read(&mut self, real: &TreePath) -> Content {
+    fn read(&mut self, real: &TreePath, is_bundle: bool) -> Content {
         match self.tree.read_listed(real, Limits::DEFAULT.file) {
-            Ok((bytes, node)) => Content::of(bytes, &node, &mut self.interner),
+            Ok((bytes, node)) => Content::of(bytes, &node, is_bundle, &mut self.interner),
             Err(ReadError::Missing) => Content::without(FileState::Missing),
             Err(ReadError::NotAFile(what)) => Content::without(FileState::NotAFile(what)),
             Err(ReadError::TooLarge(size)) => Content::without(FileState::TooLarge(size)),
@@ -274,6 +377,25 @@ impl<'a> Reader<'a> {
 }
 
 impl Folder {
+    fn new(path: TreePath) -> Self {
+        Folder { path, listed: None, seen: Vec::new(), first: 0, others: BTreeMap::new(), beside: Vec::new() }
+    }
+
+    fn list(&mut self, tree: &dyn Tree) {
+        let names = tree.list_nofollow(&self.path).map_err(|e| e.to_string());
+        self.first = self.seen.len();
+        let count = names.as_ref().map_or(0, |names| names.len());
+        self.seen.resize(self.first + count, Seen::default());
+        self.listed = Some(names);
+        // What was seen before keeps being known.
+        for (name, old) in std::mem::take(&mut self.others) {
+            match self.position(&name) {
+                Some(at) => self.seen[self.first + at] = self.seen[old].clone(),
+                None => drop(self.others.insert(name, old)),
+            }
+        }
+    }
+
     fn names(&self) -> Option<&Listing> {
         self.listed.as_ref()?.as_ref().ok()
     }
@@ -283,15 +405,23 @@ impl Folder {
         self.names()?.binary_search_by(|(known, _)| order(known, name)).ok()
     }
 
-    fn seen(&self, position: Option<usize>, name: &[u8]) -> Option<&Seen> {
-        position.map_or_else(|| self.others.get(name), |at| self.known.get(at))
+    /// The number of `name` in `seen`, a new one if it was never asked for.
+    fn slot(&mut self, name: &[u8]) -> usize {
+        if let Some(at) = self.position(name) {
+            return self.first + at;
+        }
+        if let Some(at) = self.others.get(name) {
+            return *at;
+        }
+        self.others.insert(name.to_vec(), self.seen.len());
+        self.seen.push(Seen::default());
+        self.seen.len() - 1
     }
 
-    fn seen_mut(&mut self, position: Option<usize>, name: &[u8]) -> &mut Seen {
-        match position {
-            Some(at) => &mut self.known[at],
-            None => self.others.entry(name.to_vec()).or_default(),
-        }
+    /// What the directory itself says about what has this number.
+    fn said(&self, slot: usize) -> Listed {
+        let index = slot.checked_sub(self.first);
+        index.and_then(|at| self.names()?.get(at)).map_or(Listed::Unsaid, |(_, said)| *said)
     }
 }
 
@@ -313,10 +443,11 @@ impl From<NodeKind> for End {
 }
 
 impl Content {
-    fn of(bytes: Vec<u8>, node: &Node, interner: &mut Interner) -> Self {
+    fn of(bytes: Vec<u8>, node: &Node, is_bundle: bool, interner: &mut Interner) -> Self {
         let scan = sniff::scan(&bytes, interner);
         let len = bytes.len() as u64;
-        let state = FileState::Read { digest: ContentDigest::of(bytes), len, mode: node.mode, modified: node.modified };
+        let digest = is_bundle.then(|| ContentDigest::of(bytes));
+        let state = FileState::Read { digest, len, mode: node.mode, modified: node.modified };
         Content { state, entries: scan.entries.into(), quirks: scan.quirks }
     }
 

@@ -19,7 +19,7 @@ pub fn load(tree: &dyn Tree, path: &str, kind: &'static str, title: &str, upkeep
     if matches!(node.kind, NodeKind::Link(_) | NodeKind::Directory) {
         return None;
     }
-    let bundle = Some(Reader::new(tree).file(&path));
+    let bundle = Some(Reader::new(tree).bundle(&path));
     Some(Store {
         kind,
         title: title.to_owned(),
