@@ -59,12 +59,12 @@ fn scan(bundle: &[u8]) -> Result<(), Box<dyn Error>> {
     };
 
     let certificates = dates(bundle);
-    let read = sniff::scan(bundle, &mut Interner::default()).entries.len();
+    let read = sniff::scan(bundle, &Interner::default()).entries.len();
     if certificates == 0 || certificates != read || scan() == 0 {
         return Err(format!("saw {certificates} dates and {read} certificates").into());
     }
     println!("floor {}", median(|| dates(bundle)));
-    println!("read {}", median(|| sniff::scan(bundle, &mut Interner::default()).entries.len()));
+    println!("read {}", median(|| sniff::scan(bundle, &Interner::default()).entries.len()));
     println!("scan {}", median(scan));
     Ok(())
 }

@@ -24,7 +24,7 @@ fn certificates(scan: &Scan) -> Vec<Certificate> {
 
 fn expired(name: &str, at: &str) -> Vec<String> {
     let at = At::parse(at).expect("a date");
-    let scan = sniff::scan(&fixture(name), &mut Interner::default());
+    let scan = sniff::scan(&fixture(name), &Interner::default());
     let expired = certificates(&scan).into_iter().filter(|c| c.validity().not_after.expect("a date") < at);
     expired.map(|c| c.fingerprint().to_string()).collect()
 }
@@ -35,7 +35,7 @@ const DST_X3: &str = "0687260331a72403d909f105e69bcf0d32e1bd2493ffc6d9206d11bcd6
 #[test]
 fn certifi_of_november_2019_at_both_nights() {
     let name = "certifi/cacert-2019.11.28.pem";
-    let scan = sniff::scan(&fixture(name), &mut Interner::default());
+    let scan = sniff::scan(&fixture(name), &Interner::default());
     assert_eq!(certificates(&scan).len(), 137);
     let first = expired(name, "2020-06-01");
     assert_eq!(first.len(), 2, "{first:?}");
@@ -58,7 +58,7 @@ fn the_other_bundles() {
         ("libressl/cert-ba24ec6303.pem", 123, [0, 0, 8]),
         ("java/debian12-cacerts.jks", 142, [0, 0, 4]),
     ] {
-        let scan = sniff::scan(&fixture(name), &mut Interner::default());
+        let scan = sniff::scan(&fixture(name), &Interner::default());
         assert_eq!(certificates(&scan).len(), count, "{name}");
         assert_eq!(days.map(|day| expired(name, day).len()), gone, "{name}");
         assert!(scan.quirks.is_empty() && scan.entries.len() == count, "{name}: {:?}", scan.quirks);
@@ -81,7 +81,7 @@ fn forms_of_targets_are_told_apart() {
         command.args(["crl2pkcs7", "-nocrl", "-outform", outform, "-certfile"]).arg(file.path());
         let Some(output) = run(&mut command) else { return };
         let found = sniff::certificates(&output);
-        let expected = certificates(&sniff::scan(&fixture("mini/debian-bundle.crt"), &mut Interner::default()));
+        let expected = certificates(&sniff::scan(&fixture("mini/debian-bundle.crt"), &Interner::default()));
         assert_eq!(found.certificates, expected, "{outform}");
         assert!(found.opaque.is_empty());
     }

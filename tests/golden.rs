@@ -166,7 +166,7 @@ fn content(tree: &MemoryTree, digest: &str) -> Option<Vec<u8>> {
         return Some(with);
     }
     // Without one certificate, with the blank line that Alpine writes after it.
-    pem::scan(&bundle, &mut Interner::default()).entries.iter().find_map(|e| {
+    pem::scan(&bundle, &Interner::default()).entries.iter().find_map(|e| {
         let left = [&bundle[..e.section.start], &bundle[e.section.end..]].concat();
         is_it(&left).then_some(left)
     })

@@ -106,7 +106,7 @@ fn certificates(bytes: &[u8]) -> Vec<Certificate> {
         Content::Certificate(c) => Some(c),
         _ => None,
     };
-    pem::scan(bytes, &mut Interner::default()).entries.into_iter().filter_map(content).collect()
+    pem::scan(bytes, &Interner::default()).entries.into_iter().filter_map(content).collect()
 }
 
 fn styles() -> Vec<(&'static str, Parts)> {
@@ -169,7 +169,7 @@ fn every_certificate_of_libressl_leaves_no_trace() {
 #[test]
 fn labels_are_read_in_every_style_that_has_them() {
     let labels = |name: &str| -> Vec<String> {
-        let scan = pem::scan(&read_fixture(&format!("bundles/mini/{name}")), &mut Interner::default());
+        let scan = pem::scan(&read_fixture(&format!("bundles/mini/{name}")), &Interner::default());
         scan.entries.into_iter().filter_map(|e| e.label).collect()
     };
     let has = |labels: &[String], label: &str| labels.iter().any(|l| l == label);

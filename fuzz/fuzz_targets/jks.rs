@@ -5,7 +5,7 @@ use certdoctor::format::{Interner, jks};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = jks::scan(bytes, &mut Interner::default());
+    let _ = jks::scan(bytes, &Interner::default());
     let Some(entries) = jks::entries(bytes) else { return };
     let Some(first) = entries.first() else { return };
     if let Ok(rest) = jks::remove(bytes, &[&first.alias]) {

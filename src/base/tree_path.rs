@@ -36,8 +36,13 @@ impl TreePath {
     #[must_use]
     pub fn join(&self, more: impl AsRef<[u8]>) -> Self {
         let more = more.as_ref();
-        if !matches!(more, b"" | b"." | b"..") && memchr::memchr(b'/', more).is_none() {
-            return self.below(more);
+        // Nearly always nothing is to be normalised.
+        let (from, names) = match more {
+            [b'/', names @ ..] => (&b"/"[..], names),
+            names => (&*self.0, names),
+        };
+        if names.split(|b| *b == b'/').all(|name| !matches!(name, b"" | b"." | b"..")) {
+            return TreePath::below(from, names);
         }
         let mut out = if more.first() == Some(&b'/') { Vec::new() } else { self.0.to_vec() };
         if out == b"/" {
@@ -74,9 +79,9 @@ impl TreePath {
         &self.0[..memchr::memrchr(b'/', &self.0).unwrap_or(0).max(1)]
     }
 
-    /// This path and one name below it.
-    fn below(&self, name: &[u8]) -> Self {
-        let above = if *self.0 == *b"/" { &b""[..] } else { &self.0 };
+    /// `above`, which is normalised, and `name` below it.
+    fn below(above: &[u8], name: &[u8]) -> Self {
+        let above = if above == b"/" { &b""[..] } else { above };
         let len = above.len() + 1 + name.len();
         // Nearly every path is short: it is put together without a buffer of its own on the heap.
         let mut short = [0; 192];

@@ -1,9 +1,9 @@
 //! CD301.
 
 use crate::{
-    base::Fingerprint,
+    base::{Fingerprint, same},
     edit::Applicability,
-    facts::{Anchor, Role},
+    facts::{Anchor, Role, Store},
     finding::{Finding, Harm, Intent, Remedy, Severity},
     path::Verdict,
     x509::Certificate,
@@ -154,9 +154,9 @@ fn trusted_despite_expiry(case: &Case<'_>, anchor: &Anchor) -> Option<String> {
 
 /// A valid anchor of the same store with the same name or key: the renewed root.
 fn heir(case: &Case<'_>, place: &Place<'_>, dead: &Certificate) -> Option<String> {
-    let mut all = place.store.into_iter().flat_map(support::store_certificates);
-    let same = |c: &&Certificate| c.spki() == dead.spki() || c.subject().raw() == dead.subject().raw();
-    let heir = all.find(|c| !c.is_expired(case.at) && same(c))?;
+    let mut all = place.store.into_iter().flat_map(Store::anchors).map(|a| &a.certificate);
+    let is_heir = |c: &Certificate| same(c.spki(), dead.spki()) || same(c.subject().raw(), dead.subject().raw());
+    let heir = all.find(|c| !c.is_expired(case.at) && is_heir(c))?;
     let until = heir.validity().not_after?;
     Some(format!("{} ({}), in this store and valid to {until}", heir.label(), heir.fingerprint().short()))
 }

@@ -6,7 +6,7 @@ use crate::{
     base::{Fingerprint, TreePath},
     facts::{CertFile, Store},
     finding::{Evidence, Finding, Remedy, Severity},
-    x509::Certificate,
+    x509::{Certificate, CertificateMap},
 };
 
 use super::{
@@ -66,16 +66,12 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 
 /// The usual case, told quickly: the same certificates everywhere.
 fn all_agree(store: &Store, bundle: &CertFile) -> bool {
-    fn sorted<'c>(certificates: &mut dyn Iterator<Item = &'c Certificate>) -> Vec<&'c Certificate> {
-        let mut all: Vec<&Certificate> = certificates.collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+    fn set<'c>(certificates: impl IntoIterator<Item = &'c Certificate>) -> CertificateMap<'c, ()> {
+        certificates.into_iter().map(|c| (c, ())).collect()
     }
-    let selected = sorted(&mut support::enabled(store).flat_map(|s| s.file.certificates()).map(|(_, c)| c));
-    let by_hash = |d| sorted(&mut support::by_hash(store, d).into_iter());
-    selected == sorted(&mut bundle.certificates().map(|(_, c)| c))
-        && store.directory.as_ref().is_none_or(|d| by_hash(d) == selected)
+    let selected = set(support::enabled(store).flat_map(|s| s.file.certificates()).map(|(_, c)| c));
+    selected == set(bundle.certificates().map(|(_, c)| c))
+        && store.directory.as_ref().is_none_or(|d| selected == set(support::by_hash(store, d)))
 }
 
 fn held<'s>(

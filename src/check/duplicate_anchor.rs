@@ -1,10 +1,8 @@
 //! CD307.
 
-use std::collections::BTreeMap;
-
 use crate::{
     finding::{Evidence, Finding},
-    x509::Certificate,
+    x509::CertificateMap,
 };
 
 use super::{Case, support};
@@ -25,15 +23,14 @@ rule! {
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in &case.facts.stores {
         let Some(bundle) = &store.bundle else { continue };
-        let mut seen: BTreeMap<&Certificate, Vec<Evidence>> = BTreeMap::new();
+        let mut times: CertificateMap<'_, usize> = CertificateMap::default();
         let mut labels: Vec<String> = Vec::new();
-        for (entry, certificate) in bundle.certificates() {
-            let places = seen.entry(certificate).or_default();
-            if places.len() == 1 {
+        for (_, certificate) in bundle.certificates() {
+            let times = times.entry(certificate).or_default();
+            *times += 1;
+            if *times == 2 {
                 labels.push(certificate.label());
             }
-            places
-                .push(Evidence { span: Some(entry.section.clone()), ..Evidence::file(&bundle.path, Some(entry.line), "bundle") });
         }
         if labels.is_empty() {
             continue;
@@ -44,15 +41,15 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         };
         let mut finding = Finding::new(&CHECK, bundle.path.to_string(), message);
         finding.facts = vec![("certificates", support::list(&labels, 5)), ("store", store.title.clone())];
-        let mut again: Vec<_> = seen.into_iter().filter(|(_, places)| places.len() > 1).collect();
-        again.sort_by_key(|(certificate, _)| certificate.fingerprint());
-        finding.evidence = again
-            .into_iter()
-            .flat_map(|(certificate, places)| {
-                places.into_iter().map(|place| Evidence { fingerprint: Some(certificate.fingerprint()), ..place })
+        finding.evidence = bundle
+            .certificates()
+            .filter(|(_, certificate)| times.get(certificate).is_some_and(|times| *times > 1))
+            .map(|(entry, certificate)| Evidence {
+                span: Some(entry.section.clone()),
+                fingerprint: Some(certificate.fingerprint()),
+                ..Evidence::file(&bundle.path, Some(entry.line), "bundle")
             })
             .collect();
-        finding.evidence.sort_by_key(|e| e.line);
         let text = "look for a certificate that is listed twice, or is in the local folder too";
         finding.remedies.push(support::by_hand(text, support::refresh(store, true)));
         out.push(finding);

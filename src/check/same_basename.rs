@@ -1,8 +1,7 @@
 //! CD417.
 
-use std::collections::BTreeMap;
-
 use crate::{
+    base::{order, same},
     facts::{Source, SourceOwner},
     finding::{Evidence, Finding, Severity},
 };
@@ -28,15 +27,24 @@ rule! {
 
 fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
     for store in case.facts.stores.iter().filter(|s| s.directory.is_some()) {
-        let mut by_link: BTreeMap<Vec<u8>, Vec<&Source>> = BTreeMap::new();
+        let mut by_link: Vec<(Vec<u8>, &Source)> = Vec::new();
         for source in support::enabled(store).filter(|s| s.file.is_read()) {
-            let sources = by_link.entry(link_name(source.file.path.name())).or_default();
-            if !sources.iter().any(|s| s.file.path == source.file.path) {
-                sources.push(source);
-            }
+            by_link.push((link_name(source.file.path.name()), source));
         }
-        for (link, sources) in by_link.into_iter().filter(|(_, sources)| sources.len() > 1) {
-            let link = support::text(&link);
+        by_link.sort_by(|(one, _), (other, _)| order(one, other));
+        for group in by_link.chunk_by(|(one, _), (other, _)| same(one, other)).filter(|group| group.len() > 1) {
+            let mut sources: Vec<&Source> = Vec::new();
+            for (_, source) in group {
+                // A line may stand there twice.
+                if !sources.iter().any(|s| s.file.path == source.file.path) {
+                    sources.push(source);
+                }
+            }
+            if sources.len() < 2 {
+                continue;
+            }
+            let link = &group[0].0;
+            let link = support::text(link);
             let message = format!(
                 "{} give one link ({link}): the hash directory holds only one of them",
                 support::count(sources.len(), "source")

@@ -1,6 +1,7 @@
 //! CD304.
 
 use crate::{
+    base::same,
     facts::{CertFile, DirectoryEntry, Entry, Store},
     finding::{Evidence, Finding},
     x509::{Certificate, Name},
@@ -50,8 +51,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
         for (first, second, whom) in pairs {
             for (at, dead) in first.iter().enumerate().filter(|(_, s)| s.certificate.is_expired(case.at)) {
                 let alive = |s: &&Seen<'_>| {
-                    let valid = !s.certificate.is_expired(case.at) && !s.certificate.is_not_yet_valid(case.at);
-                    valid && same_name(s.certificate, dead.certificate)
+                    let valid = |c: &Certificate| !c.is_expired(case.at) && !c.is_not_yet_valid(case.at);
+                    same_name(s.certificate, dead.certificate) && valid(s.certificate)
                 };
                 let shadow = whom == SHADOWED;
                 // With a valid one before it (or, for the shadow, anywhere in the file) the dead one is never taken.
@@ -73,7 +74,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 /// without making them.
 fn same_name(one: &Certificate, other: &Certificate) -> bool {
     let last = |name: &Name| name.raw().iter().rev().find(|b| !matches!(b, 0 | b' ')).map(u8::to_ascii_lowercase);
-    one.subject().raw() == other.subject().raw()
+    same(one.subject().raw(), other.subject().raw())
         || last(one.subject()) == last(other.subject()) && one.canonical_subject() == other.canonical_subject()
 }
 

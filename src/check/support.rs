@@ -10,7 +10,7 @@ use crate::{
     },
     finding::{Evidence, Finding, Intent, Remedy},
     path::{Rejection, Verdict},
-    x509::Certificate,
+    x509::{Certificate, CertificateMap},
 };
 
 use super::{Case, ClientVerdict};
@@ -41,13 +41,6 @@ pub(super) fn places<'a>(case: &Case<'a>, wanted: impl Fn(&Certificate) -> bool)
     let overrides =
         overrides.map(|o| redirected("environment", format!("the store that {} names", o.variable), &o.redirect, &wanted));
     stores.chain(given).chain(overrides).filter(|place| !place.anchors.is_empty()).collect()
-}
-
-/// Every certificate of a store's sources and outputs, as often as it is there.
-pub(super) fn store_certificates(store: &Store) -> impl Iterator<Item = &Certificate> {
-    let linked = store.directory.iter().flat_map(|d| &d.entries).map(|e| &e.file);
-    let files = enabled(store).map(|s| &s.file).chain(&store.bundle).chain(&store.derived).chain(linked);
-    files.flat_map(CertFile::certificates).map(|(_, c)| c)
 }
 
 fn redirected<'a>(kind: &'static str, title: String, redirect: &Redirect, wanted: &impl Fn(&Certificate) -> bool) -> Place<'a> {
@@ -91,11 +84,11 @@ fn union(case: &Case<'_>) -> Vec<Certificate> {
         Some(given) => held(given).collect(),
         None => {
             let overrides = facts.environment.overrides.iter().flat_map(|o| held(&o.redirect));
-            facts.stores.iter().flat_map(store_certificates).chain(overrides).collect()
+            facts.stores.iter().flat_map(Store::anchors).map(|a| &a.certificate).chain(overrides).collect()
         }
     };
-    let mut seen = BTreeSet::new();
-    all.into_iter().filter(|c| seen.insert(*c)).cloned().collect()
+    let mut seen: CertificateMap<'_, ()> = CertificateMap::default();
+    all.into_iter().filter(|c| seen.insert(c, ()).is_none()).cloned().collect()
 }
 
 /// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature

@@ -100,7 +100,7 @@ impl Teller<'_> {
 /// Lays out the root: the packaged list, the configuration, and the outputs that the refresh makes of them.
 fn furnish(tree: &DirTree, roots: &[(String, Vec<u8>)]) -> io::Result<()> {
     let mut files: Vec<(String, Vec<u8>)> = roots.to_vec();
-    for entry in pem::scan(LIST_OF_2019, &mut Interner::default()).entries {
+    for entry in pem::scan(LIST_OF_2019, &Interner::default()).entries {
         if let Some(label) = &entry.label {
             files.push((certdata_file_name(label), LIST_OF_2019[entry.block.clone()].to_vec()));
         }

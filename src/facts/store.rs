@@ -1,14 +1,14 @@
 //! A trust store as it lies on disk: configuration, sources, generated outputs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     ops::Range,
     sync::{Arc, OnceLock},
 };
 
 use crate::{
     base::{At, ContentDigest, TreePath},
-    x509::Certificate,
+    x509::{Certificate, CertificateMap},
 };
 
 /// One trust store: where its anchors come from and what is generated from them.
@@ -322,12 +322,10 @@ impl HashDirectory {
     /// `by_dir.c` reads them (only the first certificate of each file).
     #[must_use]
     pub fn reachable(&self) -> Vec<(&DirectoryEntry, &Certificate)> {
-        let mut by_hash: BTreeMap<(u32, u32), &DirectoryEntry> = BTreeMap::new();
-        for entry in &self.entries {
-            if let Some(hash) = entry.hash {
-                by_hash.insert(hash, entry);
-            }
-        }
+        let mut by_hash: Vec<((u32, u32), &DirectoryEntry)> =
+            self.entries.iter().filter_map(|entry| Some((entry.hash?, entry))).collect();
+        // They are in the order of their names, which is nearly this one.
+        by_hash.sort_by_key(|(hash, _)| *hash);
         let mut found = Vec::new();
         let mut expected = (0, 0);
         for ((hash, n), entry) in by_hash {
@@ -351,7 +349,7 @@ impl Store {
     }
 
     fn collect<'s>(&'s self) -> Vec<Anchor> {
-        let mut index: BTreeMap<&'s Certificate, usize> = BTreeMap::new();
+        let mut index: CertificateMap<'s, usize> = CertificateMap::default();
         let mut anchors: Vec<Anchor> = Vec::new();
         let mut see = |certificate: &'s Certificate, origin: Origin| {
             let at = *index.entry(certificate).or_insert_with(|| {

@@ -11,7 +11,7 @@ pub fn looks_like(bytes: &[u8]) -> bool {
 
 /// Reads the whole file as one certificate; `None` when it is none.
 #[must_use]
-pub fn scan(bytes: &[u8], interner: &mut Interner) -> Option<Scan> {
+pub fn scan(bytes: &[u8], interner: &Interner) -> Option<Scan> {
     if !looks_like(bytes) {
         return None;
     }

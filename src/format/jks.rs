@@ -77,7 +77,7 @@ pub fn entries(bytes: &[u8]) -> Option<Vec<JksEntry>> {
 
 /// Reads a keystore; one that can't be read is a single opaque entry. Lines are ordinals here, from 1.
 #[must_use]
-pub fn scan(bytes: &[u8], interner: &mut Interner) -> Scan {
+pub fn scan(bytes: &[u8], interner: &Interner) -> Scan {
     let Some(entries) = entries(bytes) else {
         let all = 0..bytes.len();
         let content = Content::Opaque(JksError::Malformed.to_string());
@@ -200,7 +200,7 @@ mod tests {
         let mut other = bytes.clone();
         *other.last_mut().expect("a trailer") ^= 1;
         assert_eq!(remove(&other, &["debian:baltimore_cybertrust_root.pem"]), Err(JksError::Password));
-        let scan = scan(&bytes[..100], &mut Interner::default());
+        let scan = scan(&bytes[..100], &Interner::default());
         assert!(matches!(scan.entries[..], [Entry { content: Content::Opaque(_), .. }]));
     }
 }

@@ -18,7 +18,10 @@ pub mod sniff;
 pub mod systemd_unit;
 pub mod toml_table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{
     base::same,
@@ -35,25 +38,27 @@ pub struct Scan {
     pub quirks: BTreeSet<Quirk>,
 }
 
-/// Certificates seen before, so that a store parses each once although bundle, sources and links repeat it.
+/// Certificates seen before, so that a store parses each once although bundle, sources and links repeat it. Two threads may share it.
 #[derive(Debug, Default)]
 pub struct Interner {
-    /// By the last bytes of the DER: they lie in the signature, so two certificates hardly ever share them.
-    known: BTreeMap<[u8; 16], Certificate>,
+    /// By the last bytes of the DER: they lie in the signature, so two certificates hardly ever share them. Only asked, never gone
+    /// through: the order of hashes does not show.
+    known: Mutex<HashMap<u128, Certificate, foldhash::fast::RandomState>>,
 }
 
 impl Interner {
-    /// The certificate of this DER, parsed at most once.
+    /// The certificate of this DER, parsed at most once (twice when two threads see it at the same time).
     ///
     /// # Errors
     /// As [`Certificate::parse`].
-    pub fn certificate(&mut self, der: &[u8]) -> Result<Certificate, NotACertificate> {
-        let Some(tail) = der.last_chunk::<16>() else { return Certificate::parse(der) };
-        if let Some(known) = self.known.get(tail).filter(|k| same(k.der(), der)) {
-            return Ok(known.clone());
+    pub fn certificate(&self, der: &[u8]) -> Result<Certificate, NotACertificate> {
+        let Some(tail) = der.last_chunk().copied().map(u128::from_ne_bytes) else { return Certificate::parse(der) };
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().get(&tail).filter(|k| same(k.der(), der)) {
+            return Ok(found.clone());
         }
         let certificate = Certificate::parse(der)?;
-        self.known.insert(*tail, certificate.clone());
+        known().insert(tail, certificate.clone());
         Ok(certificate)
     }
 }

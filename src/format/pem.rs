@@ -5,7 +5,7 @@
 //!
 //! Absent on purpose: RFC 1421 headers (encrypted keys). A certificate never has one, and OpenSSL refuses one that does.
 
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
 
 use memchr::{memchr, memchr_iter, memchr2_iter, memchr3, memmem};
 
@@ -22,6 +22,10 @@ const DASHES: &[u8] = b"-----";
 const LINE: usize = 256;
 /// OpenSSL 3 skips it at the beginning of a file (`sanitize_line`); 1.1.1 misses the first block.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Made once: a store has hundreds of files.
+static BEGINS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(BEGIN));
+static ENDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(END));
 
 /// One block before its content is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,15 +51,15 @@ impl Block<'_> {
 /// Every block, in file order.
 pub fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
     let mut from = 0;
-    let finder = memmem::Finder::new(BEGIN);
-    let mut ends = Ends { finder: memmem::Finder::new(END), next: None };
+    let finder = &*BEGINS;
+    let mut ends = Ends { finder: &ENDS, next: None };
     std::iter::from_fn(move || {
         loop {
             let begin = from + finder.find(&bytes[from..])?;
             let at_line_start = begin == 0 || bytes[begin - 1] == b'\n' || (begin == 3 && bytes.starts_with(BYTE_ORDER_MARK));
             let joined = !at_line_start && follows_end(&bytes[..begin]);
             let candidate = at_line_start || joined;
-            if let Some(block) = candidate.then(|| block(bytes, begin, joined, &finder, &mut ends)).flatten() {
+            if let Some(block) = candidate.then(|| block(bytes, begin, joined, finder, &mut ends)).flatten() {
                 from = block.span.end;
                 return Some(block);
             }
@@ -65,13 +69,13 @@ pub fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block<'_>> {
 }
 
 /// Where END lines are: a file may have a hundred thousand BEGINs before one, or before none.
-struct Ends<'a> {
-    finder: memmem::Finder<'a>,
+struct Ends {
+    finder: &'static memmem::Finder<'static>,
     /// What the last search found.
     next: Option<Option<usize>>,
 }
 
-impl Ends<'_> {
+impl Ends {
     /// The first at this place or behind it; places are asked in rising order.
     fn from(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         match self.next {
@@ -105,7 +109,7 @@ fn follows_end(before: &[u8]) -> bool {
 }
 
 /// The block whose BEGIN stands at `begin`; `None` when that line is no BEGIN line after all.
-fn block<'a>(bytes: &'a [u8], begin: usize, joined: bool, finder: &memmem::Finder<'_>, ends: &mut Ends<'_>) -> Option<Block<'a>> {
+fn block<'a>(bytes: &'a [u8], begin: usize, joined: bool, finder: &memmem::Finder<'_>, ends: &mut Ends) -> Option<Block<'a>> {
     let after_begin = begin + BEGIN.len();
     let line_end = memchr(b'\n', &bytes[after_begin..]).map_or(bytes.len(), |n| after_begin + n);
     let label = trimmed(&bytes[after_begin..line_end]).strip_suffix(DASHES)?;
@@ -225,7 +229,7 @@ fn lenient(body: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
 
 /// Reads a PEM file.
 #[must_use]
-pub fn scan(bytes: &[u8], interner: &mut Interner) -> Scan {
+pub fn scan(bytes: &[u8], interner: &Interner) -> Scan {
     let mut scan = Scan::default();
     let mut der = Vec::new();
     let (mut counted, mut line) = (0, 1u32);
@@ -247,7 +251,7 @@ pub fn scan(bytes: &[u8], interner: &mut Interner) -> Scan {
     scan
 }
 
-fn content(block: &Block<'_>, der: &mut Vec<u8>, interner: &mut Interner) -> Content {
+fn content(block: &Block<'_>, der: &mut Vec<u8>, interner: &Interner) -> Content {
     let decoded = block.body.and_then(|body| decode(body, der));
     match block.label {
         _ if block.is_certificate() => {
@@ -318,7 +322,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Scan {
-        scan(bytes, &mut Interner::default())
+        scan(bytes, &Interner::default())
     }
 
     fn certificates(scan: &Scan) -> usize {

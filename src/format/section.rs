@@ -23,6 +23,10 @@ const P11_KIT: &[u8] = b"[p11-kit-object-v1]";
 
 /// Sets the section and the label of each entry.
 pub(super) fn attribute(bytes: &[u8], entries: &mut [Entry]) {
+    // Nothing but blocks, as in what a refresh tool makes: nothing belongs to them.
+    if entries.iter().try_fold(0, |at, e| (e.block.start == at).then_some(e.block.end)) == Some(bytes.len()) {
+        return;
+    }
     let Some(layout) = Layout::of(bytes, entries) else { return };
     for (i, entry) in entries.iter_mut().enumerate() {
         let lead = layout.lead(i);
@@ -75,11 +79,11 @@ fn rewrite(bytes: &[u8], unwanted: impl Fn(&Certificate) -> bool, put: impl Fn(&
     if memmem::find(bytes, P11_KIT).is_some() {
         return None;
     }
-    let mut interner = Interner::default();
+    let interner = Interner::default();
     let mut left = bytes.to_vec();
     let mut changed = false;
     loop {
-        let scan = pem::scan(&left, &mut interner);
+        let scan = pem::scan(&left, &interner);
         let is_unwanted = |e: &&Entry| matches!(&e.content, Content::Certificate(c) if unwanted(c));
         let Some(entry) = scan.entries.iter().find(is_unwanted) else { break };
         let mut out = Vec::with_capacity(left.len() + 256);

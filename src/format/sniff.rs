@@ -49,21 +49,21 @@ pub fn form(bytes: &[u8]) -> Form {
 #[must_use]
 pub fn certificates(bytes: &[u8]) -> Sniffed {
     let mut sniffed = Sniffed { form: form(bytes), certificates: Vec::new(), opaque: Vec::new() };
-    let mut interner = Interner::default();
+    let interner = Interner::default();
     match sniffed.form {
-        Form::Der => sniffed.take(bytes, &mut interner),
-        Form::Jks => sniffed.take_all(&jks::scan(bytes, &mut interner)),
-        Form::Pkcs7 => sniffed.take_pkcs7(bytes, &mut interner),
+        Form::Der => sniffed.take(bytes, &interner),
+        Form::Jks => sniffed.take_all(&jks::scan(bytes, &interner)),
+        Form::Pkcs7 => sniffed.take_pkcs7(bytes, &interner),
         Form::Pem => {
             let mut der = Vec::new();
             for block in pem::blocks(bytes) {
                 let decoded = block.body.and_then(|body| pem::decode(body, &mut der));
                 match (block.label, decoded) {
-                    (b"PKCS7" | b"PKCS #7 SIGNED DATA" | b"CMS", Ok(())) => sniffed.take_pkcs7(&der, &mut interner),
-                    (b"CERTIFICATE" | b"X509 CERTIFICATE", Ok(())) => sniffed.take(&der, &mut interner),
+                    (b"PKCS7" | b"PKCS #7 SIGNED DATA" | b"CMS", Ok(())) => sniffed.take_pkcs7(&der, &interner),
+                    (b"CERTIFICATE" | b"X509 CERTIFICATE", Ok(())) => sniffed.take(&der, &interner),
                     (b"TRUSTED CERTIFICATE", Ok(())) => {
                         let whole = read_tlv(&der).map_or(&der[..], |(outer, _)| outer.whole);
-                        sniffed.take(whole, &mut interner);
+                        sniffed.take(whole, &interner);
                     }
                     (label, Err(why)) if label.ends_with(b"CERTIFICATE") => sniffed.refuse(format!("the block {why}")),
                     _ => {}
@@ -77,7 +77,7 @@ pub fn certificates(bytes: &[u8]) -> Sniffed {
 
 /// Reads a store file of any form; what is none of them has no entries. Quirks are those of PEM when the file holds text.
 #[must_use]
-pub fn scan(bytes: &[u8], interner: &mut Interner) -> Scan {
+pub fn scan(bytes: &[u8], interner: &Interner) -> Scan {
     if bytes.starts_with(&jks::MAGIC) {
         return jks::scan(bytes, interner);
     }
@@ -85,14 +85,14 @@ pub fn scan(bytes: &[u8], interner: &mut Interner) -> Scan {
 }
 
 impl Sniffed {
-    fn take(&mut self, der: &[u8], interner: &mut Interner) {
+    fn take(&mut self, der: &[u8], interner: &Interner) {
         match interner.certificate(der) {
             Ok(certificate) => self.certificates.push(certificate),
             Err(why) => self.refuse(why.to_string()),
         }
     }
 
-    fn take_pkcs7(&mut self, der: &[u8], interner: &mut Interner) {
+    fn take_pkcs7(&mut self, der: &[u8], interner: &Interner) {
         match pkcs7::certificates(der) {
             Some(found) => found.into_iter().for_each(|der| self.take(der, interner)),
             None => self.refuse("is PKCS #7, but no SignedData with certificates".to_owned()),

@@ -239,6 +239,15 @@ impl Tree for DirTree {
         names.iter().map(look).collect()
     }
 
+    fn links_nofollow(&self, path: &TreePath, names: &[(Vec<u8>, Listed)]) -> Vec<Option<Vec<u8>>> {
+        let Ok(dir) = self.directory(path, PASS) else { return vec![None; names.len()] };
+        let link = |(name, listed): &(Vec<u8>, Listed)| match listed {
+            Listed::Link => link_in(&dir, name).ok().flatten(),
+            Listed::Directory | Listed::File | Listed::Unsaid => None,
+        };
+        names.iter().map(link).collect()
+    }
+
     fn names_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
         let mut names = self.names_unsorted_nofollow(path)?;
         names.sort_unstable();

@@ -24,7 +24,7 @@ pub mod terminal;
 use std::{fmt, io, net::IpAddr, sync::Arc};
 
 pub use self::{
-    dial::{LiveDial, in_order},
+    dial::{LiveDial, in_order, meanwhile},
     dir::DirTree,
     environment::{Env, TRUST_VARIABLES},
     exec::LiveExec,
@@ -176,6 +176,16 @@ pub trait Tree: Sync {
             Listed::Directory | Listed::Unsaid => Look::None,
         };
         names.iter().map(look).collect()
+    }
+
+    /// The target of each of these names of the directory at `path` itself that its listing told to be a link; `None` for the others, and
+    /// for what can't be read.
+    fn links_nofollow(&self, path: &TreePath, names: &[(Vec<u8>, Listed)]) -> Vec<Option<Vec<u8>>> {
+        let link = |(name, listed): &(Vec<u8>, Listed)| match listed {
+            Listed::Link => self.link_nofollow(&path.join(name)).ok().flatten(),
+            Listed::Directory | Listed::File | Listed::Unsaid => None,
+        };
+        names.iter().map(link).collect()
     }
 
     /// Follows links as the kernel would if the tree's root were `/`: an absolute target restarts there, `..` stops there, and after

@@ -97,6 +97,10 @@ impl Tree for Remembered<'_> {
         self.tree.look_at_each(path, names, limit)
     }
 
+    fn links_nofollow(&self, path: &TreePath, names: &[(Vec<u8>, Listed)]) -> Vec<Option<Vec<u8>>> {
+        self.tree.links_nofollow(path, names)
+    }
+
     fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
         if let Some(known) = self.with(|m| m.resolved.get(path).cloned()) {
             return Ok(known);

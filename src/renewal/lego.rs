@@ -234,7 +234,7 @@ fn read(
 }
 
 fn chain(bytes: &[u8]) -> Vec<Certificate> {
-    let entries = pem::scan(bytes, &mut Interner::default()).entries;
+    let entries = pem::scan(bytes, &Interner::default()).entries;
     entries.into_iter().filter_map(|e| if let Content::Certificate(c) = e.content { Some(c) } else { None }).collect()
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     base::{Limits, TreePath},
     facts::{CertFile, ConfLine, ConfLineKind, Configuration, FileState, Selection, Source, SourceOwner, Store, Upkeep},
-    host::{NodeKind, Tree},
+    host::{NodeKind, Tree, meanwhile},
 };
 
 /// Where a tool of this family reads and writes. Directories are text, since links are written with it.
@@ -112,9 +112,18 @@ pub struct Rules {
 pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
     let mut reader = Reader::new(tree);
     let configuration = configuration(tree, layout, rules);
-    let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
-    sources.extend(local_sources(tree, &mut reader, layout, rules));
     let etc = TreePath::new(&layout.etc);
+    let (ahead, sources) = meanwhile(
+        reader.ahead(&etc, &layout.bundle),
+        || {
+            let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
+            sources.extend(local_sources(tree, &mut reader, layout, rules));
+            sources
+        },
+    );
+    if let Some(seen) = ahead.flatten() {
+        reader.take(seen);
+    }
     // Before the directory, in which it lies: so it is read once.
     let bundle = Some(reader.bundle(&layout.bundle_path()));
     let directory = hash_directory::load(&mut reader, &etc);
@@ -179,11 +188,10 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (std::ops::Range<usize>, bool
 fn package_sources(reader: &mut Reader<'_>, layout: &Layout, configuration: Option<&Configuration>) -> Vec<Source> {
     let certs = TreePath::new(&layout.certs);
     let files = reader.files_below(&certs);
-    let present: HashSet<&TreePath> = files.iter().collect();
-    let mut named: HashSet<TreePath> = HashSet::new();
-    let mut sources = Vec::new();
+    let mut named: HashSet<TreePath, foldhash::fast::RandomState> = HashSet::default();
+    let mut sources = Vec::with_capacity(files.len());
     let lines = configuration.map(|c| c.lines.as_slice()).unwrap_or_default();
-    let enabled: BTreeSet<&[u8]> = lines
+    let enabled: HashSet<&[u8], foldhash::fast::RandomState> = lines
         .iter()
         .filter_map(|l| match &l.kind {
             ConfLineKind::Enabled(name) => Some(&name[..]),
@@ -203,7 +211,7 @@ fn package_sources(reader: &mut Reader<'_>, layout: &Layout, configuration: Opti
         };
         let path = certs.join(name.trim_start_slashes());
         // A missing file matters only where the tool looks for it; a comment is a comment unless it names a certificate.
-        if selection != Selection::Enabled && (name.is_empty() || !present.contains(&path)) {
+        if selection != Selection::Enabled && (name.is_empty() || files.binary_search(&path).is_err()) {
             continue;
         }
         if selection == Selection::Commented && enabled.contains(&name[..]) {

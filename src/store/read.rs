@@ -22,7 +22,7 @@ pub struct Reader<'a> {
     /// What was seen in each real directory, and which is which.
     folders: Vec<Folder>,
     numbers: PathMap<usize>,
-    interner: Interner,
+    interner: Arc<Interner>,
 }
 
 /// Where the path of a directory leads; it need not exist.
@@ -109,6 +109,28 @@ struct Content {
     quirks: BTreeSet<Quirk>,
 }
 
+/// What was seen in one directory by a look ahead: most of what a store costs is waiting for the kernel, so that is done on another
+/// thread while this one reads certificates.
+pub struct Ahead {
+    real: TreePath,
+    names: Listing,
+    /// Of each name; `None` for what is no link, and where whoever wants it asks again and is told why not.
+    targets: Vec<Option<Vec<u8>>>,
+    /// Which name it is, and what it holds.
+    bundle: Option<(usize, Content)>,
+}
+
+impl Ahead {
+    fn look(tree: &dyn Tree, interner: &Interner, directory: &TreePath, bundle: &[u8]) -> Option<Ahead> {
+        let real = tree.resolve(directory).ok()?.path;
+        let names = tree.list_nofollow(&real).ok()?;
+        let targets = tree.links_nofollow(&real, &names);
+        let index = names.iter().position(|(name, said)| name == bundle && *said == Listed::File);
+        let bundle = index.map(|index| (index, Content::read(tree, &real.join(bundle), true, interner)));
+        Some(Ahead { real, names, targets, bundle })
+    }
+}
+
 impl<'a> Reader<'a> {
     /// Reads from `tree`.
     #[must_use]
@@ -118,7 +140,7 @@ impl<'a> Reader<'a> {
             directories: PathMap::default(),
             folders: Vec::new(),
             numbers: PathMap::default(),
-            interner: Interner::default(),
+            interner: Arc::default(),
         }
     }
 
@@ -144,6 +166,29 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
+    /// A look at `directory` that another thread can take, for [`Reader::take`]: at its links, and at the bundle that lies in it under
+    /// this name.
+    pub fn ahead<'b>(&self, directory: &'b TreePath, bundle: &'b [u8]) -> impl FnOnce() -> Option<Ahead> + Send + use<'a, 'b> {
+        let (tree, interner) = (self.tree, Arc::clone(&self.interner));
+        move || Ahead::look(tree, &interner, directory, bundle)
+    }
+
+    /// Takes over what was seen ahead.
+    pub fn take(&mut self, Ahead { real, names, targets, bundle }: Ahead) {
+        let number = self.number(&real);
+        let folder = &mut self.folders[number];
+        if folder.listed.is_some() {
+            return;
+        }
+        folder.list(Ok(names));
+        for (seen, target) in folder.seen[folder.first..].iter_mut().zip(targets) {
+            seen.target = target;
+        }
+        if let Some((index, content)) = bundle {
+            folder.seen[folder.first + index].content = Some(content);
+        }
+    }
+
     /// The names in the real directory at `path`.
     ///
     /// # Errors
@@ -153,7 +198,7 @@ impl<'a> Reader<'a> {
         let number = self.number(path);
         let folder = &mut self.folders[number];
         if folder.listed.is_none() {
-            folder.list(tree);
+            folder.list(tree.list_nofollow(path).map_err(|e| e.to_string()));
         }
         folder.listed.clone().unwrap_or_else(|| Err("was not listed".to_owned()))
     }
@@ -223,7 +268,10 @@ impl<'a> Reader<'a> {
         let ends = |path, end| Spot { led: Led { path, links: Links::default(), end }, at };
         let link = match self.folders[folder].said(slot) {
             Listed::File => return Ok(ends(place, Some(End::File))),
-            Listed::Link => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
+            Listed::Link => match self.folders[folder].seen[slot].target.take() {
+                None => self.tree.link_nofollow(&place).map_err(|e| e.to_string())?,
+                known => known,
+            },
             Listed::Directory | Listed::Unsaid => None,
         };
         let target = match link {
@@ -288,8 +336,11 @@ impl<'a> Reader<'a> {
     /// [`Reader::file`] of a bundle, which people know by the digest of its content.
     pub fn bundle(&mut self, path: &TreePath) -> CertFile {
         if let Ok(Spot { led: Led { path, end: Some(End::File), .. }, at }) = self.spot(path) {
-            let content = self.read(&path, true);
-            self.folders[at.0].seen[at.1].content = Some(content);
+            let known = &self.folders[at.0].seen[at.1].content;
+            if !known.as_ref().is_some_and(|c| matches!(c.state, FileState::Read { digest: Some(_), .. })) {
+                let content = Content::read(self.tree, &path, true, &self.interner);
+                self.folders[at.0].seen[at.1].content = Some(content);
+            }
         }
         self.file(path)
     }
@@ -315,20 +366,10 @@ impl<'a> Reader<'a> {
                 if let Some(known) = &self.folders[*folder].seen[*slot].content {
                     return known.clone();
                 }
-                let content = self.read(&led.path, false);
+                let content = Content::read(self.tree, &led.path, false, &self.interner);
                 self.folders[*folder].seen[*slot].content = Some(content.clone());
                 content
             }
-        }
-    }
-
-    fn read(&mut self, real: &TreePath, is_bundle: bool) -> Content {
-        match self.tree.read_listed(real, Limits::DEFAULT.file) {
-            Ok((bytes, node)) => Content::of(bytes, &node, is_bundle, &mut self.interner),
-            Err(ReadError::Missing) => Content::without(FileState::Missing),
-            Err(ReadError::NotAFile(what)) => Content::without(FileState::NotAFile(what)),
-            Err(ReadError::TooLarge(size)) => Content::without(FileState::TooLarge(size)),
-            Err(why) => Content::without(FileState::Unreadable(why.to_string())),
         }
     }
 
@@ -381,8 +422,7 @@ impl Folder {
         Folder { path, listed: None, seen: Vec::new(), first: 0, others: BTreeMap::new(), beside: Vec::new() }
     }
 
-    fn list(&mut self, tree: &dyn Tree) {
-        let names = tree.list_nofollow(&self.path).map_err(|e| e.to_string());
+    fn list(&mut self, names: Result<Listing, String>) {
         self.first = self.seen.len();
         let count = names.as_ref().map_or(0, |names| names.len());
         self.seen.resize(self.first + count, Seen::default());
@@ -443,12 +483,22 @@ impl From<NodeKind> for End {
 }
 
 impl Content {
-    fn of(bytes: Vec<u8>, node: &Node, is_bundle: bool, interner: &mut Interner) -> Self {
+    fn of(bytes: Vec<u8>, node: &Node, is_bundle: bool, interner: &Interner) -> Self {
         let scan = sniff::scan(&bytes, interner);
         let len = bytes.len() as u64;
         let digest = is_bundle.then(|| ContentDigest::of(bytes));
         let state = FileState::Read { digest, len, mode: node.mode, modified: node.modified };
         Content { state, entries: scan.entries.into(), quirks: scan.quirks }
+    }
+
+    fn read(tree: &dyn Tree, real: &TreePath, is_bundle: bool, interner: &Interner) -> Self {
+        match tree.read_listed(real, Limits::DEFAULT.file) {
+            Ok((bytes, node)) => Content::of(bytes, &node, is_bundle, interner),
+            Err(ReadError::Missing) => Content::without(FileState::Missing),
+            Err(ReadError::NotAFile(what)) => Content::without(FileState::NotAFile(what)),
+            Err(ReadError::TooLarge(size)) => Content::without(FileState::TooLarge(size)),
+            Err(why) => Content::without(FileState::Unreadable(why.to_string())),
+        }
     }
 
     fn without(state: FileState) -> Self {

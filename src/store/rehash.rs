@@ -42,7 +42,7 @@ struct Buckets(BTreeMap<(u32, Kind), Vec<Candidate>>);
 pub(super) fn run(draft: &mut Draft<'_>, directory: &TreePath) -> bool {
     let mut buckets = Buckets::default();
     let mut well = true;
-    let mut interner = Interner::default();
+    let interner = Interner::default();
     for name in draft.names_unsorted_nofollow(directory).unwrap_or_default() {
         let path = directory.join(&name);
         if let Some((hash, kind, id)) = hash_link(&name)
@@ -51,7 +51,7 @@ pub(super) fn run(draft: &mut Draft<'_>, directory: &TreePath) -> bool {
             well &= buckets.add(hash, kind, &target, None, id);
             continue;
         }
-        match candidate(draft, &path, &name, &mut interner) {
+        match candidate(draft, &path, &name, &interner) {
             Found::Nothing => {}
             Found::Failure => well = false,
             Found::One(hash, kind, digest) => well &= buckets.add(hash, kind, &name, Some(digest), NONE),
@@ -138,7 +138,7 @@ enum Found {
 }
 
 /// `do_file`
-fn candidate(draft: &Draft<'_>, path: &TreePath, name: &[u8], interner: &mut Interner) -> Found {
+fn candidate(draft: &Draft<'_>, path: &TreePath, name: &[u8], interner: &Interner) -> Found {
     let Some(dot) = memchr::memrchr(b'.', name) else { return Found::Nothing };
     if !EXTENSIONS.iter().any(|e| name[dot + 1..].eq_ignore_ascii_case(e)) {
         return Found::Nothing;

@@ -2,7 +2,9 @@
 
 use std::{
     cmp::Ordering,
+    collections::HashMap,
     fmt,
+    hash::{Hash, Hasher},
     ops::Range,
     sync::{Arc, OnceLock},
 };
@@ -391,6 +393,11 @@ impl Certificate {
         self.validity().not_before.is_some_and(|start| at < start)
     }
 
+    /// The last bytes of the DER: hardly ever the same in two certificates.
+    fn tail(&self) -> u64 {
+        self.0.der.last_chunk().copied().map_or(0, u64::from_be_bytes)
+    }
+
     /// A name for people: the common name, else the organisational unit or organisation, else the whole subject.
     #[must_use]
     pub fn label(&self) -> String {
@@ -419,6 +426,16 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
+/// By the last bytes of the DER, which lie in the signature.
+impl Hash for Certificate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.tail());
+    }
+}
+
+/// What is known of certificates that lie elsewhere. Only asked, never gone through: the order of hashes means nothing.
+pub type CertificateMap<'c, V> = HashMap<&'c Certificate, V, foldhash::fast::RandomState>;
+
 /// An order for sets, which means nothing else: by the last bytes of the DER, which lie in the signature and hardly ever are the same,
 /// and then by all of it, which begins alike in all certificates.
 impl Ord for Certificate {
@@ -426,8 +443,7 @@ impl Ord for Certificate {
         if Arc::ptr_eq(&self.0, &other.0) {
             return Ordering::Equal;
         }
-        let tail = |c: &Self| c.0.der.last_chunk().copied().map(u64::from_be_bytes);
-        tail(self).cmp(&tail(other)).then_with(|| self.0.der.cmp(&other.0.der))
+        self.tail().cmp(&other.tail()).then_with(|| self.0.der.cmp(&other.0.der))
     }
 }
 

@@ -15,7 +15,7 @@ mod legacy;
 mod name;
 mod signature;
 
-pub use certificate::{Certificate, Defect, NotACertificate, Trust, Validity};
+pub use certificate::{Certificate, CertificateMap, Defect, NotACertificate, Trust, Validity};
 pub use crl::{ALL_REASONS, Crl, DistributionPoint, PointName, Revoked, Scope, distribution_points};
 pub use der::{Tlv, elements, elements_exactly, oid_text, read_tlv};
 pub use extension::{

@@ -22,7 +22,7 @@ fn files(name: &str) -> Vec<(Value, Vec<u8>)> {
 }
 
 fn scan(bytes: &[u8]) -> Scan {
-    pem::scan(bytes, &mut Interner::default())
+    pem::scan(bytes, &Interner::default())
 }
 
 fn certificates(scan: &Scan) -> i64 {

@@ -1,6 +1,6 @@
 //! What the next run of a store's refresh tool would do: advice must not destroy a store or make a key known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     base::{Fingerprint, TreePath},
@@ -189,11 +189,12 @@ pub(in crate::check) fn has_crlf(store: &Store) -> bool {
 
 /// The lines that name a file which is not there. Names that end in a carriage return are another matter.
 pub(in crate::check) fn listed_in_vain(store: &Store) -> Vec<(&ConfLine, &[u8])> {
+    let is_there = |s: &&Source| s.owner == SourceOwner::Package && s.file.state != FileState::Missing;
+    let there: HashSet<&[u8], foldhash::fast::RandomState> = store.sources.iter().filter(is_there).map(|s| &s.name[..]).collect();
     let lines = store.configuration.iter().flat_map(|c| &c.lines);
     let missing = lines.filter_map(|line| match &line.kind {
         ConfLineKind::Enabled(name) if !name.ends_with(b"\r") => {
-            let source = store.sources.iter().find(|s| s.name == *name);
-            source.is_none_or(|s| s.file.state == FileState::Missing).then_some((line, &name[..]))
+            (!there.contains(&name[..])).then_some((line, &name[..]))
         }
         _ => None,
     });

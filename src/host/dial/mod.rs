@@ -26,7 +26,7 @@ mod wire;
 use std::net::{IpAddr, SocketAddr};
 
 pub use flight::plaintext_certificates;
-pub use pool::in_order;
+pub use pool::{in_order, meanwhile};
 use rustls::pki_types::ServerName;
 
 use self::{

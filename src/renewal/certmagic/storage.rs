@@ -274,7 +274,7 @@ fn malformed(e: &serde_json::Error, bytes: &[u8]) -> Defect {
 /// Every CERTIFICATE block.
 fn chain(bytes: &[u8]) -> Result<Vec<Certificate>, Defect> {
     use crate::facts::Content;
-    let scan = pem::scan(bytes, &mut Interner::default());
+    let scan = pem::scan(bytes, &Interner::default());
     let mut chain = Vec::new();
     for entry in scan.entries {
         match entry.content {

@@ -23,7 +23,7 @@ const PAIRS: usize = 10_000;
 pub(super) fn load_all(tree: &dyn Tree, instance: &Instance) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     let mut known = BTreeSet::new();
-    let mut interner = Interner::default();
+    let interner = Interner::default();
     let model = Model::new(instance);
     for server in instance.servers().into_iter().chain(instance.other_servers()) {
         let keys = model.inherited(server, "ssl_certificate_key");
@@ -37,7 +37,7 @@ pub(super) fn load_all(tree: &dyn Tree, instance: &Instance) -> Vec<Pair> {
             pairs.push(Pair {
                 file: directive.file,
                 start: directive.span.start,
-                certificate: certificate(tree, path, &mut interner),
+                certificate: certificate(tree, path, &interner),
                 key,
             });
         }
@@ -54,7 +54,7 @@ fn path(instance: &Instance, directive: &Directive) -> Option<TreePath> {
     is_file.then(|| instance.from_conf(text))
 }
 
-fn certificate(tree: &dyn Tree, path: TreePath, interner: &mut Interner) -> PemFile {
+fn certificate(tree: &dyn Tree, path: TreePath, interner: &Interner) -> PemFile {
     let real = tree.resolve(&path).map_or_else(|_| path.clone(), |r| r.path);
     let state = match tree.read(&path, Limits::DEFAULT.file) {
         Ok((bytes, resolved)) => {
