@@ -1,8 +1,8 @@
 //! The command line: clap definitions only. One definition feeds parsing, help, man page and completions.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::{base::At, facts::StartTls, finding::Severity};
 
@@ -20,6 +20,25 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that it asks for.
+    pub fn of(words: &[OsString]) -> Result<Cli, clap::Error> {
+        // clap copies every global argument into each command before it looks which one is meant, and that is more work than all the
+        // rest: so it is shown the one that is named first of all. For what it has to say to people it needs all of them.
+        let named = words.get(1).and_then(|name| Cli::named(name.to_str()?, words));
+        named.map_or_else(|| Cli::try_parse_from(words), Ok)
+    }
+
+    fn named(name: &str, words: &[OsString]) -> Option<Cli> {
+        let one = Command::augment_subcommands(clap::Command::new("")).find_subcommand(name)?.clone();
+        let command = Global::augment_args(clap::Command::new("")).subcommand(one);
+        Cli::from_arg_matches_mut(&mut command.try_get_matches_from(words).ok()?).ok()
+    }
 }
 
 /// Flags of every command.

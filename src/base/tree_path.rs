@@ -67,6 +67,12 @@ impl TreePath {
         TreePath(out.into())
     }
 
+    /// This path and one name below it, as a directory lists it: not empty, without a slash, and neither `.` nor `..`.
+    #[must_use]
+    pub fn child(&self, name: &[u8]) -> Self {
+        TreePath::below(&self.0, name)
+    }
+
     /// The directory that holds this path; the root holds itself.
     #[must_use]
     pub fn parent(&self) -> Self {

@@ -87,7 +87,7 @@ fn union(case: &Case<'_>) -> Vec<Certificate> {
             facts.stores.iter().flat_map(Store::anchors).map(|a| &a.certificate).chain(overrides).collect()
         }
     };
-    let mut seen: CertificateMap<'_, ()> = CertificateMap::default();
+    let mut seen: CertificateMap<'_, ()> = CertificateMap::with_capacity_and_hasher(all.len(), Default::default());
     all.into_iter().filter(|c| seen.insert(c, ()).is_none()).cloned().collect()
 }
 

@@ -20,7 +20,7 @@ mod verify;
 
 use std::ffi::OsString;
 
-use clap::{Parser as _, ValueEnum as _};
+use clap::ValueEnum as _;
 
 use crate::{
     base::At,
@@ -162,7 +162,7 @@ pub fn run_line<T: AsRef<std::ffi::OsStr>>(machine: &Machine<'_>, line: &[T], co
         return outcome;
     }
     let words: Vec<OsString> = line.iter().map(|word| OsString::from(word.as_ref())).collect();
-    match Cli::try_parse_from(&words) {
+    match Cli::of(&words) {
         Ok(cli) => run(machine, cli, color),
         Err(error) => {
             let rendered = error.render();

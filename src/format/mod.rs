@@ -39,11 +39,20 @@ pub struct Scan {
 }
 
 /// Certificates seen before, so that a store parses each once although bundle, sources and links repeat it. Two threads may share it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Interner {
     /// By the last bytes of the DER: they lie in the signature, so two certificates hardly ever share them. Only asked, never gone
     /// through: the order of hashes does not show.
     known: Mutex<HashMap<u128, Certificate, foldhash::fast::RandomState>>,
+}
+
+/// As many as a store holds.
+const STORE: usize = 200;
+
+impl Default for Interner {
+    fn default() -> Self {
+        Interner { known: Mutex::new(HashMap::with_capacity_and_hasher(STORE, Default::default())) }
+    }
 }
 
 impl Interner {

@@ -25,6 +25,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Made once: a store has hundreds of files.
 static BEGINS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(BEGIN));
+static DASHED: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(DASHES));
 static ENDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(END));
 
 /// One block before its content is looked at.
@@ -116,15 +117,22 @@ fn block<'a>(bytes: &'a [u8], begin: usize, joined: bool, finder: &memmem::Finde
     let body_start = (line_end + 1).min(bytes.len());
     let fail = |end: usize, why| Some(Block { label, span: begin..end, body: Err(why), joined });
 
-    // The next END decides, unless another block begins before it.
-    let Some(end) = ends.from(bytes, body_start) else {
-        let next = next_begin(bytes, body_start, bytes.len(), finder);
-        return fail(next, "has no END line");
+    // The next END decides, unless another block begins before it. Nearly always the next dashes are its own.
+    let dashes = DASHED.find(&bytes[body_start..]).map(|n| body_start + n);
+    let end = match dashes.filter(|at| bytes[*at..].starts_with(END)) {
+        Some(end) => end,
+        None => {
+            let Some(end) = ends.from(bytes, body_start) else {
+                let next = next_begin(bytes, body_start, bytes.len(), finder);
+                return fail(next, "has no END line");
+            };
+            let next = next_begin(bytes, body_start, end, finder);
+            if next < end {
+                return fail(next, "has no END line");
+            }
+            end
+        }
     };
-    let next = next_begin(bytes, body_start, end, finder);
-    if next < end {
-        return fail(next, "has no END line");
-    }
     let after_end = end + END.len();
     let end_line_end = memchr(b'\n', &bytes[after_end..]).map_or(bytes.len(), |n| after_end + n);
     let whole = (end_line_end + 1).min(bytes.len());

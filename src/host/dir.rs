@@ -9,6 +9,7 @@
 //! goes to and fro between them), until a directory is listed or anything is changed.
 
 use std::{
+    ffi::CStr,
     fmt, io,
     mem::MaybeUninit,
     os::fd::{AsFd, OwnedFd},
@@ -21,7 +22,7 @@ use std::{
 
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::{
-    fs::{self as rfs, AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat},
+    fs::{self as rfs, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat},
     io::Errno,
 };
 
@@ -113,17 +114,33 @@ impl DirTree {
     fn each_name(&self, path: &TreePath, mut see: impl FnMut(&[u8], Listed)) -> io::Result<()> {
         self.forget();
         let mut count = 0;
-        for entry in Dir::new(self.directory(path, OFlags::RDONLY)?)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
+        let mut one = |name: &CStr, kind: FileType| {
+            let name = name.to_bytes();
             if matches!(name, b"." | b"..") {
-                continue;
+                return Ok(());
             }
             if count == Limits::DEFAULT.names {
                 return Err(io::Error::other(format!("has more than {} names", Limits::DEFAULT.names)));
             }
             count += 1;
-            see(name, listed(entry.file_type()));
+            see(name, listed(kind));
+            Ok(())
+        };
+        let directory = self.directory(path, OFlags::RDONLY)?;
+        // A buffer for all names of a usual store at once.
+        #[cfg(target_os = "linux")]
+        {
+            let mut buffer = [const { MaybeUninit::uninit() }; 16 << 10];
+            let mut entries = rfs::RawDir::new(directory, &mut buffer);
+            while let Some(entry) = entries.next() {
+                let entry = entry?;
+                one(entry.file_name(), entry.file_type())?;
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        for entry in rfs::Dir::new(directory)? {
+            let entry = entry?;
+            one(entry.file_name(), entry.file_type())?;
         }
         Ok(())
     }

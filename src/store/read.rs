@@ -126,7 +126,7 @@ impl Ahead {
         let names = tree.list_nofollow(&real).ok()?;
         let targets = tree.links_nofollow(&real, &names);
         let index = names.iter().position(|(name, said)| name == bundle && *said == Listed::File);
-        let bundle = index.map(|index| (index, Content::read(tree, &real.join(bundle), true, interner)));
+        let bundle = index.map(|index| (index, Content::read(tree, &real.child(bundle), true, interner)));
         Some(Ahead { real, names, targets, bundle })
     }
 }
@@ -219,7 +219,12 @@ impl<'a> Reader<'a> {
                 }
                 spot
             });
-            let file = self.opened(named.join(name), found);
+            // Where the directory is no link, its name is where it is.
+            let path = match &found {
+                Ok(Spot { led, .. }) if named == real => led.links.first().map_or(&led.path, |(place, _)| place).clone(),
+                _ => named.child(name),
+            };
+            let file = self.opened(path, found);
             Member { name: name.clone(), link: self.folders[number].seen[slot].target.clone(), file }
         };
         Ok(names.iter().enumerate().map(member).collect())
@@ -264,7 +269,7 @@ impl<'a> Reader<'a> {
 
     fn follow_anew(&mut self, at: (usize, usize), name: &[u8], hops: usize) -> Result<Spot, String> {
         let (folder, slot) = at;
-        let place = self.folders[folder].path.join(name);
+        let place = self.folders[folder].path.child(name);
         let ends = |path, end| Spot { led: Led { path, links: Links::default(), end }, at };
         let link = match self.folders[folder].said(slot) {
             Listed::File => return Ok(ends(place, Some(End::File))),
@@ -390,7 +395,7 @@ impl<'a> Reader<'a> {
         let Ok(names) = self.list(&real) else { return };
         above.push(real.clone());
         for (name, said) in names.iter() {
-            let named = directory.join(name);
+            let named = directory.child(name);
             let end = match said {
                 Listed::Directory => Some(End::Directory),
                 Listed::File => Some(End::File),

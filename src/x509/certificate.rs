@@ -461,21 +461,24 @@ impl fmt::Debug for Certificate {
 
 /// UTCTime (RFC 5280, section 4.1.2.5.1: years 50 to 99 are 19xx) or GeneralizedTime, both to the second and in UTC.
 pub(super) fn read_date(date: &Tlv<'_>) -> Option<At> {
-    let text = std::str::from_utf8(date.value).ok()?.strip_suffix('Z')?;
-    let (year, rest) = match (date.tag, text.len()) {
-        (0x17, 12) => {
-            let year: i32 = text.get(..2)?.parse().ok()?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, text.get(2..)?)
-        }
-        (0x18, 14) => (text.get(..4)?.parse().ok()?, text.get(4..)?),
+    let digits = date.value.strip_suffix(b"Z").filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    // Every two digits are a number.
+    let (pairs, odd) = digits.as_chunks::<2>();
+    let pair = |[tens, ones]: [u8; 2]| (tens - b'0') * 10 + (ones - b'0');
+    let (year, rest) = match (date.tag, pairs) {
+        (0x17, [year, rest @ ..]) => match i32::from(pair(*year)) {
+            year @ ..50 => (2000 + year, rest),
+            year => (1900 + year, rest),
+        },
+        (0x18, [century, year, rest @ ..]) => (i32::from(pair(*century)) * 100 + i32::from(pair(*year)), rest),
         _ => return None,
     };
-    if !rest.bytes().all(|b| b.is_ascii_digit()) {
+    let &[month, day, hour, minute, second] = rest else { return None };
+    if !odd.is_empty() {
         return None;
     }
-    let part = |i: usize| rest.get(i..i + 2).and_then(|t| t.parse::<u8>().ok());
-    let date = time::Date::from_calendar_date(year, part(0)?.try_into().ok()?, part(2)?).ok()?;
-    let time = time::Time::from_hms(part(4)?, part(6)?, part(8)?).ok()?;
+    let date = time::Date::from_calendar_date(year, pair(month).try_into().ok()?, pair(day)).ok()?;
+    let time = time::Time::from_hms(pair(hour), pair(minute), pair(second)).ok()?;
     Some(At(time::PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp()))
 }
 
