@@ -37,6 +37,8 @@ fn main() -> ExitCode {
 
 #[cfg(target_env = "musl")]
 mod allocator;
+#[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
+mod memcpy;
 
 #[cfg(target_env = "musl")]
 #[global_allocator]

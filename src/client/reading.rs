@@ -346,7 +346,7 @@ fn unread(file: &CertFile) -> String {
 mod tests {
     use super::*;
     use crate::{
-        base::{At, ContentDigest, TreePath},
+        base::{At, TreePath},
         facts::{Clock, Entry, Environment, Override},
     };
 

@@ -447,7 +447,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::ContentDigest,
         edit::Precondition,
         facts::{CertFile, Content, DirectoryEntry, Entry, FileState, HashDirectory, Selection, Source, Upkeep},
         host::dir::DirTree,

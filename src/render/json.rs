@@ -196,7 +196,11 @@ fn store(store: &Store, report: &Report) -> StoreDto {
                 FileState::TooLarge(len) => format!("too large: {len} bytes"),
                 FileState::Unreadable(why) => why.clone(),
             },
-            sha256: if let FileState::Read { digest: Some(digest), .. } = &b.state { Some(digest.get().to_string()) } else { None },
+            sha256: if let FileState::Read { digest: Some(digest), .. } = &b.state {
+                Some(digest.get().to_string())
+            } else {
+                None
+            },
             certificates: b.certificates().count(),
         }),
         directory: store.directory.as_ref().map(|d| d.path.to_string()),

@@ -113,14 +113,11 @@ pub fn load(tree: &dyn Tree, layout: &Layout, rules: &Rules) -> Store {
     let mut reader = Reader::new(tree);
     let configuration = configuration(tree, layout, rules);
     let etc = TreePath::new(&layout.etc);
-    let (ahead, sources) = meanwhile(
-        reader.ahead(&etc, &layout.bundle),
-        || {
-            let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
-            sources.extend(local_sources(tree, &mut reader, layout, rules));
-            sources
-        },
-    );
+    let (ahead, sources) = meanwhile(reader.ahead(&etc, &layout.bundle), || {
+        let mut sources = package_sources(&mut reader, layout, configuration.as_ref());
+        sources.extend(local_sources(tree, &mut reader, layout, rules));
+        sources
+    });
     if let Some(seen) = ahead.flatten() {
         reader.take(seen);
     }

@@ -190,12 +190,12 @@ pub(in crate::check) fn has_crlf(store: &Store) -> bool {
 /// The lines that name a file which is not there. Names that end in a carriage return are another matter.
 pub(in crate::check) fn listed_in_vain(store: &Store) -> Vec<(&ConfLine, &[u8])> {
     let is_there = |s: &&Source| s.owner == SourceOwner::Package && s.file.state != FileState::Missing;
-    let there: HashSet<&[u8], foldhash::fast::RandomState> = store.sources.iter().filter(is_there).map(|s| &s.name[..]).collect();
+    let mut there: HashSet<&[u8], foldhash::fast::RandomState> = HashSet::default();
+    there.reserve(store.sources.len());
+    there.extend(store.sources.iter().filter(is_there).map(|s| &s.name[..]));
     let lines = store.configuration.iter().flat_map(|c| &c.lines);
     let missing = lines.filter_map(|line| match &line.kind {
-        ConfLineKind::Enabled(name) if !name.ends_with(b"\r") => {
-            (!there.contains(&name[..])).then_some((line, &name[..]))
-        }
+        ConfLineKind::Enabled(name) if !name.ends_with(b"\r") => (!there.contains(&name[..])).then_some((line, &name[..])),
         _ => None,
     });
     missing.collect()
