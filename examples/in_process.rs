@@ -28,10 +28,13 @@ const RUNS: usize = 200;
 /// 22 November 2026.
 const AT: At = At(1_795_305_600);
 
-/// The one of the program itself.
+/// As in the program itself.
 #[cfg(target_env = "musl")]
 #[path = "../src/allocator.rs"]
 mod allocator;
+#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
+#[path = "../src/memcpy.rs"]
+mod memcpy;
 
 #[cfg(target_env = "musl")]
 #[global_allocator]

@@ -13,10 +13,13 @@ use certdoctor::{
     store,
 };
 
-/// The one of the program itself.
+/// As in the program itself.
 #[cfg(target_env = "musl")]
 #[path = "../src/allocator.rs"]
 mod allocator;
+#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
+#[path = "../src/memcpy.rs"]
+mod memcpy;
 
 #[cfg(target_env = "musl")]
 #[global_allocator]
