@@ -194,7 +194,7 @@ pub trait Tree: Sync {
     /// # Errors
     /// [`ReadError::LinkLoop`], or the operating system's.
     fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
-        resolve_straight(self, path).map_or_else(|| resolve_by_component(self, path), Ok)
+        resolve_straight(self, path, &|_| false).map_or_else(|| resolve_by_component(self, path), Ok)
     }
 
     /// Resolves `path` and reads the regular file that it leads to.
@@ -224,7 +224,8 @@ pub trait Tree: Sync {
 }
 
 /// [`Tree::resolve`] where no directory on the way is a link, as nearly always: what is found under a path as it is written lies there.
-fn resolve_straight<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Option<Resolved> {
+/// Of what is missing that is only known if `is_straight` knows its directory for one that is no link, nor below one.
+pub fn resolve_straight<T: Tree + ?Sized>(tree: &T, path: &TreePath, is_straight: &dyn Fn(TreePath) -> bool) -> Option<Resolved> {
     let mut links: Vec<(TreePath, Vec<u8>)> = Vec::new();
     let mut at = path.clone();
     loop {
@@ -237,6 +238,7 @@ fn resolve_straight<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Option<Resol
             Ok(Some(node)) if !matches!(node.kind, NodeKind::Link(_)) => {
                 return Some(Resolved { path: at, links, node: Some(node) });
             }
+            Ok(None) if is_straight(at.parent()) => return Some(Resolved { path: at, links, node: None }),
             _ => return None,
         }
     }
@@ -261,7 +263,7 @@ pub enum Look {
 }
 
 /// [`Tree::resolve`], one component after the other.
-fn resolve_by_component<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Result<Resolved, ReadError> {
+pub fn resolve_by_component<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Result<Resolved, ReadError> {
     let mut done = TreePath::root();
     let mut pending: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
     pending.reverse();

@@ -270,7 +270,7 @@ pub(super) fn pem_name(stem: &[u8]) -> Vec<u8> {
 /// Every link in `directory` and the directories below it, as `find -type l` shows them.
 fn links_below(tree: &Draft<'_>, directory: &TreePath, found: &mut Vec<(TreePath, Vec<u8>)>) {
     for name in tree.names_nofollow(directory).unwrap_or_default() {
-        let path = directory.join(&name);
+        let path = directory.child(&name);
         match tree.node_nofollow(&path).ok().flatten().map(|n| n.kind) {
             Some(NodeKind::Link(target)) => found.push((path, target)),
             Some(NodeKind::Directory) => links_below(tree, &path, found),

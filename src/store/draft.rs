@@ -1,16 +1,15 @@
 //! A tree while a refresh is worked out: reads see the changes made so far, and at the end the differences are the steps.
 
 use std::{
-    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::edits;
 use crate::{
-    base::{At, PathMap, TreePath},
-    edit::{Applicability, Edit, Step},
-    host::{Look, Node, NodeKind, ReadError, Tree},
+    base::{At, Fingerprint, PathMap, TreePath, same},
+    edit::{Applicability, Edit, Precondition, Step},
+    host::{Look, Node, NodeKind, ReadError, Resolved, Tree, meanwhile, resolve_by_component, resolve_straight},
 };
 
 /// What a changed path holds: nothing, or a node with its content.
@@ -19,9 +18,11 @@ type Change = Option<(Node, Arc<Vec<u8>>)>;
 /// A tree with changes that are not made yet.
 pub(super) struct Draft<'a> {
     base: &'a dyn Tree,
-    changes: BTreeMap<TreePath, Change>,
+    changes: PathMap<Change>,
     /// Names that did not exist before, in the order of their making.
     new: Vec<TreePath>,
+    /// Directories that are no link, nor below one.
+    straight: Mutex<PathMap<()>>,
     /// What `base` answered: the script asks for the same paths many times. (Nobody goes through these maps.)
     nodes: Mutex<PathMap<Option<Node>>>,
     contents: Mutex<PathMap<Arc<Vec<u8>>>>,
@@ -32,29 +33,40 @@ impl<'a> Draft<'a> {
     pub(super) fn new(base: &'a dyn Tree) -> Self {
         Draft {
             base,
-            changes: BTreeMap::new(),
+            changes: PathMap::default(),
             new: Vec::new(),
+            straight: Mutex::default(),
             nodes: Mutex::default(),
             contents: Mutex::default(),
             names: Mutex::default(),
         }
     }
 
-    /// Looks at everything in these real directories of the base.
+    /// Looks at everything in these real directories of the base, at the first beside the others: that is waiting for the kernel.
     pub(super) fn look_ahead(&mut self, directories: &[TreePath]) {
         /// Larger files are left for those who want them.
         const LARGE: u64 = 1 << 20;
+        let base = self.base;
+        let look = |directory: &TreePath| {
+            let names = base.list_nofollow(directory).ok()?;
+            let looks = base.look_at_each(directory, &names, LARGE);
+            Some((names, looks))
+        };
+        let Some((first, others)) = directories.split_first() else { return };
+        let (ahead, mut seen) = meanwhile(|| look(first), || others.iter().map(look).collect::<Vec<_>>());
+        seen.insert(0, ahead.flatten());
         let (mut nodes, mut contents) = (lock(&self.nodes), lock(&self.contents));
-        for directory in directories {
-            let Ok(names) = self.base.list_nofollow(directory) else { continue };
-            for ((name, _), look) in names.iter().zip(self.base.look_at_each(directory, &names, LARGE)) {
+        for (directory, seen) in directories.iter().zip(seen) {
+            let Some((names, looks)) = seen else { continue };
+            for ((name, _), look) in names.iter().zip(looks) {
                 match look {
                     Look::File(Ok((bytes, found))) => {
-                        nodes.insert(directory.join(name), Some(found));
-                        contents.insert(directory.join(name), Arc::new(bytes));
+                        let path = directory.child(name);
+                        nodes.insert(path.clone(), Some(found));
+                        contents.insert(path, Arc::new(bytes));
                     }
                     Look::Link(Ok(Some(target))) => {
-                        nodes.insert(directory.join(name), Some(node(NodeKind::Link(target), 0o777)));
+                        nodes.insert(directory.child(name), Some(node(NodeKind::Link(target), 0o777)));
                     }
                     Look::File(Err(_)) | Look::Link(_) | Look::None => {}
                 }
@@ -78,7 +90,9 @@ impl<'a> Draft<'a> {
     }
 
     fn change(&mut self, path: TreePath, to: Change) {
-        self.new.retain(|p| *p != path);
+        if self.changes.contains_key(&path) {
+            self.new.retain(|p| *p != path);
+        }
         if to.is_some() && self.base_node(&path).ok().flatten().is_none() {
             self.new.push(path.clone());
         }
@@ -95,6 +109,10 @@ impl<'a> Draft<'a> {
         if let Some(change) = self.changes.get(path) {
             return change.as_ref().map(|(_, bytes)| bytes.clone()).ok_or(ReadError::Missing);
         }
+        self.base_content(path)
+    }
+
+    fn base_content(&self, path: &TreePath) -> Result<Arc<Vec<u8>>, ReadError> {
         if let Some(known) = lock(&self.contents).get(path) {
             return Ok(known.clone());
         }
@@ -121,6 +139,28 @@ impl<'a> Draft<'a> {
         Ok(found)
     }
 
+    /// What the file holds that `path` leads to, or what it leads to instead.
+    pub(super) fn file_at(&self, path: &TreePath) -> Result<Arc<Vec<u8>>, Option<NodeKind>> {
+        let resolved = self.resolve(path).map_err(|_| None)?;
+        match resolved.node.map(|n| n.kind) {
+            Some(kind @ NodeKind::File(_)) => self.content_at(&resolved.path).map_err(|_| Some(kind)),
+            kind => Err(kind),
+        }
+    }
+
+    /// Whether the directory at `path` is what its path says: no link, and not below one.
+    fn is_straight(&self, path: TreePath) -> bool {
+        if lock(&self.straight).contains_key(&path) {
+            return true;
+        }
+        let is_directory = |r: &Resolved| matches!(r.node.as_ref().map(|n| &n.kind), Some(NodeKind::Directory));
+        let straight = self.resolve(&path).is_ok_and(|r| r.links.is_empty() && r.path == path && is_directory(&r));
+        if straight {
+            lock(&self.straight).insert(path, ());
+        }
+        straight
+    }
+
     /// What kind of thing `path` leads to.
     pub(super) fn leads_to(&self, path: &TreePath) -> Option<NodeKind> {
         self.resolve(path).ok()?.node.map(|n| n.kind)
@@ -134,25 +174,41 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What this plan found at `path`, where `node` lies.
+    fn found(&self, path: &TreePath, node: Option<Node>) -> Precondition {
+        match node.map(|n| n.kind) {
+            None => Precondition::Absent,
+            Some(NodeKind::Link(target)) => Precondition::Link(target),
+            Some(NodeKind::File(_)) => match self.base_content(path) {
+                Ok(bytes) => Precondition::Content(Fingerprint::of(&bytes)),
+                // Too large to be kept, or unreadable.
+                Err(_) => edits::found(self.base, path),
+            },
+            Some(NodeKind::Directory | NodeKind::Other(_)) => Precondition::None,
+        }
+    }
+
     /// The changes that make a difference, links first and files last, so that a bundle never lacks what a link still shows.
     pub(super) fn steps(mut self, by: &str) -> Vec<Step> {
         let mut links = Vec::new();
         let mut files = Vec::new();
-        for (path, change) in std::mem::take(&mut self.changes) {
+        let mut changes: Vec<(TreePath, Change)> = std::mem::take(&mut self.changes).into_iter().collect();
+        changes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (path, change) in changes {
             let before = self.base_node(&path).ok().flatten();
-            let (edit, verb, target) = match (change, before) {
+            let (edit, verb, target) = match (change, &before) {
                 (None, None) => continue,
                 (None, Some(_)) => (Edit::Remove { path: path.clone() }, "remove", &mut links),
                 (Some((Node { kind: NodeKind::Link(target), .. }, _)), before) => {
-                    if before.is_some_and(|n| n.kind == NodeKind::Link(target.clone())) {
+                    if before.as_ref().is_some_and(|n| matches!(&n.kind, NodeKind::Link(old) if *old == target)) {
                         continue;
                     }
                     (Edit::Link { path: path.clone(), target }, "link", &mut links)
                 }
                 (Some((now, bytes)), before) => {
-                    let same = before.is_some_and(|n| n.kind == now.kind && n.mode == now.mode)
-                        && self.base.read_nofollow(&path, u64::MAX).is_ok_and(|(b, _)| b == *bytes);
-                    if same {
+                    let is_same = before.as_ref().is_some_and(|n| n.kind == now.kind && n.mode == now.mode)
+                        && self.base_content(&path).is_ok_and(|old| same(&old, &bytes));
+                    if is_same {
                         continue;
                     }
                     let bytes = Arc::unwrap_or_clone(bytes);
@@ -160,7 +216,7 @@ impl<'a> Draft<'a> {
                 }
             };
             let summary = format!("{verb} {path} as {by} does");
-            let precondition = edits::found(self.base, &path);
+            let precondition = self.found(&path, before);
             let applicability = Applicability::Auto;
             target.push(Step { edit, precondition, because: Vec::new(), applicability, summary, generated: true });
         }
@@ -203,12 +259,18 @@ impl Tree for Draft<'_> {
         Ok(names)
     }
 
+    /// A name that is not there is asked for as often as one that is.
+    fn resolve(&self, path: &TreePath) -> Result<Resolved, ReadError> {
+        let is_straight = |directory| self.is_straight(directory);
+        resolve_straight(self, path, &is_straight).map_or_else(|| resolve_by_component(self, path), Ok)
+    }
+
     /// What was there before in its order, then what is new in the order of its making. What a file system does with a new name is
     /// its own affair; this is what one that appends would show.
     fn names_unsorted_nofollow(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
-        let is_gone = |name: &Vec<u8>| matches!(self.changes.get(&path.join(name)), Some(None));
+        let is_gone = |name: &Vec<u8>| !self.changes.is_empty() && matches!(self.changes.get(&path.child(name)), Some(None));
         let mut names: Vec<Vec<u8>> = self.base_names(path)?.iter().filter(|name| !is_gone(name)).cloned().collect();
-        let new = self.new.iter().filter(|p| p.parent() == *path).map(|p| p.name().to_vec());
+        let new = self.new.iter().filter(|p| p.parent_bytes() == path.as_bytes()).map(|p| p.name().to_vec());
         names.extend(new);
         Ok(names)
     }

@@ -44,7 +44,7 @@ pub(super) fn run(draft: &mut Draft<'_>, directory: &TreePath) -> bool {
     let mut well = true;
     let interner = Interner::default();
     for name in draft.names_unsorted_nofollow(directory).unwrap_or_default() {
-        let path = directory.join(&name);
+        let path = directory.child(&name);
         if let Some((hash, kind, id)) = hash_link(&name)
             && let Some(target) = draft.link_target(&path)
         {
@@ -143,14 +143,11 @@ fn candidate(draft: &Draft<'_>, path: &TreePath, name: &[u8], interner: &Interne
     if !EXTENSIONS.iter().any(|e| name[dot + 1..].eq_ignore_ascii_case(e)) {
         return Found::Nothing;
     }
-    let bytes = match draft.leads_to(path) {
+    let bytes = match draft.file_at(path) {
+        Ok(bytes) => bytes,
         // A directory can be opened, and then holds nothing.
-        Some(NodeKind::Directory) => return Found::Nothing,
-        Some(NodeKind::File(_)) => match draft.content(path) {
-            Some(bytes) => bytes,
-            None => return Found::Failure,
-        },
-        _ => return Found::Failure,
+        Err(Some(NodeKind::Directory)) => return Found::Nothing,
+        Err(_) => return Found::Failure,
     };
     // Of a bundle no certificate needs to be decoded to know that it holds more than one.
     if pem::blocks(&bytes).filter(pem::Block::is_certificate).nth(1).is_some() {
