@@ -93,4 +93,11 @@ mod tests {
         assert_eq!(in_order(&items, 0, |n| *n), items);
         assert_eq!(in_order(&[] as &[u64], 8, |n| *n), Vec::<u64>::new());
     }
+    #[test]
+    fn both_are_done_and_a_panic_is_passed_on() {
+        let (beside, here) = meanwhile(|| thread::current().id(), || thread::current().id());
+        assert!(beside.is_some_and(|beside| beside != here));
+        let panic = std::panic::catch_unwind(|| meanwhile(|| panic!("beside"), || ()));
+        assert!(panic.is_err_and(|panic| panic.downcast_ref::<&str>() == Some(&"beside")));
+    }
 }
