@@ -29,16 +29,8 @@ const RUNS: usize = 200;
 const AT: At = At(1_795_305_600);
 
 /// As in the program itself.
-#[cfg(target_env = "musl")]
-#[path = "../src/allocator.rs"]
-mod allocator;
-#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
-#[path = "../src/memcpy.rs"]
-mod memcpy;
-
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: allocator::Heap = allocator::Heap::new();
+#[path = "../src/runtime/mod.rs"]
+mod runtime;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let usage = "usage: in_process scan BUNDLE | judge CHAIN STORE...";

@@ -14,16 +14,8 @@ use certdoctor::{
 };
 
 /// As in the program itself.
-#[cfg(target_env = "musl")]
-#[path = "../src/allocator.rs"]
-mod allocator;
-#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
-#[path = "../src/memcpy.rs"]
-mod memcpy;
-
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: allocator::Heap = allocator::Heap::new();
+#[path = "../src/runtime/mod.rs"]
+mod runtime;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args_os().skip(1);

@@ -1,6 +1,8 @@
 //! The thin binary: arguments in, one run, output out, and the only exit.
 #![expect(clippy::disallowed_methods, reason = "NO_COLOR decides about this terminal")]
 
+mod runtime;
+
 use std::{
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
@@ -34,12 +36,3 @@ fn main() -> ExitCode {
         _ => ExitCode::from(interrupt::status().unwrap_or(outcome.status)),
     }
 }
-
-#[cfg(target_env = "musl")]
-mod allocator;
-#[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
-mod memcpy;
-
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: allocator::Heap = allocator::Heap::new();

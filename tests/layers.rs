@@ -36,6 +36,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("render", &["base", "x509", "facts", "finding", "edit", "path", "check", "report"]),
     ("cli", &["base", "facts", "finding"]),
     ("command", &["*"]),
+    // Below the library: no room names it, and it names none.
+    ("runtime", &[]),
     ("main", &["*"]),
     ("lib", &["*"]),
 ];
