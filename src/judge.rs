@@ -6,7 +6,7 @@ mod horizon;
 mod lineage;
 mod trials;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use self::lineage::{Headline, is_of_validation, waits_for_renewal};
 use trials::{Change, Variants};
@@ -18,7 +18,7 @@ use crate::{
     facts::{Endpoint, Facts},
     finding::{Finding, Intent, Severity},
     path::{self, Anchors, Attempt, Extra, Question, Verdict},
-    x509::{Certificate, Purpose, SignatureCache},
+    x509::{Certificate, CertificateSet, Purpose, SignatureCache},
 };
 
 /// What is asked of the facts.
@@ -215,10 +215,10 @@ impl<'a> Court<'a> {
 
     /// Every anchor of every store that is in force, once.
     fn union(&self) -> Anchors {
-        let mut seen = BTreeSet::new();
+        let mut seen = CertificateSet::default();
         let mut anchors = Anchors::default();
-        let mut add = |certificate: &Certificate| {
-            if seen.insert(certificate.clone()) {
+        let mut add = |certificate: &'a Certificate| {
+            if seen.insert(certificate) {
                 anchors.file.push(certificate.clone());
             }
         };

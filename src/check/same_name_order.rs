@@ -4,7 +4,7 @@ use crate::{
     base::same,
     facts::{Anchor, CertFile, DirectoryEntry, Entry, Store},
     finding::{Evidence, Finding},
-    x509::{Certificate, Name},
+    x509::{Certificate, Ending},
 };
 
 use super::{Case, support};
@@ -81,15 +81,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 /// Whether OpenSSL takes two subjects for one: their canonical forms are equal.
 fn same_name(one: &Certificate, other: &Certificate) -> bool {
     same(one.subject().raw(), other.subject().raw())
-        || !ends_differ(one.subject(), other.subject()) && same(one.canonical_subject(), other.canonical_subject())
-}
-
-/// Whether the last letters of two names tell them apart, without making canonical forms of them. Looked at are letters that stand side
-/// by side at the very end, so they are of the last value; what is not ASCII, or a blank, tells nothing.
-fn ends_differ(one: &Name, other: &Name) -> bool {
-    let pairs = one.raw().iter().rev().zip(other.raw().iter().rev()).take(4);
-    let mut letters = pairs.take_while(|(a, b)| a.is_ascii_graphic() && b.is_ascii_graphic());
-    letters.any(|(a, b)| !a.eq_ignore_ascii_case(b))
+        || !Ending::of(other.canonical_subject()).differs_from(one.subject())
+            && same(one.canonical_subject(), other.canonical_subject())
 }
 
 fn finding(store: &Store, dead: &Seen<'_>, alive: &Seen<'_>, whom: &str) -> Finding {

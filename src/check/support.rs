@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    base::same,
     edit::Applicability,
     facts::{
         Anchor, CertFile, ConnectFailure, Endpoint, HashDirectory, Origin, Presented, Redirect, Role, Selection, SourceOwner,
@@ -94,7 +95,7 @@ fn union(case: &Case<'_>) -> Vec<Certificate> {
 /// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature
 /// is not looked at.
 pub(super) fn issued(issuer: &Certificate, child: &Certificate) -> bool {
-    if issuer.subject().raw() != child.issuer().raw() && issuer.canonical_subject() != child.canonical_issuer() {
+    if !same(issuer.subject().raw(), child.issuer().raw()) && issuer.canonical_subject() != child.canonical_issuer() {
         return false;
     }
     match (child.authority_key_id().and_then(|a| a.key_id.as_deref()), issuer.subject_key_id()) {

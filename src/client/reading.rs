@@ -5,12 +5,10 @@
 //! src/crypto/crypto_context.cc; OpenJDK TrustStoreManager.java; git http.c; gRPC src/core/lib/security/security_connector/ssl_utils.cc. Mbed TLS,
 //! wolfSSL and cryptography read what the application gives; NSS, Firefox, Apple and Windows have stores of their own.
 
-use std::collections::BTreeSet;
-
 use crate::{
     facts::{CertFile, Content, Facts, FileState, HashDirectory, Quirk, Redirect},
     path::Anchors,
-    x509::Certificate,
+    x509::CertificateSet,
 };
 
 /// What a client reads as its trust store.
@@ -73,8 +71,10 @@ impl Reading {
     }
 
     fn without_duplicates(mut self) -> Reading {
-        let mut seen: BTreeSet<Certificate> = BTreeSet::new();
-        self.anchors.file.retain(|c| seen.insert(c.clone()));
+        let mut seen = CertificateSet::with_capacity_and_hasher(self.anchors.file.len(), Default::default());
+        let is_first: Vec<bool> = self.anchors.file.iter().map(|c| seen.insert(c)).collect();
+        let mut is_first = is_first.into_iter();
+        self.anchors.file.retain(|_| is_first.next().unwrap_or(true));
         self
     }
 }
@@ -348,6 +348,7 @@ mod tests {
     use crate::{
         base::{At, TreePath},
         facts::{Clock, Entry, Environment, Override},
+        x509::Certificate,
     };
 
     fn certificate(name: &str) -> Certificate {
@@ -365,7 +366,7 @@ mod tests {
             links: Default::default(),
             state: FileState::Read { digest: None, len: 0, mode: 0o644, modified: At(0) },
             entries: contents.into_iter().map(entry).collect(),
-            quirks: BTreeSet::new(),
+            quirks: Default::default(),
         }
     }
 

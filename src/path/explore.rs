@@ -3,8 +3,6 @@
 //! This is nobody's algorithm: it shows what there is, so that what a client did not look at can be seen. Nothing is hidden: a path is
 //! left out only when a budget is used up, and then an attempt says so.
 
-use std::collections::BTreeSet;
-
 use super::{
     Attempt, Rejection, host_name,
     host_name::Rules,
@@ -12,7 +10,7 @@ use super::{
 };
 use crate::{
     base::At,
-    x509::{Certificate, Hash, KeyAlgorithm, Purpose, SignatureCache, SignatureError},
+    x509::{Certificate, CertificateSet, Hash, KeyAlgorithm, Purpose, SignatureCache, SignatureError},
 };
 
 /// Paths (finished or dead ends) that are listed.
@@ -35,8 +33,8 @@ pub fn explore(
     signatures: &SignatureCache,
 ) -> Vec<Attempt> {
     let Some(leaf) = presented.first() else { return Vec::new() };
-    let trusted: BTreeSet<&Certificate> = anchors.iter().collect();
-    let mut seen = BTreeSet::new();
+    let trusted: CertificateSet<'_> = anchors.iter().collect();
+    let mut seen = CertificateSet::with_capacity_and_hasher(anchors.len(), Default::default());
     let candidates: Vec<&Certificate> = anchors.iter().chain(presented).filter(|c| seen.insert(*c)).collect();
     let mut search = Search { trusted, candidates, at, host, signatures, steps: 0, checks: 0, attempts: Vec::new(), spent: None };
     search.extend(&mut vec![leaf.clone()]);
@@ -74,7 +72,7 @@ impl Rejection {
 }
 
 struct Search<'a> {
-    trusted: BTreeSet<&'a Certificate>,
+    trusted: CertificateSet<'a>,
     /// Anchors in their order, then what was sent; each once.
     candidates: Vec<&'a Certificate>,
     at: At,

@@ -11,8 +11,8 @@ use super::{
     openssl_errors::{Texts, name, text},
 };
 use crate::{
-    base::At,
-    x509::{AuthorityKeyId, Certificate, Defect, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, read_tlv},
+    base::{At, same},
+    x509::{AuthorityKeyId, Certificate, Defect, Ending, GeneralName, Hash, KeyAlgorithm, Purpose, SignatureError, read_tlv},
 };
 
 /// The longest path: `X509_VERIFY_PARAM`'s default depth of 100 counts the certificates between leaf and anchor (x509_vpm.c).
@@ -356,7 +356,9 @@ impl Dialect {
 /// Every certificate of the store with this subject, as the lookups see them: the directory is asked only if the file has none
 /// (`X509_STORE_CTX_get_by_subject`: lookup methods run when no cached object has the subject).
 pub(super) fn in_store<'a>(anchors: &'a Anchors, name: &[u8]) -> Vec<&'a Certificate> {
-    let of_name = |list: &'a [Certificate]| list.iter().filter(|c| c.canonical_subject() == name).collect::<Vec<_>>();
+    let ending = Ending::of(name);
+    let is_named = |c: &&Certificate| !ending.differs_from(c.subject()) && same(c.canonical_subject(), name);
+    let of_name = |list: &'a [Certificate]| list.iter().filter(is_named).collect::<Vec<_>>();
     let found = of_name(&anchors.file);
     if found.is_empty() { of_name(&anchors.directory) } else { found }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     hash::{Hash, Hasher},
     ops::Range,
@@ -372,7 +372,7 @@ impl Certificate {
     /// Whether subject and issuer are the same name, byte for byte.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        self.subject().raw() == self.issuer().raw()
+        same(self.subject().raw(), self.issuer().raw())
     }
 
     /// Whether `other` has the same subject and key under another certificate: a cross-sign or a renewal (RFC 5280, section 3.2).
@@ -435,6 +435,9 @@ impl Hash for Certificate {
 
 /// What is known of certificates that lie elsewhere. Only asked, never gone through: the order of hashes means nothing.
 pub type CertificateMap<'c, V> = HashMap<&'c Certificate, V, foldhash::fast::RandomState>;
+
+/// Which certificates were seen. Only asked, never gone through.
+pub type CertificateSet<'c> = HashSet<&'c Certificate, foldhash::fast::RandomState>;
 
 /// An order for sets, which means nothing else: by the last bytes of the DER, which lie in the signature and hardly ever are the same,
 /// and then by all of it, which begins alike in all certificates.

@@ -15,12 +15,12 @@ mod legacy;
 mod name;
 mod signature;
 
-pub use certificate::{Certificate, CertificateMap, Defect, NotACertificate, Trust, Validity};
+pub use certificate::{Certificate, CertificateMap, CertificateSet, Defect, NotACertificate, Trust, Validity};
 pub use crl::{ALL_REASONS, Crl, DistributionPoint, PointName, Revoked, Scope, distribution_points};
 pub use der::{Tlv, elements, elements_exactly, oid_text, read_tlv};
 pub use extension::{
     AuthorityKeyId, BasicConstraints, Extension, GeneralName, KeyUsage, Purpose, extension_name, general_name, general_names,
 };
 pub use key::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm, key_identifier};
-pub use name::{Name, directory_string};
+pub use name::{Ending, Name, directory_string};
 pub use signature::{SignatureCache, SignatureError, Signed, verify};

@@ -135,6 +135,35 @@ impl Name {
     }
 }
 
+/// The last letters of a name in canonical form: what tells nearly every other name from it without making its canonical form.
+pub struct Ending {
+    letters: [u8; 4],
+    count: usize,
+}
+
+impl Ending {
+    /// Of a canonical form. Looked at are ASCII letters and signs that stand side by side at the very end, so that they are all of the
+    /// last value. There are none where the last RDN has several values, for their order may be another elsewhere.
+    #[must_use]
+    pub fn of(canonical: &[u8]) -> Self {
+        let mut ending = Ending { letters: [0; 4], count: 0 };
+        if elements(canonical).last().is_some_and(|rdn| elements(rdn.value).count() == 1) {
+            for letter in canonical.iter().rev().take(4).take_while(|b| b.is_ascii_graphic()) {
+                ending.letters[ending.count] = letter.to_ascii_lowercase();
+                ending.count += 1;
+            }
+        }
+        ending
+    }
+
+    /// Whether they tell that the canonical form of `name` is another. What is not ASCII there, or a blank, tells nothing.
+    #[must_use]
+    pub fn differs_from(&self, name: &Name) -> bool {
+        let mut pairs = self.letters[..self.count].iter().zip(name.raw().iter().rev()).take_while(|(_, b)| b.is_ascii_graphic());
+        pairs.any(|(a, b)| *a != b.to_ascii_lowercase())
+    }
+}
+
 impl fmt::Display for Name {
     /// `CN=…, O=…, C=…`: most specific first, as RFC 4514 writes names, with a blank after the comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -290,4 +319,64 @@ fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
     let length = &length[length.iter().take_while(|b| **b == 0).count()..];
     out.push(0x80 | length.len() as u8);
     out.extend_from_slice(length);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name of RDNs, each of strings with their tags; all are common names.
+    fn name(rdns: &[&[(u8, &[u8])]]) -> Name {
+        let mut body = Vec::new();
+        for rdn in rdns {
+            let mut set = Vec::new();
+            for (tag, text) in *rdn {
+                let mut attribute = vec![0x06, 0x03, 0x55, 0x04, 0x03];
+                push_tlv(&mut attribute, *tag, text);
+                push_tlv(&mut set, 0x30, &attribute);
+            }
+            push_tlv(&mut body, 0x31, &set);
+        }
+        let mut whole = Vec::new();
+        push_tlv(&mut whole, 0x30, &body);
+        Name::new(&whole)
+    }
+
+    #[test]
+    fn an_ending_tells_only_what_the_canonical_form_tells() {
+        const UTF8: u8 = 0x0c;
+        const PRINTABLE: u8 = 0x13;
+        let texts: [&[u8]; 12] = [
+            b"",
+            b"A",
+            b"a ",
+            b"CA",
+            b"Root CA",
+            b"root  ca",
+            b"Root CA ",
+            b"Root CB",
+            b"Root-CA",
+            b"ca\xc3\xa9",
+            b"xx",
+            b"  Root CA",
+        ];
+        let mut names = Vec::new();
+        for text in texts {
+            names.push(name(&[&[(UTF8, text)]]));
+            names.push(name(&[&[(PRINTABLE, b"first")], &[(PRINTABLE, text)]]));
+            // One RDN of two values, in either order.
+            names.push(name(&[&[(UTF8, text), (PRINTABLE, b"Zebra")]]));
+            names.push(name(&[&[(PRINTABLE, b"zebra"), (UTF8, text)]]));
+        }
+        let mut told = 0;
+        for one in &names {
+            let ending = Ending::of(&one.canonical());
+            for other in &names {
+                let differs = ending.differs_from(other);
+                assert!(!differs || one.canonical() != other.canonical(), "{one} and {other}");
+                told += usize::from(differs);
+            }
+        }
+        assert!(told > names.len(), "it tells nothing");
+    }
 }
