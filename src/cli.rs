@@ -503,4 +503,26 @@ mod tests {
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
     }
+    #[test]
+    fn a_named_command_is_read_as_among_all() {
+        let lines = [
+            "scan --root /srv/image --at 2026-11-22 --within 30",
+            "inspect a.example:8443 --CAfile ca.pem --format json --client go,java-17",
+            "fix --anchor Dead --apply --yes Dead --deny CD301",
+            "renewal a.example --public",
+            "dockerfile Dockerfile --write",
+            "list findings",
+        ];
+        for line in lines {
+            let words: Vec<OsString> = ["certdoctor"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
+            let named = Cli::named(line.split(' ').next().expect("a command"), &words);
+            let all = Cli::try_parse_from(&words);
+            assert_eq!(format!("{:?}", named.expect(line)), format!("{:?}", all.expect(line)));
+        }
+        for line in ["scan --nonsense", "scan --help", "nonsense", "--root / scan"] {
+            let words: Vec<OsString> = ["certdoctor"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
+            let told = |read: Result<Cli, clap::Error>| read.map(|cli| format!("{cli:?}")).map_err(|e| e.to_string());
+            assert_eq!(told(Cli::of(&words)), told(Cli::try_parse_from(&words)), "{line}");
+        }
+    }
 }

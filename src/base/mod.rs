@@ -14,4 +14,4 @@ pub use bytes::{order, same};
 pub use fingerprint::{ContentDigest, Fingerprint};
 pub use limits::Limits;
 pub use shell::shell;
-pub use tree_path::{PathMap, TreePath};
+pub use tree_path::{NameSet, PathMap, PathSet, TreePath};

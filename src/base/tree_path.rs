@@ -3,7 +3,7 @@
 use std::{
     borrow::Borrow,
     cmp::Ordering,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     hash::{Hash, Hasher},
     sync::Arc,
@@ -154,6 +154,12 @@ impl Hash for TreePath {
 
 /// What is known by path, with a hash that is quicker than SipHash for names and still keyed anew in each process.
 pub type PathMap<V> = HashMap<TreePath, V, foldhash::fast::RandomState>;
+
+/// Paths that are only asked for, hashed in the same way.
+pub type PathSet = HashSet<TreePath, foldhash::fast::RandomState>;
+
+/// Names of files, the same.
+pub type NameSet<'n> = HashSet<&'n [u8], foldhash::fast::RandomState>;
 
 /// Maps with paths as keys can be asked by bytes.
 impl Borrow<[u8]> for TreePath {

@@ -6,7 +6,7 @@ use crate::{
     base::{Fingerprint, TreePath},
     facts::{CertFile, Store},
     finding::{Evidence, Finding, Remedy, Severity},
-    x509::{Certificate, CertificateMap},
+    x509::{Certificate, CertificateSet},
 };
 
 use super::{
@@ -66,8 +66,8 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
 
 /// The usual case, told quickly: the same certificates everywhere.
 fn all_agree(store: &Store, bundle: &CertFile) -> bool {
-    fn set<'c>(certificates: impl IntoIterator<Item = &'c Certificate>) -> CertificateMap<'c, ()> {
-        certificates.into_iter().map(|c| (c, ())).collect()
+    fn set<'c>(certificates: impl IntoIterator<Item = &'c Certificate>) -> CertificateSet<'c> {
+        certificates.into_iter().collect()
     }
     let selected = set(support::enabled(store).flat_map(|s| s.file.certificates()).map(|(_, c)| c));
     selected == set(bundle.certificates().map(|(_, c)| c))

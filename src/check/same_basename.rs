@@ -43,8 +43,7 @@ fn run(case: &Case<'_>, out: &mut Vec<Finding>) {
             if sources.len() < 2 {
                 continue;
             }
-            let link = &group[0].0;
-            let link = support::text(link);
+            let link = support::text(&group[0].0);
             let message = format!(
                 "{} give one link ({link}): the hash directory holds only one of them",
                 support::count(sources.len(), "source")

@@ -11,7 +11,7 @@ use crate::{
     },
     finding::{Evidence, Finding, Intent, Remedy},
     path::{Rejection, Verdict},
-    x509::{Certificate, CertificateMap},
+    x509::{Certificate, CertificateSet},
 };
 
 use super::{Case, ClientVerdict};
@@ -88,8 +88,8 @@ fn union(case: &Case<'_>) -> Vec<Certificate> {
             facts.stores.iter().flat_map(Store::anchors).map(|a| &a.certificate).chain(overrides).collect()
         }
     };
-    let mut seen: CertificateMap<'_, ()> = CertificateMap::with_capacity_and_hasher(all.len(), Default::default());
-    all.into_iter().filter(|c| seen.insert(c, ()).is_none()).cloned().collect()
+    let mut seen = CertificateSet::with_capacity_and_hasher(all.len(), Default::default());
+    all.into_iter().filter(|c| seen.insert(c)).cloned().collect()
 }
 
 /// Whether `issuer` may have issued `child`, by name and key identifier as OpenSSL's `check_issued` compares them; the signature

@@ -11,6 +11,7 @@ pub mod exec;
 pub mod image;
 pub mod interrupt;
 mod loopback;
+mod meanwhile;
 pub mod memory;
 pub mod native;
 pub mod overlay;
@@ -24,12 +25,13 @@ pub mod terminal;
 use std::{fmt, io, net::IpAddr, sync::Arc};
 
 pub use self::{
-    dial::{LiveDial, in_order, meanwhile},
+    dial::{LiveDial, in_order},
     dir::DirTree,
     environment::{Env, TRUST_VARIABLES},
     exec::LiveExec,
     image::{ImageTree, Layer},
     loopback::Loopback,
+    meanwhile::meanwhile,
     remembered::Remembered,
     scratch::{Scratch, on_this_host},
     shape::shape,
@@ -225,7 +227,11 @@ pub trait Tree: Sync {
 
 /// [`Tree::resolve`] where no directory on the way is a link, as nearly always: what is found under a path as it is written lies there.
 /// Of what is missing that is only known if `is_straight` knows its directory for one that is no link, nor below one.
-pub fn resolve_straight<T: Tree + ?Sized>(tree: &T, path: &TreePath, is_straight: &dyn Fn(TreePath) -> bool) -> Option<Resolved> {
+pub(crate) fn resolve_straight<T: Tree + ?Sized>(
+    tree: &T,
+    path: &TreePath,
+    is_straight: &dyn Fn(TreePath) -> bool,
+) -> Option<Resolved> {
     let mut links: Vec<(TreePath, Vec<u8>)> = Vec::new();
     let mut at = path.clone();
     loop {
@@ -263,7 +269,7 @@ pub enum Look {
 }
 
 /// [`Tree::resolve`], one component after the other.
-pub fn resolve_by_component<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Result<Resolved, ReadError> {
+pub(crate) fn resolve_by_component<T: Tree + ?Sized>(tree: &T, path: &TreePath) -> Result<Resolved, ReadError> {
     let mut done = TreePath::root();
     let mut pending: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
     pending.reverse();

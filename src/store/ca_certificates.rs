@@ -1,13 +1,13 @@
 //! What Debian's and Alpine's `ca-certificates` have in common: the same paths, the same configuration file, other rules.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::{
     hash_directory,
     read::{Reader, text},
 };
 use crate::{
-    base::{Limits, TreePath},
+    base::{Limits, NameSet, PathSet, TreePath},
     facts::{CertFile, ConfLine, ConfLineKind, Configuration, FileState, Selection, Source, SourceOwner, Store, Upkeep},
     host::{NodeKind, Tree, meanwhile},
 };
@@ -185,10 +185,10 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (std::ops::Range<usize>, bool
 fn package_sources(reader: &mut Reader<'_>, layout: &Layout, configuration: Option<&Configuration>) -> Vec<Source> {
     let certs = TreePath::new(&layout.certs);
     let files = reader.files_below(&certs);
-    let mut named: HashSet<TreePath, foldhash::fast::RandomState> = HashSet::default();
+    let mut named = PathSet::default();
     let mut sources = Vec::with_capacity(files.len());
     let lines = configuration.map(|c| c.lines.as_slice()).unwrap_or_default();
-    let enabled: HashSet<&[u8], foldhash::fast::RandomState> = lines
+    let enabled: NameSet<'_> = lines
         .iter()
         .filter_map(|l| match &l.kind {
             ConfLineKind::Enabled(name) => Some(&name[..]),

@@ -7,7 +7,7 @@ use std::{
 
 use super::edits;
 use crate::{
-    base::{At, Fingerprint, PathMap, TreePath, same},
+    base::{At, Fingerprint, PathMap, PathSet, TreePath, same},
     edit::{Applicability, Edit, Precondition, Step},
     host::{Look, Node, NodeKind, ReadError, Resolved, Tree, meanwhile, resolve_by_component, resolve_straight},
 };
@@ -22,7 +22,7 @@ pub(super) struct Draft<'a> {
     /// Names that did not exist before, in the order of their making.
     new: Vec<TreePath>,
     /// Directories that are no link, nor below one.
-    straight: Mutex<PathMap<()>>,
+    straight: Mutex<PathSet>,
     /// What `base` answered: the script asks for the same paths many times. (Nobody goes through these maps.)
     nodes: Mutex<PathMap<Option<Node>>>,
     contents: Mutex<PathMap<Arc<Vec<u8>>>>,
@@ -150,13 +150,13 @@ impl<'a> Draft<'a> {
 
     /// Whether the directory at `path` is what its path says: no link, and not below one.
     fn is_straight(&self, path: TreePath) -> bool {
-        if lock(&self.straight).contains_key(&path) {
+        if lock(&self.straight).contains(&path) {
             return true;
         }
         let is_directory = |r: &Resolved| matches!(r.node.as_ref().map(|n| &n.kind), Some(NodeKind::Directory));
         let straight = self.resolve(&path).is_ok_and(|r| r.links.is_empty() && r.path == path && is_directory(&r));
         if straight {
-            lock(&self.straight).insert(path, ());
+            lock(&self.straight).insert(path);
         }
         straight
     }

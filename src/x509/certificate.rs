@@ -4,9 +4,9 @@ use std::{
     cmp::Ordering,
     collections::{HashMap, HashSet},
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasher as _, Hash, Hasher},
     ops::Range,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use super::{
@@ -33,6 +33,8 @@ pub struct Trust {
 /// What [`Certificate`] found in the DER, as ranges into it.
 struct Fields {
     der: Box<[u8]>,
+    /// Of the DER, for sets; means nothing outside this process.
+    hash: u64,
     fingerprint: OnceLock<Fingerprint>,
     version: u8,
     serial: Range<usize>,
@@ -188,6 +190,7 @@ impl Certificate {
             extensions,
             known,
             defects,
+            hash: HASHER.hash_one(der),
             der: der.into(),
         };
         Ok(Certificate(Arc::new(fields), None))
@@ -426,12 +429,14 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-/// By the last bytes of the DER, which lie in the signature.
+/// Of the whole DER, by a key of this process: whoever makes certificates that end alike slows nothing down.
 impl Hash for Certificate {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.tail());
+        state.write_u64(self.0.hash);
     }
 }
+
+static HASHER: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
 
 /// What is known of certificates that lie elsewhere. Only asked, never gone through: the order of hashes means nothing.
 pub type CertificateMap<'c, V> = HashMap<&'c Certificate, V, foldhash::fast::RandomState>;
@@ -513,6 +518,23 @@ mod tests {
         let length = u16::try_from(kept.len()).expect("short").to_be_bytes();
         let certificate = Certificate::parse(&[&[0x30, 0x82][..], &length, &kept].concat()).expect("parses");
         assert!(certificate.signature().is_empty());
+    }
+
+    #[test]
+    fn certificates_that_end_alike_have_other_hashes() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let signed =
+            rcgen::CertificateParams::new(vec!["a.example".to_owned()]).and_then(|p| p.self_signed(&key)).expect("signs");
+        let plain = Certificate::parse(signed.der()).expect("parses");
+        // A letter of the name, which nobody signed.
+        let mut changed = signed.der().to_vec();
+        let at = memchr::memmem::find(&changed, b"a.example").expect("its name");
+        changed[at] = b'b';
+        let changed = Certificate::parse(&changed).expect("parses");
+        assert_eq!((plain.tail(), plain == changed), (changed.tail(), false));
+        let hashes = [&plain, &changed].map(|c| HASHER.hash_one(c));
+        assert_ne!(hashes[0], hashes[1]);
+        assert_eq!(hashes[0], HASHER.hash_one(Certificate::parse(signed.der()).expect("parses")));
     }
 
     #[test]

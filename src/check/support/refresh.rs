@@ -1,9 +1,9 @@
 //! What the next run of a store's refresh tool would do: advice must not destroy a store or make a key known.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use crate::{
-    base::{Fingerprint, TreePath},
+    base::{Fingerprint, NameSet, TreePath},
     edit::Applicability,
     facts::{
         CertFile, ConfLine, ConfLineKind, Content, DirectoryEntry, FileState, Quirk, Selection, Source, SourceOwner, Store,
@@ -190,9 +190,7 @@ pub(in crate::check) fn has_crlf(store: &Store) -> bool {
 /// The lines that name a file which is not there. Names that end in a carriage return are another matter.
 pub(in crate::check) fn listed_in_vain(store: &Store) -> Vec<(&ConfLine, &[u8])> {
     let is_there = |s: &&Source| s.owner == SourceOwner::Package && s.file.state != FileState::Missing;
-    let mut there: HashSet<&[u8], foldhash::fast::RandomState> = HashSet::default();
-    there.reserve(store.sources.len());
-    there.extend(store.sources.iter().filter(is_there).map(|s| &s.name[..]));
+    let there: NameSet<'_> = store.sources.iter().filter(is_there).map(|s| &s.name[..]).collect();
     let lines = store.configuration.iter().flat_map(|c| &c.lines);
     let missing = lines.filter_map(|line| match &line.kind {
         ConfLineKind::Enabled(name) if !name.ends_with(b"\r") => (!there.contains(&name[..])).then_some((line, &name[..])),

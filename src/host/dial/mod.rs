@@ -26,7 +26,7 @@ mod wire;
 use std::net::{IpAddr, SocketAddr};
 
 pub use flight::plaintext_certificates;
-pub use pool::{in_order, meanwhile};
+pub use pool::in_order;
 use rustls::pki_types::ServerName;
 
 use self::{
