@@ -522,3 +522,79 @@ pub fn files_below(tree: &dyn Tree, directory: &TreePath) -> Vec<TreePath> {
 pub fn text(tree: &dyn Tree, path: &str) -> Option<Vec<u8>> {
     tree.read(&path.into(), Limits::DEFAULT.file).ok().map(|(bytes, _)| bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+    use crate::{base::Fingerprint, host::DirTree};
+
+    const U: &str = include_str!("../../fixtures/clients/stores/U.pem");
+
+    /// A package's file, its link and hash link, a bundle, a loop, a link that dangles, and the directory under another name.
+    fn tree() -> (tempfile::TempDir, DirTree) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |path: &str| dir.path().join(path);
+        fs::create_dir_all(at("certs")).expect("made");
+        fs::create_dir_all(at("share")).expect("made");
+        fs::write(at("share/U.crt"), U).expect("written");
+        fs::write(at("certs/bundle.crt"), U).expect("written");
+        for (target, place) in [
+            ("/share/U.crt", "U.pem"),
+            ("U.pem", "fc5a8f99.0"),
+            ("a.pem", "b.pem"),
+            ("b.pem", "a.pem"),
+            ("../share/gone.crt", "gone.pem"),
+        ] {
+            symlink(target, at("certs").join(place)).expect("linked");
+        }
+        symlink("certs", at("other")).expect("linked");
+        let tree = DirTree::new(dir.path()).expect("a tree");
+        (dir, tree)
+    }
+
+    fn told(member: &Member) -> String {
+        format!(
+            "{} {:?} {:?}",
+            member.name.escape_ascii(),
+            member.link.as_deref().map(<[u8]>::escape_ascii).map(|t| t.to_string()),
+            member.file
+        )
+    }
+
+    #[test]
+    fn a_look_ahead_sees_what_is_seen_without_it() {
+        let (_dir, tree) = tree();
+        for named in ["/certs", "/other"] {
+            let (named, real) = (TreePath::from(named), TreePath::from("/certs"));
+            let (mut plain, mut quick) = (Reader::new(&tree), Reader::new(&tree));
+            let ahead = quick.ahead(&named, b"bundle.crt")().expect("seen");
+            quick.take(ahead);
+            for reader in [&mut plain, &mut quick] {
+                reader.bundle(&named.child(b"bundle.crt"));
+            }
+            let [plain, quick] = [plain, quick].map(|mut reader| reader.members(&named, &real).expect("listed"));
+            assert_eq!(plain.iter().map(told).collect::<Vec<_>>(), quick.iter().map(told).collect::<Vec<_>>());
+            let links: Vec<Option<&[u8]>> = plain.iter().map(|m| m.link.as_deref()).collect();
+            let expected: [Option<&[u8]>; 6] =
+                [Some(b"/share/U.crt"), Some(b"b.pem"), Some(b"a.pem"), None, Some(b"U.pem"), Some(b"../share/gone.crt")];
+            assert_eq!(links, expected);
+            let counts: Vec<usize> = plain.iter().map(|m| m.file.certificates().count()).collect();
+            assert_eq!(counts, [1, 0, 0, 1, 1, 0]);
+            assert_eq!(plain[5].file.state, FileState::Missing);
+            assert!(matches!(plain[1].file.state, FileState::Unreadable(_)), "{:?}", plain[1].file.state);
+            assert!(plain.iter().all(|m| m.file.path == named.child(&m.name)));
+        }
+    }
+
+    #[test]
+    fn a_bundle_has_a_digest_even_if_it_was_read_before() {
+        let (_dir, tree) = tree();
+        let mut reader = Reader::new(&tree);
+        let path = TreePath::from("/other/bundle.crt");
+        assert!(matches!(reader.file(&path).state, FileState::Read { digest: None, .. }));
+        let FileState::Read { digest: Some(digest), .. } = reader.bundle(&path).state else { panic!("no digest") };
+        assert_eq!(digest.get(), Fingerprint::of(U.as_bytes()));
+    }
+}
