@@ -2,8 +2,8 @@
 #![expect(clippy::disallowed_types, reason = "the demo's server")]
 
 use std::{
-    io::{self, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    io::{self, Read, Write},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +27,9 @@ pub struct Loopback {
 
 /// How long one client may take; a client that hangs must not keep the demo from ending.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of what a client still sends is read before its connection is let go, in bytes.
+const LAST_WORDS: u64 = 64 * 1024;
 
 impl Loopback {
     /// Serves `chain` (DER, leaf first) with the leaf's `key` (PKCS #8) on a port that the kernel chooses.
@@ -82,5 +85,8 @@ fn answer(mut stream: TcpStream, config: &Arc<ServerConfig>) -> io::Result<()> {
     connection.writer().write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")?;
     connection.send_close_notify();
     connection.complete_io(&mut stream)?;
+    // What a client still sends to a socket that is gone is answered by a reset, which `openssl s_client` takes for a failure: it closes first.
+    stream.shutdown(Shutdown::Write)?;
+    io::copy(&mut stream.take(LAST_WORDS), &mut io::sink())?;
     Ok(())
 }
