@@ -6,7 +6,7 @@ mod horizon;
 mod lineage;
 mod trials;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::lineage::{Headline, is_of_validation, waits_for_renewal};
 use trials::{Change, Variants};
@@ -107,7 +107,7 @@ pub fn judge(facts: &Facts, inquiry: &Inquiry) -> Judgement {
         court.weigh_remedies(finding, &verdicts);
     }
     check::sort(&mut findings);
-    let causes = (0..facts.endpoints.len()).map(|index| court.cause(index, &findings, &verdicts)).collect();
+    let causes = court.causes(&findings, &verdicts);
     let headlines = facts.renewal.iter().flat_map(|r| lineage::headlines(r, &findings, inquiry.at)).collect();
     Judgement { verdicts, paths, findings, causes, headlines, broken }
 }
@@ -127,6 +127,8 @@ struct Court<'a> {
     variants: Variants,
     /// For each endpoint the first one that is the same to every client: what it presents, and the name asked for.
     alike: Vec<usize>,
+    /// The endpoints of each target, as typed: findings tell of targets.
+    of_target: BTreeMap<&'a str, Vec<usize>>,
 }
 
 impl<'a> Court<'a> {
@@ -137,8 +139,12 @@ impl<'a> Court<'a> {
             *first.entry((endpoint.target.host.as_deref(), presented)).or_insert(index)
         };
         let alike = facts.endpoints.iter().enumerate().map(seen).collect();
+        let mut of_target: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, endpoint) in facts.endpoints.iter().enumerate() {
+            of_target.entry(&endpoint.target.text).or_default().push(index);
+        }
         let variants = Variants::of(inquiry.clients.len());
-        Court { facts, inquiry, signatures: SignatureCache::default(), readings, variants, alike }
+        Court { facts, inquiry, signatures: SignatureCache::default(), readings, variants, alike, of_target }
     }
 
     fn verdicts(&self) -> Vec<ClientVerdict> {
@@ -235,8 +241,15 @@ impl<'a> Court<'a> {
         anchors
     }
 
+    /// The endpoints of the targets that a finding names, in their order.
+    fn concerned(&self, finding: &Finding) -> BTreeSet<usize> {
+        let of_target = |text: &String| self.of_target.get(text.as_str()).map(Vec::as_slice).unwrap_or_default();
+        finding.targets.iter().flat_map(of_target).copied().collect()
+    }
+
     /// Fills in for whom each remedy of a finding helps, by judging again.
     fn weigh_remedies(&self, finding: &mut Finding, verdicts: &[ClientVerdict]) {
+        let concerned = self.concerned(finding);
         for remedy in &mut finding.remedies {
             let change = match &remedy.intent {
                 Intent::Distrust(anchor, _) => Change::WithoutAnchors(std::slice::from_ref(anchor)),
@@ -261,12 +274,11 @@ impl<'a> Court<'a> {
             // A wrong clock or variable of the host concerns every target; an anchor of its stores only those that a finding names, or a
             // store with forty dead roots would be judged forty times for each of a thousand targets.
             let of_the_host = finding.targets.is_empty() && matches!(change, Change::Clock(_) | Change::Unset(_));
-            let of_targets = |v: &&ClientVerdict| {
-                !self.is_maze(v.endpoint)
-                    && (of_the_host || finding.targets.contains(&self.facts.endpoints[v.endpoint].target.text))
-            };
+            let all = if of_the_host { 0..self.facts.endpoints.len() } else { 0..0 };
+            let endpoints = all.chain(concerned.iter().copied()).filter(|endpoint| !self.is_maze(*endpoint));
             let family = if let Intent::UpgradeClient(family, _) = &remedy.intent { Some(*family) } else { None };
-            for verdict in verdicts.iter().filter(of_targets).filter(|v| family.is_none_or(|f| f == v.profile.family)) {
+            let judged = endpoints.flat_map(|endpoint| check::of_endpoint(verdicts, endpoint));
+            for verdict in judged.filter(|v| family.is_none_or(|f| f == v.profile.family)) {
                 let list = match (trusted(&verdict.verdict), self.under(verdict, &change)) {
                     (Some(false), Some(true)) => &mut remedy.helps,
                     (Some(false), _) => &mut remedy.does_not_help,
@@ -283,17 +295,23 @@ impl<'a> Court<'a> {
         finding.remedies.sort_by_key(|r| r.helps.is_empty());
     }
 
-    /// The one finding that explains why this endpoint fails; `None` when nothing fails.
-    fn cause(&self, endpoint: usize, findings: &[Finding], verdicts: &[ClientVerdict]) -> Option<usize> {
-        let target = &self.facts.endpoints[endpoint].target.text;
-        let concerns = |f: &Finding| f.targets.contains(target) && f.severity >= Severity::Warning;
-        if self.facts.endpoints[endpoint].outcome.is_err() {
-            return findings.iter().position(|f| concerns(f) && f.code.starts_with("CD1"));
+    /// For each endpoint the one finding that explains why it fails; `None` when nothing fails.
+    fn causes(&self, findings: &[Finding], verdicts: &[ClientVerdict]) -> Vec<Option<usize>> {
+        let mut concerning = vec![Vec::new(); self.facts.endpoints.len()];
+        for (index, finding) in findings.iter().enumerate().filter(|(_, f)| f.severity >= Severity::Warning) {
+            self.concerned(finding).into_iter().for_each(|endpoint| concerning[endpoint].push(index));
         }
-        if check::of_endpoint(verdicts, endpoint).iter().all(|v| trusted(&v.verdict) != Some(false)) {
-            return None;
-        }
-        CAUSES.iter().find_map(|code| findings.iter().position(|f| f.code == *code && concerns(f)))
+        let cause = |(endpoint, concerning): (usize, &Vec<usize>)| {
+            let first = |is: &dyn Fn(&str) -> bool| concerning.iter().copied().find(|index| is(findings[*index].code));
+            if self.facts.endpoints[endpoint].outcome.is_err() {
+                return first(&|code| code.starts_with("CD1"));
+            }
+            if check::of_endpoint(verdicts, endpoint).iter().all(|v| trusted(&v.verdict) != Some(false)) {
+                return None;
+            }
+            CAUSES.iter().find_map(|cause| first(&|code| code == *cause))
+        };
+        concerning.iter().enumerate().map(cause).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 //! Absent on purpose: any reading of files, clocks or the environment, and any opinion of one check on another's findings.
 
 use std::{
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::OnceLock,
 };
@@ -145,9 +146,23 @@ pub struct Union(OnceLock<Vec<Certificate>>);
 /// The verdicts about one endpoint: verdicts come endpoint after endpoint, and there may be thousands.
 #[must_use]
 pub fn of_endpoint(verdicts: &[ClientVerdict], endpoint: usize) -> &[ClientVerdict] {
+    &verdicts[place_of_endpoint(verdicts, endpoint)]
+}
+
+/// Where the verdicts about one endpoint stand.
+#[must_use]
+pub fn place_of_endpoint(verdicts: &[ClientVerdict], endpoint: usize) -> Range<usize> {
     let start = verdicts.partition_point(|v| v.endpoint < endpoint);
     let len = verdicts[start..].partition_point(|v| v.endpoint == endpoint);
-    &verdicts[start..start + len]
+    start..start + len
+}
+
+/// The refusals to come of one endpoint, which come endpoint after endpoint too.
+#[must_use]
+pub fn lapses_of(lapses: &[Lapse], endpoint: usize) -> &[Lapse] {
+    let start = lapses.partition_point(|l| l.endpoint < endpoint);
+    let len = lapses[start..].partition_point(|l| l.endpoint == endpoint);
+    &lapses[start..start + len]
 }
 
 /// What one client says about one endpoint.

@@ -71,7 +71,7 @@ fn finding(case: &Case<'_>, index: usize, certificate: Option<&Certificate>, at:
     }
     let manual = |intent, text: String| Remedy::new(intent, Applicability::Manual, text, None);
     // Whoever goes on accepting has another path: then it is not the successor that is missing.
-    let others_go_on = case.lapses.iter().filter(|l| l.endpoint == index && l.at <= at.plus_days(1)).count() < trusting;
+    let others_go_on = super::lapses_of(case.lapses, index).iter().filter(|l| l.at <= at.plus_days(1)).count() < trusting;
     finding.remedies.push(match certificate {
         Some(c) if Some(c) == leaf => {
             manual(Intent::Renew, format!("see that the certificate of {} is renewed and served before then", endpoint.target))

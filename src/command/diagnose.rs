@@ -56,13 +56,19 @@ pub(super) fn run(session: &Session<'_>, command: &'static str, typed: &[String]
 }
 
 pub(super) fn keep_what_concerns_targets(report: &mut crate::report::Report) {
-    let causes: Vec<Option<(&'static str, String)>> =
-        report.causes.iter().map(|c| c.and_then(|i| report.findings.get(i)).map(|f| (f.code, f.subject.clone()))).collect();
-    report.findings.retain(|f| !f.targets.is_empty());
-    report.causes = causes
+    // Where each finding will stand.
+    let mut kept = 0;
+    let places: Vec<Option<usize>> = report
+        .findings
         .iter()
-        .map(|c| {
-            c.as_ref().and_then(|(code, subject)| report.findings.iter().position(|f| f.code == *code && f.subject == *subject))
+        .map(|finding| {
+            let place = (!finding.targets.is_empty()).then_some(kept);
+            kept += usize::from(place.is_some());
+            place
         })
         .collect();
+    report.findings.retain(|f| !f.targets.is_empty());
+    for cause in &mut report.causes {
+        *cause = cause.and_then(|index| places.get(index).copied().flatten());
+    }
 }

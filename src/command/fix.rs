@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     base::{Fingerprint, TreePath},
+    check,
     cli::FixArgs,
     edit::Applicability,
     facts::{Anchor, Facts, Target, TargetSource},
@@ -257,7 +258,7 @@ fn look_again(
             .map(|v| format!("the fresh handshake with {} failed: {}", v.target, v.text)),
     );
     for old in before.1.verdicts.iter().filter(|v| matches!(v.verdict, Verdict::Trusted { .. })) {
-        let now = judgement.verdicts.iter().find(|v| v.client == old.client && v.endpoint == old.endpoint);
+        let now = check::of_endpoint(&judgement.verdicts, old.endpoint).iter().find(|v| v.client == old.client);
         if now.is_some_and(|v| matches!(v.verdict, Verdict::Untrusted { .. })) {
             wrong.push(format!("{} trusted {} before and refuses it now", old.client, before.0.endpoints[old.endpoint].target));
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::Court;
 use crate::{
     base::At,
-    check::{ClientVerdict, Lapse},
+    check::{self, ClientVerdict, Lapse},
     path::{Attempt, Verdict},
     x509::Certificate,
 };
@@ -18,16 +18,15 @@ pub(super) fn lapses(court: &Court<'_>, verdicts: &[ClientVerdict], paths: &[Vec
     for endpoint in 0..court.facts.endpoints.len() {
         let first = court.alike[endpoint];
         if first != endpoint {
-            let again: Vec<Lapse> =
-                lapses.iter().filter(|l| l.endpoint == first).map(|l| Lapse { endpoint, ..l.clone() }).collect();
+            let again: Vec<Lapse> = check::lapses_of(&lapses, first).iter().map(|l| Lapse { endpoint, ..l.clone() }).collect();
             lapses.extend(again);
             continue;
         }
         let involved = involved(court.presented(endpoint), paths.get(endpoint).map(Vec::as_slice).unwrap_or_default());
         let instants = instants(&involved, court.inquiry.at, until);
-        let mut found: Vec<Lapse> = verdicts
+        let mut found: Vec<Lapse> = check::of_endpoint(verdicts, endpoint)
             .iter()
-            .filter(|v| v.endpoint == endpoint && v.verdict.is_trusted())
+            .filter(|v| v.verdict.is_trusted())
             .filter_map(|v| first_refusal(court, v, &instants, &involved))
             .collect();
         found.sort_by_key(|lapse| lapse.at);

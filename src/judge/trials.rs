@@ -87,24 +87,20 @@ impl Court<'_> {
     pub(super) fn would_help(&self, verdicts: &mut [ClientVerdict], paths: &[Vec<Attempt>]) {
         for endpoint in 0..self.facts.endpoints.len() {
             let first = self.alike[endpoint];
+            let place = check::place_of_endpoint(verdicts, endpoint);
             if first != endpoint {
-                let known: Vec<(String, Vec<Trial>)> =
-                    check::of_endpoint(verdicts, first).iter().map(|v| (v.client.clone(), v.would_help.clone())).collect();
-                for verdict in verdicts.iter_mut().filter(|v| v.endpoint == endpoint) {
-                    let same = known.iter().find(|(client, _)| *client == verdict.client);
-                    verdict.would_help = same.map(|(_, trials)| trials.clone()).unwrap_or_default();
-                }
+                // The same clients in the same order, with nothing filled in yet.
+                let known: Vec<Vec<Trial>> = check::of_endpoint(verdicts, first).iter().map(|v| v.would_help.clone()).collect();
+                verdicts[place].iter_mut().zip(known).for_each(|(verdict, trials)| verdict.would_help = trials);
                 continue;
             }
-            let here = check::of_endpoint(verdicts, endpoint);
+            let here = &verdicts[place.clone()];
             if self.is_maze(endpoint) || !here.iter().any(|v| matches!(v.verdict, Verdict::Untrusted { .. })) {
                 continue;
             }
             let tried = self.try_all(here, paths.get(endpoint).map(Vec::as_slice).unwrap_or_default());
             for (at, trials) in tried {
-                if let Some(verdict) = verdicts.iter_mut().filter(|v| v.endpoint == endpoint).nth(at) {
-                    verdict.would_help = trials;
-                }
+                verdicts[place.start + at].would_help = trials;
             }
         }
     }

@@ -3,7 +3,9 @@
 //!
 //! Source: the schema that the Jenkins xUnit plugin publishes (`junit-10.xsd`), which is the common ground of those that read it.
 
-use crate::{finding::Finding, report::Report};
+use std::collections::BTreeSet;
+
+use crate::{facts::Endpoint, finding::Finding, report::Report};
 
 /// The report as XML.
 #[must_use]
@@ -84,9 +86,10 @@ fn sound(report: &Report, failed: &[&Finding]) -> Vec<(&'static str, String)> {
             out.push(("store", format!("{} {place}", store.title)));
         }
     }
+    let told = targets(failed);
     for (index, endpoint) in report.facts.endpoints.iter().enumerate() {
         let text = &endpoint.target.text;
-        if !report.refuses(index) && !failed.iter().any(|f| f.targets.contains(text)) {
+        if !report.refuses(index) && !told.contains(text.as_str()) {
             out.push(("target", text.clone()));
         }
     }
@@ -104,8 +107,14 @@ fn sound(report: &Report, failed: &[&Finding]) -> Vec<(&'static str, String)> {
 /// The targets that are refused although no finding fails because of it.
 fn unexplained<'a>(report: &'a Report, failed: &[&Finding]) -> Vec<&'a str> {
     let endpoints = report.facts.endpoints.iter().enumerate();
-    let told = |text: &String| failed.iter().any(|f| f.targets.contains(text));
-    endpoints.filter(|(i, e)| report.refuses(*i) && !told(&e.target.text)).map(|(_, e)| e.target.text.as_str()).collect()
+    let told = targets(failed);
+    let untold = |(i, e): &(usize, &Endpoint)| report.refuses(*i) && !told.contains(e.target.text.as_str());
+    endpoints.filter(untold).map(|(_, e)| e.target.text.as_str()).collect()
+}
+
+/// The targets that these findings name.
+fn targets<'a>(findings: &[&'a Finding]) -> BTreeSet<&'a str> {
+    findings.iter().flat_map(|f| &f.targets).map(String::as_str).collect()
 }
 
 fn details(report: &Report, finding: &Finding) -> String {

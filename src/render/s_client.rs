@@ -7,6 +7,7 @@
 //! Absent on purpose: what a look doesn't learn (signature type, temporary key, session, tickets) and what s_client makes up.
 
 use crate::{
+    check::of_endpoint,
     facts::{Presented, Protocol},
     path::{Verdict, host_name, openssl},
     report::Report,
@@ -53,7 +54,7 @@ pub fn report(report: &Report, showcerts: bool) -> String {
                 continue;
             }
         };
-        let verdict = report.verdicts.iter().find(|v| v.endpoint == index && matches!(v.profile.family, "s_client" | "openssl"));
+        let verdict = of_endpoint(&report.verdicts, index).iter().find(|v| matches!(v.profile.family, "s_client" | "openssl"));
         let (path, errors) = match verdict.map(|v| &v.verdict) {
             Some(Verdict::Trusted { path }) => (path.as_slice(), &[][..]),
             Some(Verdict::Untrusted { path, errors }) => (path.as_slice(), errors.as_slice()),

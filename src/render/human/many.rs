@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Style, finding, plural};
 use crate::{
     check::{self, of_endpoint},
+    facts::Endpoint,
     finding::{Finding, Severity},
     path::Verdict,
     render::words,
@@ -178,10 +179,9 @@ fn blamed(finding: &Finding) -> Option<String> {
 
 /// The findings about targets, joined by code and by the certificate that they blame, unless that is the target's own.
 fn groups(report: &Report) -> Vec<Group<'_>> {
-    let leaf = |target: &str| {
-        let endpoint = report.facts.endpoints.iter().find(|e| e.target.text == target)?;
-        Some(endpoint.outcome.as_ref().ok()?.certificates.first()?.fingerprint().to_string())
-    };
+    // Of several with the same text the first.
+    let endpoints: BTreeMap<&str, &Endpoint> = report.facts.endpoints.iter().rev().map(|e| (e.target.text.as_str(), e)).collect();
+    let leaf = |target: &str| Some(endpoints.get(target)?.outcome.as_ref().ok()?.certificates.first()?.fingerprint().to_string());
     let mut groups: Vec<(Key, Group<'_>)> = Vec::new();
     for finding in report.findings.iter().filter(|f| f.severity > Severity::Note && !report.tells_already(f)) {
         let Some(target) = finding.targets.first() else { continue };
