@@ -503,6 +503,7 @@ mod tests {
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
     }
+
     #[test]
     fn a_named_command_is_read_as_among_all() {
         let lines = [

@@ -152,17 +152,19 @@ pub fn of_endpoint(verdicts: &[ClientVerdict], endpoint: usize) -> &[ClientVerdi
 /// Where the verdicts about one endpoint stand.
 #[must_use]
 pub fn place_of_endpoint(verdicts: &[ClientVerdict], endpoint: usize) -> Range<usize> {
-    let start = verdicts.partition_point(|v| v.endpoint < endpoint);
-    let len = verdicts[start..].partition_point(|v| v.endpoint == endpoint);
-    start..start + len
+    place_of(verdicts, endpoint, |v| v.endpoint)
 }
 
 /// The refusals to come of one endpoint, which come endpoint after endpoint too.
 #[must_use]
 pub fn lapses_of(lapses: &[Lapse], endpoint: usize) -> &[Lapse] {
-    let start = lapses.partition_point(|l| l.endpoint < endpoint);
-    let len = lapses[start..].partition_point(|l| l.endpoint == endpoint);
-    &lapses[start..start + len]
+    &lapses[place_of(lapses, endpoint, |l| l.endpoint)]
+}
+
+fn place_of<T>(items: &[T], endpoint: usize, of: impl Fn(&T) -> usize) -> Range<usize> {
+    let start = items.partition_point(|item| of(item) < endpoint);
+    let len = items[start..].partition_point(|item| of(item) == endpoint);
+    start..start + len
 }
 
 /// What one client says about one endpoint.
